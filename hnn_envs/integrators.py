@@ -1,0 +1,189 @@
+"""One step of a vector field: symplectic splittings, Runge-Kutta 4, the implicit midpoint rule, and SciPy's DOP853.
+
+Every integrator has the signature ``step(field, x, u, h) -> x`` for states x (..., 2*dof), an input u (..., inputs)
+held constant over the step (or None), and a step h. All are written for NumPy arrays and torch tensors alike, except
+DOP853, the reference, which is NumPy only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from hnn_envs.arrays import Array, join, namespace, split
+from hnn_envs.errors import InvalidOptionError, UnknownNameError
+from hnn_envs.hamiltonian import PortHamiltonian, Separable, VectorField, is_separable
+
+StepFunction: TypeAlias = Callable[[VectorField, Array, "Array | None", float], Array]
+
+
+@dataclass(frozen=True)
+class Integrator:
+    """A named one-step method.
+
+    Attributes:
+        name: the name that users give.
+        order: global order of convergence.
+        symplectic: whether the step of a conservative system preserves the symplectic form.
+        separable_only: whether it needs H = T(p) + V(q).
+        step: the step function.
+    """
+
+    name: str
+    order: int
+    symplectic: bool
+    separable_only: bool
+    step: StepFunction
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """A symmetric composition of exact drifts (q moves) and exact kicks (p moves), drift first.
+
+    Both sub-flows are solved exactly, the kick together with linear damping and the input:
+    p' = F - gamma p gives p(t) = e^(-gamma t) p + F (1 - e^(-gamma t)) / gamma. A step of a damped system therefore
+    contracts the symplectic form by exactly e^(-gamma h), and with gamma = 0 it is symplectic.
+
+    Attributes:
+        drifts: fractions of h, one more than kicks; they sum to one.
+        kicks: fractions of h; they sum to one. Each costs one evaluation of the force.
+    """
+
+    drifts: tuple[float, ...]
+    kicks: tuple[float, ...]
+
+    def __call__(self, field: VectorField, x: Array, u: Array | None, h: float) -> Array:
+        """Advances ``x`` by ``h``.
+
+        Raises:
+            InvalidOptionError: the field is not a separable port-Hamiltonian flow.
+        """
+        if not (isinstance(field, PortHamiltonian) and isinstance(field.hamiltonian, Separable)):
+            raise InvalidOptionError(
+                f"a splitting integrator needs a separable Hamiltonian, and {type(field).__name__} has none; "
+                "use 'rk4' or 'implicit_midpoint'"
+            )
+        hamiltonian = field.hamiltonian
+        input_force = None if u is None else field.input_force(u)
+        q, p = split(x)
+        q = q + (self.drifts[0] * h) * hamiltonian.kinetic_gradient(p)
+        for kick, drift in zip(self.kicks, self.drifts[1:], strict=True):
+            force = -hamiltonian.potential_gradient(q)
+            if input_force is not None:
+                force = force + input_force
+            if field.damping is None:
+                p = p + (kick * h) * force
+            else:
+                decay, impulse = _damped_kick(field.damping, kick * h)
+                p = decay * p + impulse * force
+            q = q + (drift * h) * hamiltonian.kinetic_gradient(p)
+        return join(q, p)
+
+
+def _damped_kick(damping: Array, duration: float) -> tuple[Array, Array]:
+    """e^(-gamma t) and (1 - e^(-gamma t)) / gamma, the latter with its limit t at gamma = 0."""
+    if isinstance(damping, float):
+        growth = -math.expm1(-damping * duration)
+        return 1.0 - growth, growth / damping if damping else duration
+    growth = -namespace(damping).expm1(-damping * duration)
+    return 1.0 - growth, growth / damping
+
+
+def rk4(field: VectorField, x: Array, u: Array | None, h: float) -> Array:
+    """The classical fourth-order Runge-Kutta method (Hairer, Norsett, Wanner, Solving ODEs I, table II.1.2)."""
+    k1 = field(x, u)
+    k2 = field(x + (h / 2) * k1, u)
+    k3 = field(x + (h / 2) * k2, u)
+    k4 = field(x + h * k3, u)
+    return x + (h / 6) * (k1 + 2 * k2 + 2 * k3 + k4)
+
+
+MIDPOINT_ITERATIONS = 200
+MIDPOINT_TOLERANCE = 1e-14
+
+
+def implicit_midpoint(field: VectorField, x: Array, u: Array | None, h: float) -> Array:
+    """Solves y = x + h f((x + y) / 2, u) by fixed-point iteration (Hairer, Lubich, Wanner, GNI, section II.1.1).
+
+    Symplectic for every Hamiltonian, separable or not, and time-reversible. States for which the iteration does not
+    converge (h is too long for them) come back as NaN, so that no caller mistakes them for a solution.
+    """
+    xp = namespace(x)
+    y = x + h * field(x, u)
+    change = xp.zeros_like(x)
+    for _ in range(MIDPOINT_ITERATIONS):
+        y_next = x + h * field((x + y) / 2, u)
+        change = xp.abs(y_next - y)
+        y = y_next
+        if not bool(xp.any(change > MIDPOINT_TOLERANCE * (1 + xp.abs(y)))):
+            return y
+    # Rounding can keep the last digits in motion for ever; only what is far from settled is not a solution.
+    settled = xp.all(change <= 1e4 * MIDPOINT_TOLERANCE * (1 + xp.abs(y)), axis=-1)
+    return xp.where(settled[..., None], y, xp.full_like(y, math.nan))
+
+
+def dop853(field: VectorField, x: Array, u: Array | None, h: float) -> Array:
+    """SciPy's DOP853 with rtol = atol = 1e-12, each state on its own: the reference, slow on purpose."""
+    from scipy.integrate import solve_ivp
+
+    states = np.asarray(x, dtype=np.float64)
+    flat = states.reshape(-1, states.shape[-1])
+    inputs: list[Array | None] = [None] * len(flat)
+    if u is not None:
+        inputs = list(np.broadcast_to(u, (*states.shape[:-1], np.shape(u)[-1])).reshape(len(flat), -1))
+    out = np.empty_like(flat)
+    for row, (state, held) in enumerate(zip(flat, inputs, strict=True)):
+        solution = solve_ivp(lambda _, y, held=held: field(y, held), (0.0, h), state, "DOP853", rtol=1e-12, atol=1e-12)
+        out[row] = solution.y[:, -1] if solution.success else np.nan
+    return out.reshape(states.shape)
+
+
+LEAPFROG = Splitting((1 / 2, 1 / 2), (1.0,))
+
+# Yoshida, Phys. Lett. A 150 (1990) 262, eq. 2.11: three leapfrog steps of lengths w1, w0, w1.
+_W1 = 1 / (2 - 2 ** (1 / 3))
+_W0 = 1 - 2 * _W1
+YOSHIDA4 = Splitting((_W1 / 2, (_W0 + _W1) / 2, (_W0 + _W1) / 2, _W1 / 2), (_W1, _W0, _W1))
+
+# Omelyan, Mryglod, Folk, Comput. Phys. Commun. 146 (2002) 188: the position-extended Forest-Ruth-like algorithm.
+_XI, _LAMBDA, _CHI = 0.1786178958448091, -0.2123418310626054, -0.06626458266981849
+PEFRL = Splitting(
+    (_XI, _CHI, 1 - 2 * (_CHI + _XI), _CHI, _XI),
+    ((1 - 2 * _LAMBDA) / 2, _LAMBDA, _LAMBDA, (1 - 2 * _LAMBDA) / 2),
+)
+
+INTEGRATORS = {
+    method.name: method
+    for method in (
+        Integrator("leapfrog", 2, symplectic=True, separable_only=True, step=LEAPFROG),
+        Integrator("yoshida4", 4, symplectic=True, separable_only=True, step=YOSHIDA4),
+        Integrator("pefrl", 4, symplectic=True, separable_only=True, step=PEFRL),
+        Integrator("implicit_midpoint", 2, symplectic=True, separable_only=False, step=implicit_midpoint),
+        Integrator("rk4", 4, symplectic=False, separable_only=False, step=rk4),
+        Integrator("dop853", 8, symplectic=False, separable_only=False, step=dop853),
+    )
+}
+
+
+def get_integrator(name: str | None, field: VectorField) -> Integrator:
+    """Returns the integrator called ``name`` for ``field``; None chooses PEFRL for separable fields and RK4 otherwise.
+
+    Raises:
+        UnknownNameError: there is no such integrator.
+        InvalidOptionError: it needs a separable Hamiltonian, and ``field`` has none.
+    """
+    if name is None:
+        name = "pefrl" if is_separable(field) else "rk4"
+    if name not in INTEGRATORS:
+        raise UnknownNameError.of("integrator", name, INTEGRATORS)
+    integrator = INTEGRATORS[name]
+    if integrator.separable_only and not is_separable(field):
+        allowed = ", ".join(sorted(n for n, method in INTEGRATORS.items() if not method.separable_only))
+        raise InvalidOptionError(
+            f"integrator {name!r} needs a separable Hamiltonian, and this physics has none; allowed: {allowed}"
+        )
+    return integrator

@@ -1,0 +1,67 @@
+"""The paper's control experiment: an MLP that outputs the vector field itself, without any Hamiltonian."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hnn_envs.arrays import Array, like, namespace
+from hnn_envs.hamiltonian import VectorField
+from hnn_envs.models.features import Features
+from hnn_envs.models.mlp import MLP, Parameters, build_mlp, init_mlp
+from hnn_envs.systems import System
+
+
+@dataclass(frozen=True)
+class MLPField:
+    """x' = network(features(x), u) if inputs are learned, else network(features(x)) + [0, G u]."""
+
+    network: MLP
+    features: Features
+    input_matrix: Array
+    learned_inputs: bool
+
+    def __call__(self, x: Array, u: Array | None = None) -> Array:
+        """x', shape (..., 2*dof)."""
+        xp, seen = namespace(x), self.features(x)
+        if self.learned_inputs:
+            inputs = like(self.input_matrix, x).shape[-1]
+            held = xp.zeros_like(x[..., :inputs]) if u is None else u
+            return self.network(xp.concat((seen, held), axis=-1))
+        rate = self.network(seen)
+        if u is None:
+            return rate
+        force = u @ like(self.input_matrix, u).T
+        return rate + xp.concat((xp.zeros_like(force), force), axis=-1)
+
+
+@dataclass(frozen=True)
+class Config:
+    """The baseline.
+
+    Attributes:
+        hidden: units of the hidden layers; the paper has (200, 200).
+        inputs: whether the network also sees the input; otherwise G is the system's, known by construction.
+        angles: whether angles enter as cosine and sine; the paper's baseline sees the bare angle.
+    """
+
+    hidden: tuple[int, ...] = (200, 200)
+    inputs: bool = False
+    angles: bool = False
+
+    def _features(self, system: System) -> Features:
+        marks = system.angles if self.angles else (False,) * system.dof
+        return Features.of((*marks, *(False,) * system.dof))
+
+    def init(self, system: System, rng: np.random.Generator) -> Parameters:
+        """Random parameters."""
+        extra = np.shape(system.field.input_matrix)[-1] if self.inputs else 0
+        sizes = (self._features(system).size + extra, *self.hidden, 2 * system.dof)
+        return init_mlp(rng, "network", sizes)
+
+    def build(self, system: System, parameters: Parameters) -> VectorField:
+        """The vector field with these parameters."""
+        return MLPField(
+            build_mlp(parameters, "network"), self._features(system), system.field.input_matrix, self.inputs
+        )

@@ -1,0 +1,85 @@
+"""A tanh multilayer perceptron as plain arrays, with its input gradient in closed form.
+
+The same lines run on NumPy arrays (stepping an environment) and on torch tensors (training, CUDA), so what is trained
+is what is stepped. Because the gradient is written out, training an HNN needs one backward pass, not two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hnn_envs.arrays import Array, cast, namespace
+
+Parameters = dict[str, Array]
+"""Named arrays: what a checkpoint stores and an optimiser changes."""
+
+
+@dataclass(frozen=True)
+class MLP:
+    """x -> W_n tanh(... tanh(x W_1 + b_1) ...) [+ b_n]; the paper's network has two hidden layers and no last bias.
+
+    Attributes:
+        weights: one matrix per layer, shape (inputs, outputs).
+        biases: one vector per layer, or one fewer: no bias on the output.
+    """
+
+    weights: tuple[Array, ...]
+    biases: tuple[Array, ...]
+
+    def __call__(self, x: Array) -> Array:
+        """Outputs (..., outputs) for inputs (..., inputs), evaluated in the precision of the weights."""
+        hidden = self._activations(cast(x, self.weights[0].dtype))
+        return cast(self._output(hidden[-1]), x.dtype)
+
+    def gradient(self, x: Array, output: int = 0) -> Array:
+        """The derivative of one output with respect to the inputs, shape (..., inputs)."""
+        hidden = self._activations(cast(x, self.weights[0].dtype))
+        gradient = self.weights[-1][:, output]
+        for weight, activation in zip(reversed(self.weights[:-1]), reversed(hidden[1:]), strict=True):
+            gradient = ((1 - activation * activation) * gradient) @ weight.T
+        return cast(gradient, x.dtype)
+
+    def _activations(self, x: Array) -> list[Array]:
+        tanh = namespace(x).tanh
+        hidden = [x]
+        for weight, bias in zip(self.weights[:-1], self.biases, strict=False):
+            hidden.append(tanh(hidden[-1] @ weight + bias))
+        return hidden
+
+    def _output(self, hidden: Array) -> Array:
+        output = hidden @ self.weights[-1]
+        return output + self.biases[-1] if len(self.biases) == len(self.weights) else output
+
+
+def init_mlp(
+    rng: np.random.Generator, prefix: str, sizes: tuple[int, ...], *, output_bias: bool = False
+) -> Parameters:
+    """Draws the parameters of an MLP: orthogonal weights, and biases U(-1, 1) / sqrt(inputs), as in the seed paper."""
+    parameters: Parameters = {}
+    layers = len(sizes) - 1
+    for layer, (inputs, outputs) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        parameters[f"{prefix}.weight{layer}"] = _orthogonal(rng, inputs, outputs)
+        if layer < layers - 1 or output_bias:
+            parameters[f"{prefix}.bias{layer}"] = rng.uniform(-1, 1, outputs) / np.sqrt(inputs)
+    return parameters
+
+
+def build_mlp(parameters: Parameters, prefix: str) -> MLP:
+    """Collects the layers called ``prefix`` into an MLP."""
+    weights = tuple(parameters[name] for name in _layers(parameters, f"{prefix}.weight"))
+    biases = tuple(parameters[name] for name in _layers(parameters, f"{prefix}.bias"))
+    return MLP(weights, biases)
+
+
+def _layers(parameters: Parameters, start: str) -> list[str]:
+    return sorted((name for name in parameters if name.startswith(start)), key=lambda name: int(name[len(start) :]))
+
+
+def _orthogonal(rng: np.random.Generator, inputs: int, outputs: int) -> Array:
+    """A random matrix (inputs, outputs) with orthonormal rows or columns, whichever are fewer."""
+    tall = rng.standard_normal((max(inputs, outputs), min(inputs, outputs)))
+    basis, triangle = np.linalg.qr(tall)
+    basis = basis * np.sign(np.diag(triangle))
+    return np.ascontiguousarray(basis if inputs >= outputs else basis.T)

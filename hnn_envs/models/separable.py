@@ -1,0 +1,65 @@
+"""The separable HNN: H = p^2 / 2m + V(q), m and V learned; with learned damping it is the dissipative HNN."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hnn_envs.arrays import Array
+from hnn_envs.hamiltonian import PortHamiltonian, Separable
+from hnn_envs.models.features import Features
+from hnn_envs.models.mlp import MLP, Parameters, build_mlp, init_mlp
+from hnn_envs.models.ports import Ports, exponential
+from hnn_envs.systems import System
+
+
+@dataclass(frozen=True)
+class SeparableHamiltonian(Separable):
+    """H(q, p) = inverse_mass |p|^2 / 2 + scale * network(features(q)); a function on the circle for every angle."""
+
+    network: MLP
+    inverse_mass: Array
+    features: Features
+    scale: float
+
+    def potential(self, q: Array) -> Array:
+        """V(q), shape (...,), up to a constant."""
+        return self.scale * self.network(self.features(q))[..., 0]
+
+    def potential_gradient(self, q: Array) -> Array:
+        """dV/dq, shape (..., dof), in closed form."""
+        return self.scale * self.features.pull_back(q, self.network.gradient(self.features(q)))
+
+
+@dataclass(frozen=True)
+class Config:
+    """The separable HNN.
+
+    Attributes:
+        hidden: units of the hidden layers of V.
+        length: unit of the coordinates that are not angles.
+        energy: unit of V.
+        ports: whether damping and input matrix are learned too.
+    """
+
+    hidden: tuple[int, ...] = (16,)
+    length: float = 1.0
+    energy: float = 1.0
+    ports: Ports = field(default_factory=Ports)
+
+    def init(self, system: System, rng: np.random.Generator) -> Parameters:
+        """Random parameters, the mass started at 1."""
+        sizes = (Features.of(system.angles).size, *self.hidden, 1)
+        parameters = init_mlp(rng, "network", sizes) | {"log_inverse_mass": np.asarray(0.0)}
+        return parameters | self.ports.init(system, rng)
+
+    def build(self, system: System, parameters: Parameters) -> PortHamiltonian:
+        """The vector field with these parameters."""
+        hamiltonian = SeparableHamiltonian(
+            network=build_mlp(parameters, "network"),
+            inverse_mass=exponential(parameters["log_inverse_mass"]),
+            features=Features.of(system.angles, self.length),
+            scale=self.energy,
+        )
+        return self.ports.attach(hamiltonian, system, parameters)

@@ -1,0 +1,57 @@
+"""The mass on a spring, task 1 of Greydanus, Dzamba and Yosinski 2019 (arXiv 1906.01563)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from hnn_envs.arrays import Array
+from hnn_envs.hamiltonian import PortHamiltonian, Separable
+from hnn_envs.systems.sampling import on_circles
+
+
+@dataclass(frozen=True)
+class MassSpring(Separable):
+    """Frictionless mass on a spring, H(q, p) = q^2 + p^2 (the seed paper's eq. 7 with unit constants).
+
+    State x = [q, p], shape (..., 2): displacement and momentum. Input u, shape (..., 1): a force on the mass. All
+    dimensionless; the period is pi at every amplitude.
+    """
+
+    stiffness: float = 2.0  # k in V = k q^2 / 2
+    inverse_mass: float = 2.0  # 1/m in T = p^2 / 2m
+
+    name = "mass-spring"
+    dof = 1
+    damping = None
+    max_step = 0.05  # one PEFRL step this long is within 1e-9 of the exact flow over the task's states
+    angles = (False,)
+
+    def potential(self, q: Array) -> Array:
+        """V(q) = k q^2 / 2, shape (...,)."""
+        return 0.5 * self.stiffness * (q * q).sum(-1)
+
+    def potential_gradient(self, q: Array) -> Array:
+        """dV/dq = k q, shape (..., 1)."""
+        return self.stiffness * q
+
+    @property
+    def time_scale(self) -> float:
+        """The period, 2 pi sqrt(m / k) = pi."""
+        return 2 * math.pi / math.sqrt(self.stiffness * self.inverse_mass)
+
+    @cached_property
+    def field(self) -> PortHamiltonian:
+        """The true vector field, q' = 2 p, p' = -2 q + u."""
+        return PortHamiltonian(self, np.ones((1, 1)))
+
+    def invariants(self, x: Array) -> dict[str, Array]:
+        """The energy, which the free system conserves."""
+        return {"energy": self.value(x)}
+
+    def sample_states(self, rng: np.random.Generator, count: int) -> Array:
+        """Initial states of the seed's data set, shape (count, 2): a random direction, radius U(0.1, 1)."""
+        return on_circles(rng, count, 0.1, 1.0)

@@ -1,0 +1,57 @@
+"""The ideal pendulum, task 2 of Greydanus, Dzamba and Yosinski 2019 (arXiv 1906.01563)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from hnn_envs.arrays import Array, namespace
+from hnn_envs.hamiltonian import PortHamiltonian, Separable
+from hnn_envs.systems.sampling import on_circles
+
+
+@dataclass(frozen=True)
+class Pendulum(Separable):
+    """Ideal pendulum, H(q, p) = 3 (1 - cos q) + p^2 (the seed paper's eq. 8 with 2 m g l = 6 and m l^2 = 1/2).
+
+    State x = [q, p], shape (..., 2): the angle in rad, 0 hanging and not wrapped, and its momentum. Input u,
+    shape (..., 1): a torque. H = 6 is the separatrix, at rest upright.
+    """
+
+    gravity: float = 3.0  # m g l
+    inverse_mass: float = 2.0  # 1 / (m l^2)
+
+    name = "pendulum"
+    dof = 1
+    damping = None
+    max_step = 0.01
+    angles = (True,)
+
+    def potential(self, q: Array) -> Array:
+        """V(q) = m g l (1 - cos q), shape (...,)."""
+        return self.gravity * (1 - namespace(q).cos(q)).sum(-1)
+
+    def potential_gradient(self, q: Array) -> Array:
+        """dV/dq = m g l sin q, shape (..., 1)."""
+        return self.gravity * namespace(q).sin(q)
+
+    @property
+    def time_scale(self) -> float:
+        """The period of small oscillations, 2 pi / sqrt(6) = 2.565."""
+        return 2 * math.pi / math.sqrt(self.gravity * self.inverse_mass)
+
+    @cached_property
+    def field(self) -> PortHamiltonian:
+        """The true vector field, q' = 2 p, p' = -3 sin q + u."""
+        return PortHamiltonian(self, np.ones((1, 1)))
+
+    def invariants(self, x: Array) -> dict[str, Array]:
+        """The energy, which the free system conserves."""
+        return {"energy": self.value(x)}
+
+    def sample_states(self, rng: np.random.Generator, count: int) -> Array:
+        """Initial states of the seed's data set, shape (count, 2): a random direction, radius U(1.3, 2.3)."""
+        return on_circles(rng, count, 1.3, 2.3)

@@ -27,11 +27,13 @@ def join(q: Array, p: Array) -> Array:
     return namespace(q).concat((q, p), axis=-1)
 
 
-def like(values: Any, x: Array) -> Array:
-    """Converts ``values`` to an array of the namespace, dtype and device of ``x``; a no-op where it already is one."""
+def like(values: Array, x: Array) -> Array:
+    """Converts ``values`` to the namespace, dtype and device of ``x``; gradients of torch tensors pass through."""
     if isinstance(x, np.ndarray):
         return np.asarray(values, dtype=x.dtype)
-    return namespace(x).asarray(values, dtype=x.dtype, device=x.device)
+    if isinstance(values, np.ndarray):
+        return namespace(x).asarray(values.copy(), dtype=x.dtype, device=x.device)
+    return values.to(x)
 
 
 def cast(x: Array, dtype: Any) -> Array:

@@ -53,9 +53,7 @@ class MLP:
         return output + self.biases[-1] if len(self.biases) == len(self.weights) else output
 
 
-def init_mlp(
-    rng: np.random.Generator, prefix: str, sizes: tuple[int, ...], *, output_bias: bool = False
-) -> Parameters:
+def init_mlp(rng: np.random.Generator, prefix: str, sizes: tuple[int, ...], *, output_bias: bool = False) -> Parameters:
     """Draws the parameters of an MLP: orthogonal weights, and biases U(-1, 1) / sqrt(inputs), as in the seed paper."""
     parameters: Parameters = {}
     layers = len(sizes) - 1

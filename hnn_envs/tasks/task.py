@@ -1,0 +1,94 @@
+"""What a task is: spaces, initial states, observation, reward, termination and drawing, as pure functions of states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from hnn_envs.arrays import Array
+from hnn_envs.systems import System
+
+if TYPE_CHECKING:
+    from hnn_envs.rendering import Canvas
+
+
+@dataclass(frozen=True)
+class View:
+    """What a drawing shows of one environment at one moment.
+
+    Attributes:
+        state: shape (2*dof,).
+        trail: recent states, oldest first, shape (k, 2*dof).
+        action: the last action in [-1, 1], shape (inputs,); zeros after a reset.
+        energy: the true energy of the state.
+        believed_energy: the energy that the stepping physics assigns to the state.
+        dynamics: name of the physics, "ode", "hnn", "baseline" or a checkpoint's.
+        time: time since the reset.
+    """
+
+    state: Array
+    trail: Array
+    action: Array
+    energy: float
+    believed_energy: float
+    dynamics: str
+    time: float
+
+
+class Task(Protocol):
+    """What an agent is asked. All functions broadcast over leading axes, and none depends on the dynamics.
+
+    Attributes:
+        name: name of the system and of the task, "pendulum".
+        system: the system.
+        dt: time per environment step.
+        max_episode_steps: the horizon.
+        max_input: size of each physical input at action 1; inputs are u = max_input * action.
+        low, high: limits of the state, shape (2*dof,), infinite for an angle. Leaving them truncates the episode.
+        observation_low, observation_high: bounds of the observation, float32, shape (observations,).
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def system(self) -> System: ...
+    @property
+    def dt(self) -> float: ...
+    @property
+    def max_episode_steps(self) -> int: ...
+    @property
+    def max_input(self) -> float: ...
+    @property
+    def low(self) -> Array: ...
+    @property
+    def high(self) -> Array: ...
+    @property
+    def observation_low(self) -> Array: ...
+    @property
+    def observation_high(self) -> Array: ...
+
+    def initial_state(self, rng: np.random.Generator) -> Array:
+        """One initial state, shape (2*dof,), inside the limits."""
+        ...
+
+    def observation(self, x: Array) -> Array:
+        """What the agent sees, float32, shape (..., observations)."""
+        ...
+
+    def reward(self, x: Array, u: Array, x_next: Array) -> Array:
+        """Reward of moving from x to x_next under the physical input u, shape (...,)."""
+        ...
+
+    def inside(self, x: Array) -> Array:
+        """Whether states are within the limits (False for NaN), bool, shape (...,)."""
+        ...
+
+    def terminated(self, x: Array) -> Array:
+        """Whether states end the episode for good, bool, shape (...,)."""
+        ...
+
+    def draw(self, canvas: Canvas, view: View) -> None:
+        """Draws one environment."""
+        ...

@@ -1,0 +1,111 @@
+"""Drive a mass on a spring to rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hnn_envs.arrays import Array, namespace
+from hnn_envs.systems import SYSTEMS, System
+from hnn_envs.tasks.shared import bounds, limits, observe, within
+from hnn_envs.tasks.task import View
+
+if TYPE_CHECKING:
+    from hnn_envs.rendering import Canvas
+
+
+@dataclass(frozen=True)
+class MassSpringTask:
+    """Drive a frictionless mass on a spring to rest, with a cost for which LQR is the optimum.
+
+    ## Description
+
+    H(q, p) = q^2 + p^2, so q' = 2 p and p' = -2 q + u: nothing slows the mass but the force, and a step of 0.1 is 1/31
+    of the period pi. The cost is quadratic, and the force on the optimal path never reaches its maximum, so the
+    optimal policy is known in closed form: the linear-quadratic regulator.
+
+    ## Action space
+
+    | Num | Action | Min | Max | Input |
+    |---|---|---|---|---|
+    | 0 | force on the mass | -1 | 1 | u = 0.5 action |
+
+    ## Observation space
+
+    | Num | Observation | Min | Max |
+    |---|---|---|---|
+    | 0 | displacement q | -4.5 | 4.5 |
+    | 1 | momentum p | -4.5 | 4.5 |
+
+    ## Reward
+
+    -(q^2 + p^2 + 8 u^2) of the state before the step and the force over it, and -5000 more for a step that leaves the
+    limits: more than 100 steps inside them can cost, so leaving never pays.
+
+    ## Start
+
+    A random direction of the plane, radius uniform in [0.1, 1].
+
+    ## End
+
+    Truncated after 100 steps, or where |q| or |p| exceeds 4.5. The force cannot drive the true mass that far in 100
+    steps; learned physics may get there. Never terminated.
+    """
+
+    system: System = SYSTEMS["mass-spring"]
+    dt: float = 0.1  # time per step; the period is pi
+    max_episode_steps: int = 100  # steps, three periods
+    max_input: float = 0.5  # force
+    largest: float = 4.5  # limit of |q| and of |p|
+    input_cost: float = 8.0  # cost per force squared, next to 1 per q^2 and p^2
+    exit_cost: float = 5000.0  # cost of the step that leaves the limits
+
+    name = "mass-spring"
+
+    @cached_property
+    def low(self) -> Array:
+        """Lower limits of q and p."""
+        return limits(-self.largest, -self.largest)
+
+    @cached_property
+    def high(self) -> Array:
+        """Upper limits of q and p."""
+        return limits(self.largest, self.largest)
+
+    @cached_property
+    def observation_low(self) -> Array:
+        """Lower bounds of the observation."""
+        return bounds(*self.low)
+
+    @cached_property
+    def observation_high(self) -> Array:
+        """Upper bounds of the observation."""
+        return bounds(*self.high)
+
+    def initial_state(self, rng: np.random.Generator) -> Array:
+        """A random direction, radius U(0.1, 1), shape (2,)."""
+        return self.system.sample_states(rng, 1)[0]
+
+    def observation(self, x: Array) -> Array:
+        """[q, p], float32, shape (..., 2)."""
+        return observe((x[..., 0], x[..., 1]), self.observation_low, self.observation_high)
+
+    def reward(self, x: Array, u: Array, x_next: Array) -> Array:
+        """-(q^2 + p^2 + 8 u^2) of the step's start, less the cost of leaving the limits, shape (...,)."""
+        cost = (x * x).sum(-1) + self.input_cost * (u * u).sum(-1)
+        return namespace(x).where(self.inside(x_next), -cost, -cost - self.exit_cost)
+
+    def inside(self, x: Array) -> Array:
+        """Whether |q| and |p| are within their limits, shape (...,)."""
+        return within(x, self.low, self.high)
+
+    def terminated(self, x: Array) -> Array:
+        """Never."""
+        return namespace(x).zeros_like(x[..., 0], dtype=namespace(x).bool)
+
+    def draw(self, canvas: Canvas, view: View) -> None:
+        """Draws one environment."""
+        canvas.caption(view)

@@ -1,0 +1,128 @@
+"""Swing a pendulum up and hold it upright, with too little torque to lift it directly."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hnn_envs.arrays import Array, namespace
+from hnn_envs.systems import SYSTEMS, System
+from hnn_envs.tasks.shared import bounds, limits, observe, within
+from hnn_envs.tasks.task import View
+
+if TYPE_CHECKING:
+    from hnn_envs.rendering import Canvas
+
+
+@dataclass(frozen=True)
+class PendulumTask:
+    """Swing an ideal pendulum up and hold it, with the cost of Gymnasium's Pendulum-v1.
+
+    ## Description
+
+    H(q, p) = 3 (1 - cos q) + p^2, so q' = 2 p and p' = -3 sin q + u; q = 0 hangs and q = pi stands upright. The largest
+    torque is 0.4 of the weight's largest, as in Pendulum-v1, so the pendulum has to be swung up.
+
+    It is Pendulum-v1 with the unit of time changed: there q'' = 15 sin(q) + 3 u with q = 0 upright, here
+    q'' = -6 sin(q) + 2 u. Time here is sqrt(15 / 6) = 1.58 times time there, so the angular velocity there is
+    sqrt(10) p, the torque there is 5/3 u, and a step of 0.08 lasts 0.0506 s there (Pendulum-v1: 0.05 s).
+
+    ## Action space
+
+    | Num | Action | Min | Max | Input |
+    |---|---|---|---|---|
+    | 0 | torque | -1 | 1 | u = 1.2 action |
+
+    ## Observation space
+
+    | Num | Observation | Min | Max |
+    |---|---|---|---|
+    | 0 | cos q, 1 hanging | -1 | 1 |
+    | 1 | sin q | -1 | 1 |
+    | 2 | momentum p | -4.5 | 4.5 |
+
+    ## Reward
+
+    -(angle^2 + 0.1 velocity^2 + 0.001 torque^2) of the state before the step and the torque over it, with the angle
+    from upright in [-pi, pi] and velocity and torque in Pendulum-v1's units. A step that leaves the limits costs 1000
+    more. Swinging up costs less than 600 from every state where leaving can be avoided, so leaving never pays.
+
+    ## Start
+
+    As in Pendulum-v1: any angle, velocity uniform in [-1, 1] in its units, |p| < 0.32.
+
+    ## End
+
+    Truncated after 200 steps, or where |p| exceeds 4.5; the separatrix has |p| = 2.45 at the bottom. Never terminated.
+    """
+
+    system: System = SYSTEMS["pendulum"]
+    dt: float = 0.08  # time per step; the period of small oscillations is 2.57
+    max_episode_steps: int = 200  # steps, six periods
+    max_input: float = 1.2  # torque; the weight's is at most 3
+    largest_momentum: float = 4.5  # limit of |p|
+    start_velocity: float = 1.0  # rad/s in Pendulum-v1's unit of time
+    velocity_unit: float = math.sqrt(10)  # Pendulum-v1's angular velocity per momentum
+    torque_unit: float = 5 / 3  # Pendulum-v1's torque per torque
+    velocity_cost: float = 0.1  # cost per Pendulum-v1 velocity squared, next to 1 per rad^2
+    torque_cost: float = 0.001  # cost per Pendulum-v1 torque squared
+    exit_cost: float = 1000.0  # cost of the step that leaves the limits
+
+    name = "pendulum"
+
+    @cached_property
+    def low(self) -> Array:
+        """Lower limits of q (none) and p."""
+        return limits(-math.inf, -self.largest_momentum)
+
+    @cached_property
+    def high(self) -> Array:
+        """Upper limits of q (none) and p."""
+        return limits(math.inf, self.largest_momentum)
+
+    @cached_property
+    def observation_low(self) -> Array:
+        """Lower bounds of the observation."""
+        return bounds(-1, -1, -self.largest_momentum)
+
+    @cached_property
+    def observation_high(self) -> Array:
+        """Upper bounds of the observation."""
+        return bounds(1, 1, self.largest_momentum)
+
+    def initial_state(self, rng: np.random.Generator) -> Array:
+        """Any angle and a small momentum, shape (2,)."""
+        momentum = self.start_velocity / self.velocity_unit
+        return rng.uniform((-math.pi, -momentum), (math.pi, momentum))
+
+    def observation(self, x: Array) -> Array:
+        """[cos q, sin q, p], float32, shape (..., 3)."""
+        xp = namespace(x)
+        return observe((xp.cos(x[..., 0]), xp.sin(x[..., 0]), x[..., 1]), self.observation_low, self.observation_high)
+
+    def angle_from_upright(self, x: Array) -> Array:
+        """Angle from upright in [-pi, pi), shape (...,)."""
+        return namespace(x).remainder(x[..., 0], 2 * math.pi) - math.pi
+
+    def reward(self, x: Array, u: Array, x_next: Array) -> Array:
+        """Minus Pendulum-v1's cost of the step's start, less the cost of leaving the limits, shape (...,)."""
+        velocity = self.velocity_unit * x[..., 1]
+        torque = self.torque_unit * u[..., 0]
+        cost = self.angle_from_upright(x) ** 2 + self.velocity_cost * velocity**2 + self.torque_cost * torque**2
+        return namespace(x).where(self.inside(x_next), -cost, -cost - self.exit_cost)
+
+    def inside(self, x: Array) -> Array:
+        """Whether |p| is within its limit, shape (...,)."""
+        return within(x, self.low, self.high)
+
+    def terminated(self, x: Array) -> Array:
+        """Never."""
+        return namespace(x).zeros_like(x[..., 0], dtype=namespace(x).bool)
+
+    def draw(self, canvas: Canvas, view: View) -> None:
+        """Draws one environment."""
+        canvas.caption(view)

@@ -1,0 +1,39 @@
+"""What every task does in the same way: limits, observations, and the centre that n bodies are seen from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hnn_envs.arrays import Array, cast, like, namespace
+
+
+def limits(*values: float) -> Array:
+    """A read-only float64 vector of limits, so that nobody changes a task by accident."""
+    out = np.array(values, dtype=np.float64)
+    out.flags.writeable = False
+    return out
+
+
+def bounds(*values: float) -> Array:
+    """A read-only float32 vector of observation bounds."""
+    out = np.array(values, dtype=np.float32)
+    out.flags.writeable = False
+    return out
+
+
+def within(x: Array, low: Array, high: Array) -> Array:
+    """Whether states are finite and inside a box, bool, shape (...,)."""
+    # An infinite limit lets an infinite angle through, and NaN compares false with everything.
+    xp = namespace(x)
+    return xp.all((x >= like(low, x)) & (x <= like(high, x)) & xp.isfinite(x), axis=-1)
+
+
+def observe(features: tuple[Array, ...], low: Array, high: Array) -> Array:
+    """Stacks features, each of shape (...,), into an observation: float32, finite, inside its bounds.
+
+    Only states outside the limits, which end an episode, are changed by the clipping; a diverged one reads as zero.
+    """
+    xp = namespace(features[0])
+    stacked = xp.stack(features, axis=-1)
+    stacked = cast(xp.where(xp.isnan(stacked), xp.zeros_like(stacked), stacked), xp.float32)
+    return xp.clip(stacked, like(low, stacked), like(high, stacked))

@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors with a typed, versioned model card in the header. The only place that reads or writes weights.
+"""Checkpoints: safetensors with a typed, versioned model card in the header. Only this file reads or writes weights.
 
 Nothing is ever unpickled. A file that is missing, damaged, tampered with, of another format or made for another system
 gives a ``CheckpointError`` that names the file and the cause.
@@ -27,6 +27,11 @@ from hnn_envs.systems import SYSTEMS, System
 
 FORMAT = 1
 HEADER = "hnn_envs"
+CARD_TYPES: dict[type, tuple[str, ...]] = {
+    str: ("name", "system", "family", "recipe", "recipe_hash", "version", "digest"),
+    int: ("seed", "format"),
+    dict: ("settings", "domain", "metrics"),
+}
 ALIASES = {"hnn": "default/hnn", "baseline": "default/baseline"}
 
 
@@ -46,7 +51,7 @@ class Domain:
 
     @property
     def width(self) -> np.ndarray:
-        """high - low, shape (2*dof,)."""
+        """Extent of each state component, high - low, shape (2*dof,)."""
         return np.subtract(self.high, self.low)
 
 
@@ -65,7 +70,7 @@ class Card:
         seed: the seed of data and initialisation.
         metrics: measured after training, by name; a test measures them again.
         version: the version of hnn_envs that trained it.
-        digest: SHA-256 of the tensors; guards against tampering and damage.
+        digest: SHA-256 of the card and the tensors; guards against tampering and damage.
         format: version of this layout.
     """
 
@@ -98,8 +103,10 @@ class Checkpoint:
 
 def save_checkpoint(path: Path, card: Card, parameters: Parameters) -> None:
     """Writes a checkpoint to a temporary name and renames it, so that no reader ever sees half a file."""
-    tensors = {name: np.ascontiguousarray(value) for name, value in sorted(parameters.items())}
-    stamped = asdict(card) | {"digest": _digest(tensors)}
+    # Not ascontiguousarray, which would turn a 0-d parameter into one of shape (1,).
+    tensors = {name: np.asarray(value, order="C") for name, value in sorted(parameters.items())}
+    values = asdict(card)
+    stamped = values | {"digest": _digest(values, tensors)}
     write_atomically(path, save(tensors, {HEADER: json.dumps(stamped, sort_keys=True)}))
 
 
@@ -121,31 +128,49 @@ def load_checkpoint(path: Path, system: str | None = None) -> Checkpoint:
             parameters = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
-            f"checkpoint {path} is not a readable safetensors file ({error}); it may be truncated, or of another format "
-            "such as a pickle, which hnn_envs never loads"
+            f"checkpoint {path} is not a readable safetensors file ({error}); it may be truncated, or of another "
+            "format such as a pickle, which hnn_envs never loads"
         ) from error
-    card = _parse_card(path, metadata)
+    values = _read_card(path, metadata)
+    if values.get("digest") != _digest(values, parameters):
+        raise CheckpointError(f"checkpoint {path} was changed after it was written: its digest does not match")
+    card = _parse_card(path, values)
     _check(path, card, parameters, system)
     return Checkpoint(card, parameters)
 
 
-def _parse_card(path: Path, metadata: Mapping[str, str]) -> Card:
+def _read_card(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The card's entries as they stand in the header, of a format that this version reads."""
     if HEADER not in metadata:
         raise CheckpointError(f"checkpoint {path} has no hnn_envs card in its header; it was not written by hnn_envs")
     try:
         values = json.loads(metadata[HEADER])
-        if values.get("format") != FORMAT:
-            raise CheckpointError(
-                f"checkpoint {path} has format {values.get('format')!r}; this version of hnn_envs reads format {FORMAT}"
-            )
-        domain = values["domain"]
-        low, high = (tuple(float(number) for number in domain[name]) for name in ("low", "high"))
-        lowest, highest = (float(number) for number in domain["energy"])
+    except ValueError as error:
+        raise CheckpointError(f"checkpoint {path} has a damaged card: {error}") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"checkpoint {path} has a damaged card: it is no table of entries")
+    if values.get("format") != FORMAT:
+        raise CheckpointError(
+            f"checkpoint {path} has format {values.get('format')!r}; this version of hnn_envs reads format {FORMAT}"
+        )
+    return values
+
+
+def _parse_card(path: Path, values: Mapping[str, Any]) -> Card:
+    try:
         known = {entry.name for entry in fields(Card)}
         if set(values) != known:
             raise ValueError(f"entries {sorted(set(values) ^ known)} are missing or unknown")
-        return Card(**(values | {"domain": Domain(low, high, (lowest, highest))}))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        for kind, names in CARD_TYPES.items():
+            for name in names:
+                if not isinstance(values[name], kind):
+                    raise TypeError(f"{name} is {values[name]!r}, which is no {kind.__name__}")
+        domain = values["domain"]
+        low, high = (tuple(float(number) for number in domain[name]) for name in ("low", "high"))
+        lowest, highest = (float(number) for number in domain["energy"])
+        metrics = {name: float(value) for name, value in values["metrics"].items()}
+        return Card(**{**values, "domain": Domain(low, high, (lowest, highest)), "metrics": metrics})
+    except (ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"checkpoint {path} has a damaged card: {error}") from error
 
 
@@ -154,25 +179,33 @@ def _check(path: Path, card: Card, parameters: Parameters, system: str | None) -
         raise CheckpointError(f"checkpoint {path} was trained for system {card.system!r}, not for {system!r}")
     if card.system not in SYSTEMS:
         raise CheckpointError(f"checkpoint {path} names an unknown system {card.system!r}; known: {', '.join(SYSTEMS)}")
-    if card.digest != _digest(parameters):
-        raise CheckpointError(f"checkpoint {path} was changed after it was written: its weights do not match its card")
     if hashlib.sha256(card.recipe.encode()).hexdigest() != card.recipe_hash:
         raise CheckpointError(f"checkpoint {path} was changed after it was written: its recipe does not match its hash")
     if len(card.domain.low) != 2 * SYSTEMS[card.system].dof or len(card.domain.high) != 2 * SYSTEMS[card.system].dof:
         raise CheckpointError(f"checkpoint {path} has a domain of the wrong size for system {card.system!r}")
     try:
-        expected = make_family(card.family, card.settings).init(SYSTEMS[card.system], np.random.default_rng(0))
+        family = make_family(card.family, card.settings)
+        expected = family.init(SYSTEMS[card.system], np.random.default_rng(0))
+        family.build(SYSTEMS[card.system], expected)
     except (HnnEnvsError, TypeError, ValueError) as error:
         raise CheckpointError(f"checkpoint {path} describes a model that cannot be built: {error}") from error
     shapes = {name: value.shape for name, value in parameters.items()}
     if shapes != {name: value.shape for name, value in expected.items()}:
         raise CheckpointError(f"checkpoint {path} has weights that do not fit its model {card.family!r}")
-    if not all(np.isfinite(value).all() for value in parameters.values()):
-        raise CheckpointError(f"checkpoint {path} has weights that are not finite")
+    for name, value in parameters.items():
+        if value.dtype not in (np.float64, np.float32):
+            raise CheckpointError(
+                f"checkpoint {path} has weights {name!r} that are {value.dtype}, not float64 or float32"
+            )
+        if not np.isfinite(value).all():
+            raise CheckpointError(f"checkpoint {path} has weights {name!r} that are not finite")
 
 
-def _digest(parameters: Parameters) -> str:
+def _digest(card: Mapping[str, Any], parameters: Parameters) -> str:
+    """SHA-256 of all that a checkpoint says: its card, less the digest itself, and its tensors."""
     digest = hashlib.sha256()
+    entries = {name: value for name, value in card.items() if name != "digest"}
+    digest.update(json.dumps(entries, sort_keys=True).encode())
     for name, value in sorted(parameters.items()):
         digest.update(f"{name} {value.dtype} {value.shape}".encode())
         digest.update(np.ascontiguousarray(value).tobytes())
@@ -202,9 +235,19 @@ def find_checkpoint(system: str, name: str) -> Checkpoint:
     Raises:
         CheckpointError: there is none, or it cannot be used for this system.
     """
-    if name.endswith(".safetensors"):
-        return load_checkpoint(Path(name).expanduser(), system)
-    return _load_shipped(system, name)
+    if is_shipped_name(system, name):
+        return _load_shipped(system, name)
+    return load_checkpoint(Path(name).expanduser(), system)
+
+
+def is_shipped_name(system: str, name: str) -> bool:
+    """Tells the name of a shipped checkpoint, or of one that should be shipped, from a path."""
+    return name in ALIASES or name in shipped_checkpoints(system)
+
+
+def is_path(name: str) -> bool:
+    """Tells whether ``name`` is meant as a path: it ends in .safetensors, or there is a file of that name."""
+    return name.endswith(".safetensors") or Path(name).expanduser().is_file()
 
 
 @cache

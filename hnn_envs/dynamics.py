@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.checkpoints import ALIASES, Card, find_checkpoint, shipped_checkpoints
+from hnn_envs.checkpoints import ALIASES, Card, find_checkpoint, is_path, is_shipped_name, shipped_checkpoints
 from hnn_envs.errors import DeviceError, InvalidOptionError, UnknownNameError
 from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian, VectorField
 from hnn_envs.integrators import Integrator, get_integrator
@@ -113,13 +112,16 @@ def make_dynamics(
         checkpoint = find_checkpoint(system.name, _known(system, name))
         card = checkpoint.card
         field = checkpoint.build(system, _convert(checkpoint.parameters, dtype, torch_device))
+    method = get_integrator(integrator, field)
+    if torch_device is not None and method.name == "dop853":
+        raise InvalidOptionError(f"integrator 'dop853' runs on the CPU only; leave out device={device!r}")
     return Dynamics(
         name=name,
         system=system,
         field=field,
-        integrator=get_integrator(integrator, field),
+        integrator=method,
         dt=float(dt),
-        substeps=default_substeps(system, dt) if substeps is None else substeps,
+        substeps=default_substeps(system, dt) if substeps is None else int(substeps),
         hamiltonian=field.hamiltonian if isinstance(field, PortHamiltonian) else system,
         device=torch_device,
         card=card,
@@ -132,9 +134,9 @@ def default_substeps(system: System, dt: float) -> int:
 
 
 def _check_options(name: str, dt: float, substeps: int | None, dtype: str | None) -> None:
-    if not (isinstance(dt, int | float) and math.isfinite(dt) and dt > 0):
+    if not (isinstance(dt, int | float | np.floating) and math.isfinite(dt) and dt > 0):
         raise InvalidOptionError(f"dt must be a positive number, not {dt!r}")
-    if substeps is not None and not (isinstance(substeps, int) and substeps >= 1):
+    if substeps is not None and not (isinstance(substeps, int | np.integer) and substeps >= 1):
         raise InvalidOptionError(f"substeps must be a positive integer, not {substeps!r}")
     if dtype is not None and dtype not in DTYPES:
         raise InvalidOptionError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
@@ -143,14 +145,10 @@ def _check_options(name: str, dt: float, substeps: int | None, dtype: str | None
 
 
 def _known(system: System, name: str) -> str:
-    """Returns ``name`` where it can be a checkpoint of ``system``."""
-    shipped = shipped_checkpoints(system.name)
-    if not isinstance(name, str):
-        raise UnknownNameError.of("dynamics", name, ("ode", *ALIASES, *shipped))
-    if name.endswith(".safetensors") or ALIASES.get(name, name) in shipped:
+    """Returns ``name`` where it names a checkpoint; whether that can be used is seen when it is loaded."""
+    if isinstance(name, str) and (is_shipped_name(system.name, name) or is_path(name)):
         return name
-    if Path(name).is_file():
-        return str(Path(name))
+    shipped = shipped_checkpoints(system.name)
     raise UnknownNameError(
         f"unknown dynamics {name!r} for {system.name}; allowed: {', '.join(('ode', *ALIASES, *shipped))}, "
         "or the path of a .safetensors file"
@@ -164,7 +162,7 @@ def _torch_device(device: str | None) -> str | None:
 
     try:
         found = torch.device(device)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise DeviceError(f"unknown device {device!r}; allowed: cpu, cuda, cuda:0, ...") from error
     if found.type != "cuda":
         raise DeviceError(f"device {device!r} is not supported; allowed: cpu, cuda, cuda:0, ...")

@@ -1,4 +1,4 @@
-"""The errors of hnn_envs: one small hierarchy, so that ``except HnnEnvsError`` catches everything the package raises."""
+"""The errors of hnn_envs: one small hierarchy, so that ``except HnnEnvsError`` catches all that the package raises."""
 
 from __future__ import annotations
 

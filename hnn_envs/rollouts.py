@@ -54,7 +54,7 @@ def rollout(
         steps: number of steps.
         dynamics: a name as for ``make_dynamics``, or dynamics already made.
         actions: inputs in physical units: None for the free system, an array (steps, n, inputs) or anything that
-            broadcasts to it, or a function of time and states.
+            broadcasts to it, or a function of time and states; what that gives for a diverged trajectory is ignored.
         every: records every so many steps only; must divide ``steps``.
         progress: called with the number of steps done, after every record.
         **options: dt, integrator, substeps, device, dtype, as for ``make_dynamics``.
@@ -70,8 +70,10 @@ def rollout(
     system = get_system(system) if isinstance(system, str) else system
     dynamics = _resolve(system, dynamics, options)
     x = _checked_states(system, states)
-    if steps < 1 or every < 1 or steps % every:
-        raise InvalidOptionError(f"every must divide steps, both positive, not steps={steps!r}, every={every!r}")
+    if not (_is_count(steps) and _is_count(every) and steps % every == 0):
+        raise InvalidOptionError(
+            f"steps and every must be positive integers, every a divisor of steps, not {steps!r} and {every!r}"
+        )
     inputs = np.shape(system.field.input_matrix)[-1]
     control = _controller(actions, dynamics.dt, steps, len(x), inputs)
     records = steps // every + 1
@@ -106,8 +108,15 @@ def _resolve(system: System, dynamics: str | Dynamics, options: dict[str, Any]) 
     return dynamics
 
 
+def _is_count(value: object) -> bool:
+    return isinstance(value, int | np.integer) and bool(value >= 1)
+
+
 def _checked_states(system: System, states: Array) -> Array:
-    x = np.array(states, dtype=np.float64, ndmin=2)
+    try:
+        x = np.array(states, dtype=np.float64, ndmin=2)
+    except (ValueError, TypeError) as error:
+        raise InvalidStateError(f"states must be an array of numbers: {error}") from error
     if x.ndim != 2 or x.shape[-1] != 2 * system.dof:
         raise InvalidStateError(
             f"states of {system.name} have shape (n, {2 * system.dof}) or ({2 * system.dof},), not {np.shape(states)}"
@@ -125,17 +134,26 @@ def _controller(
         return None
     if callable(actions):
         controller = actions
-        return lambda step, x: _checked_actions(controller(step * dt, x), (count, inputs))
+        # A copy, so that no controller changes the states; and what it makes of a NaN is no error of its own.
+        return lambda step, x: _checked_actions(
+            controller(step * dt, x.copy()), (count, inputs), ignored=~np.isfinite(x).all(-1)
+        )
     table = _checked_actions(actions, (steps, count, inputs))
     return lambda step, _: table[step]
 
 
-def _checked_actions(actions: Array, shape: tuple[int, ...]) -> Array:
-    given = np.asarray(actions, dtype=np.float64)
+def _checked_actions(actions: Array, shape: tuple[int, ...], ignored: Array | None = None) -> Array:
+    """Actions of the given shape; those of ``ignored`` trajectories, shape (n,), are set to zero."""
+    try:
+        given = np.asarray(actions, dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise InvalidActionError(f"actions must be an array of numbers: {error}") from error
     try:
         u = np.broadcast_to(given, shape)
     except ValueError as error:
         raise InvalidActionError(f"actions must have shape {shape} or broadcast to it, not {given.shape}") from error
+    if ignored is not None:
+        u = np.where(ignored[:, None], 0.0, u)
     if not np.isfinite(u).all():
         raise InvalidActionError("actions must be finite; a NaN or an infinity was given")
     return u

@@ -5,7 +5,8 @@ To add a family, write its file with a ``Config`` and add a line to ``FAMILIES``
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
@@ -45,21 +46,42 @@ def make_family(name: str, settings: dict[str, Any]) -> Family:
 
     Raises:
         UnknownNameError: there is no such family.
-        InvalidOptionError: a setting that the family does not have.
+        InvalidOptionError: a setting that the family does not have, or a value that it cannot have.
     """
     if name not in FAMILIES:
         raise UnknownNameError.of("model family", name, FAMILIES)
-    known = {field.name for field in fields(FAMILIES[name])}
-    unknown = sorted(set(settings) - known)
-    if unknown:
-        raise InvalidOptionError(f"model family {name!r} has no setting {unknown[0]!r}; allowed: {', '.join(known)}")
-    arguments = dict(settings)
+    arguments = _checked(f"model family {name!r}", settings, asdict(FAMILIES[name]()))
     if "hidden" in arguments:
-        arguments["hidden"] = tuple(int(units) for units in arguments["hidden"])
+        arguments["hidden"] = tuple(arguments["hidden"])
     if "ports" in arguments:
         arguments["ports"] = Ports(**arguments["ports"])
     family: Family = FAMILIES[name](**arguments)
     return family
+
+
+def _checked(owner: str, settings: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """A copy of ``settings``, each of which must be known to ``owner`` and of its default's type."""
+    for key, value in settings.items():
+        if key not in defaults:
+            raise InvalidOptionError(f"{owner} has no setting {key!r}; allowed: {', '.join(defaults)}")
+        expected, fits = _CHECKS[type(defaults[key])]
+        if not fits(value):
+            raise InvalidOptionError(f"setting {key!r} of {owner} must be {expected}, not {value!r}")
+        if isinstance(value, dict):
+            _checked(f"{key!r} of {owner}", value, defaults[key])
+    return dict(settings)
+
+
+_CHECKS: dict[type, tuple[str, Callable[[Any], bool]]] = {
+    bool: ("true or false", lambda value: isinstance(value, bool)),
+    float: ("a positive number", lambda value: type(value) in (int, float) and 0 < value < float("inf")),
+    str: ("a name", lambda value: isinstance(value, str)),
+    dict: ("a table", lambda value: isinstance(value, dict)),
+    tuple: (
+        "a list of positive integers",
+        lambda value: isinstance(value, list | tuple) and all(type(units) is int and units > 0 for units in value),
+    ),
+}
 
 
 def describe(family: Any) -> dict[str, Any]:

@@ -26,8 +26,8 @@ class MLPField:
         """x', shape (..., 2*dof)."""
         xp, seen = namespace(x), self.features(x)
         if self.learned_inputs:
-            inputs = like(self.input_matrix, x).shape[-1]
-            held = xp.zeros_like(x[..., :inputs]) if u is None else u
+            held = xp.zeros_like(x[..., : self.input_matrix.shape[-1]]) if u is None else u
+            held = xp.broadcast_to(held, (*seen.shape[:-1], held.shape[-1]))
             return self.network(xp.concat((seen, held), axis=-1))
         rate = self.network(seen)
         if u is None:

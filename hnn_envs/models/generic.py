@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hnn_envs.arrays import Array, join, split
+from hnn_envs.arrays import Array, join, like, split
 from hnn_envs.errors import UnknownNameError
 from hnn_envs.hamiltonian import PortHamiltonian, VectorField
 from hnn_envs.models.mlp import MLP, Parameters, build_mlp, init_mlp
@@ -52,7 +52,7 @@ class HelmholtzField:
         if u is None:
             return gradient
         first, second = split(gradient)
-        return join(first, second + u @ self.input_matrix.T)
+        return join(first, second + u @ like(self.input_matrix, u).T)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ is what is stepped. Because the gradient is written out, training an HNN needs o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def init_mlp(rng: np.random.Generator, prefix: str, sizes: tuple[int, ...], *, o
     """Draws the parameters of an MLP: orthogonal weights, and biases U(-1, 1) / sqrt(inputs), as in the seed paper."""
     parameters: Parameters = {}
     layers = len(sizes) - 1
-    for layer, (inputs, outputs) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for layer, (inputs, outputs) in enumerate(pairwise(sizes)):
         parameters[f"{prefix}.weight{layer}"] = _orthogonal(rng, inputs, outputs)
         if layer < layers - 1 or output_bias:
             parameters[f"{prefix}.bias{layer}"] = rng.uniform(-1, 1, outputs) / np.sqrt(inputs)

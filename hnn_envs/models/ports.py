@@ -42,5 +42,5 @@ class Ports:
 
 
 def exponential(logarithm: Array) -> Array:
-    """exp of a 0-d parameter: a plain float for NumPy, which steps faster, and a tensor for torch, which trains."""
+    """The exponential of a 0-d parameter: a float for NumPy, which steps faster, a tensor for torch, which trains."""
     return math.exp(logarithm) if isinstance(logarithm, np.ndarray) else namespace(logarithm).exp(logarithm)

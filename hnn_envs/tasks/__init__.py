@@ -8,11 +8,26 @@ from __future__ import annotations
 from hnn_envs.errors import UnknownNameError
 from hnn_envs.tasks.mass_spring import MassSpringTask
 from hnn_envs.tasks.pendulum import PendulumTask
+from hnn_envs.tasks.real_pendulum import RealPendulumTask
 from hnn_envs.tasks.task import Task, View
+from hnn_envs.tasks.three_body import ThreeBodyTask
+from hnn_envs.tasks.two_body import TwoBodyTask
 
-TASKS: dict[str, Task] = {task.name: task for task in (MassSpringTask(), PendulumTask())}
+TASKS: dict[str, Task] = {
+    task.name: task for task in (MassSpringTask(), PendulumTask(), RealPendulumTask(), TwoBodyTask(), ThreeBodyTask())
+}
 
-__all__ = ["TASKS", "MassSpringTask", "PendulumTask", "Task", "View", "get_task"]
+__all__ = [
+    "TASKS",
+    "MassSpringTask",
+    "PendulumTask",
+    "RealPendulumTask",
+    "Task",
+    "ThreeBodyTask",
+    "TwoBodyTask",
+    "View",
+    "get_task",
+]
 
 
 def get_task(name: str) -> Task:

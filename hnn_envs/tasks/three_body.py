@@ -1,0 +1,129 @@
+"""Keep three bodies that attract each other together, and apart, for as long as possible."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hnn_envs.arrays import Array, namespace, split
+from hnn_envs.systems import NBody
+from hnn_envs.systems.three_body import THREE_BODY
+from hnn_envs.tasks.shared import bounds, limits, observe, within
+from hnn_envs.tasks.task import View
+
+if TYPE_CHECKING:
+    from hnn_envs.rendering import Canvas
+
+
+@dataclass(frozen=True)
+class ThreeBodyTask:
+    """Keep three bodies bound, without a close encounter, for as long as possible on little thrust.
+
+    ## Description
+
+    Three unit masses, H = sum |p_i|^2 / 2 - sum 1 / |q_i - q_j|, start near Lagrange's rotating equilateral triangle.
+    For equal masses that orbit is unstable: left alone, it breaks up within a revolution, by a close encounter or by
+    throwing a body out. The thrusts sum to zero, so the centre of mass stays at rest in the origin.
+
+    ## Action space
+
+    | Num | Action | Min | Max | Input |
+    |---|---|---|---|---|
+    | 0, 1 | thrust along x and y: u / sqrt(2) on body 1, -u / sqrt(2) on body 2 | -1 | 1 | u = 0.1 action |
+    | 2, 3 | thrust along x and y: u / sqrt(6) on bodies 1 and 2, -2 u / sqrt(6) on body 3 | -1 | 1 | u = 0.1 action |
+
+    ## Observation space
+
+    | Num | Observation | Min | Max |
+    |---|---|---|---|
+    | 0 to 5 | positions x and y of bodies 1, 2, 3 | -4 | 4 |
+    | 6 to 11 | their momenta | -3 | 3 |
+
+    ## Reward
+
+    1 - 0.1 mean(action^2) for each step after which the bodies are bound and apart, 0 for the step that ends it.
+
+    ## Start
+
+    The seed paper's: an equilateral triangle of radius uniform in [0.9, 1.2], its circular velocities with each
+    component multiplied by 1 + U(-0.2, 0.2), the total momentum then taken off.
+
+    ## End
+
+    Terminated where two bodies are closer than 0.4, or one is further than 3.5 from the centre of mass. Truncated after
+    500 steps, some three revolutions, or where a coordinate exceeds 4 or a momentum 3, which the true system does not do
+    before it is terminated.
+    """
+
+    system: NBody = THREE_BODY
+    dt: float = 0.05  # time per step; the triangle of radius 1 revolves in 8.3
+    max_episode_steps: int = 500  # steps
+    max_input: float = 0.1  # thrust; the attraction is 0.58 in the triangle of radius 1
+    smallest_separation: float = 0.4  # a closer encounter ends the episode
+    largest_distance: float = 3.5  # from the centre of mass; further out counts as lost
+    largest_coordinate: float = 4.0  # limit of each coordinate, beyond what one step adds to the largest distance
+    largest_momentum: float = 3.0  # limit of each component; the true system stays below 2
+    effort_cost: float = 0.1  # share of the reward that full thrust costs
+
+    name = "three-body"
+
+    @cached_property
+    def low(self) -> Array:
+        """Lower limits of the coordinates and momenta."""
+        return -self.high
+
+    @cached_property
+    def high(self) -> Array:
+        """Upper limits of the coordinates and momenta."""
+        return limits(*[self.largest_coordinate] * 6, *[self.largest_momentum] * 6)
+
+    @cached_property
+    def observation_low(self) -> Array:
+        """Lower bounds of the observation."""
+        return bounds(*self.low)
+
+    @cached_property
+    def observation_high(self) -> Array:
+        """Upper bounds of the observation."""
+        return bounds(*self.high)
+
+    def initial_state(self, rng: np.random.Generator) -> Array:
+        """A rotating triangle with disturbed velocities and its centre of mass at rest in the origin, shape (12,)."""
+        q, p = split(self.system.sample_states(rng, 1)[0])
+        return np.concatenate((_centred(q), _centred(p)))
+
+    def observation(self, x: Array) -> Array:
+        """Positions and momenta, float32, shape (..., 12)."""
+        features = tuple(x[..., column] for column in range(12))
+        return observe(features, self.observation_low, self.observation_high)
+
+    def reward(self, x: Array, u: Array, x_next: Array) -> Array:
+        """1 for staying bound and apart, less a share for effort, shape (...,)."""
+        effort = self.effort_cost * ((u / self.max_input) ** 2).mean(-1)
+        alive = self.inside(x_next) & ~self.terminated(x_next)
+        return namespace(x).where(alive, 1 - effort, namespace(x).zeros_like(effort))
+
+    def inside(self, x: Array) -> Array:
+        """Whether coordinates and momenta are within their limits, shape (...,)."""
+        return within(x, self.low, self.high)
+
+    def terminated(self, x: Array) -> Array:
+        """Whether two bodies have met or one is lost, shape (...,)."""
+        xp = namespace(x)
+        positions = split(x)[0].reshape((*x.shape[:-1], 3, 2))
+        offsets = positions - self.system.centre_of_mass(x)[..., None, :]
+        lost = xp.any((offsets * offsets).sum(-1) > self.largest_distance**2, axis=-1)
+        return lost | (self.system.closest_distance(x) < self.smallest_separation)
+
+    def draw(self, canvas: Canvas, view: View) -> None:
+        """Draws one environment."""
+        canvas.caption(view)
+
+
+def _centred(vectors: Array) -> Array:
+    """Takes the mean off three plane vectors, shape (6,)."""
+    pairs = vectors.reshape(3, 2)
+    return (pairs - pairs.mean(0)).reshape(6)

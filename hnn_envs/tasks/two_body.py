@@ -1,0 +1,165 @@
+"""Bring two bodies that attract each other onto a wider circular orbit, and hold it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hnn_envs.arrays import Array, namespace, split
+from hnn_envs.systems import NBody
+from hnn_envs.systems.two_body import TWO_BODY
+from hnn_envs.tasks.shared import bounds, limits, observe, within
+from hnn_envs.tasks.task import View
+
+if TYPE_CHECKING:
+    from hnn_envs.rendering import Canvas
+
+
+@dataclass(frozen=True)
+class TwoBodyTask:
+    """Transfer two bodies to a circular orbit of separation 2.5 and hold it, by the thrust between them.
+
+    ## Description
+
+    Two unit masses with H = |p_1|^2 / 2 + |p_2|^2 / 2 - 1 / |q_1 - q_2| circle each other closer than they should. A
+    weak thrust pushes them with equal and opposite forces, so their centre of mass stays at rest in the origin. The
+    asked orbit runs counter-clockwise, as the start does, at the relative speed sqrt(2 / 2.5) = 0.894.
+
+    ## Action space
+
+    | Num | Action | Min | Max | Input |
+    |---|---|---|---|---|
+    | 0 | thrust along x: u / sqrt(2) on body 1, -u / sqrt(2) on body 2 | -1 | 1 | u = 0.05 action |
+    | 1 | thrust along y, likewise | -1 | 1 | u = 0.05 action |
+
+    ## Observation space
+
+    With r the vector from body 2 to body 1, and v its rate of change:
+
+    | Num | Observation | Min | Max |
+    |---|---|---|---|
+    | 0, 1 | direction of r, a unit vector | -1 | 1 |
+    | 2 | separation, the length of r | 0.8 | 4 |
+    | 3 | radial velocity, v along r | -3.4 | 3.4 |
+    | 4 | tangential velocity, v across r, counter-clockwise | -3.4 | 3.4 |
+
+    ## Reward
+
+    (1 - 0.1 mean(action^2)) / (1 + e^2) with the state after the step, where e is its distance from the asked orbit:
+    e^2 = ((separation - 2.5) / 0.3)^2 + (radial velocity / 0.2)^2 + ((tangential velocity - 0.894) / 0.2)^2. That is 1
+    per step on the orbit without thrust. A step that leaves the limits earns 0; since no reward is negative, leaving
+    never pays.
+
+    ## Start
+
+    Any direction, separation uniform in [1.4, 2], the speed of the circular orbit times 1 + N(0, 0.05).
+
+    ## End
+
+    Truncated after 200 steps, or outside the limits: separation in [0.8, 4], coordinates in [-2.2, 2.2], momenta in
+    [-1.2, 1.2]. Never terminated.
+    """
+
+    system: NBody = TWO_BODY
+    dt: float = 0.1  # time per step; the asked orbit's period is 17.6
+    max_episode_steps: int = 200  # steps
+    max_input: float = 0.05  # thrust; the attraction is 0.16 on the asked orbit
+    smallest_separation: float = 0.8  # limit; the escape speed there is |p| = 1.12
+    largest_separation: float = 4.0  # limit
+    largest_coordinate: float = 2.2  # limit of each coordinate, half the largest separation and a margin
+    largest_momentum: float = 1.2  # limit of each component
+    start_smallest: float = 1.4  # separation of the closest start
+    start_largest: float = 2.0  # separation of the widest
+    start_speed_noise: float = 0.05  # standard deviation of the start's relative error in speed
+    target_separation: float = 2.5  # of the asked orbit
+    separation_scale: float = 0.3  # error in separation that halves the reward
+    velocity_scale: float = 0.2  # error in relative velocity that halves it
+    effort_cost: float = 0.1  # share of the reward that full thrust costs
+
+    name = "two-body"
+
+    @cached_property
+    def low(self) -> Array:
+        """Lower limits of the coordinates and momenta."""
+        return -self.high
+
+    @cached_property
+    def high(self) -> Array:
+        """Upper limits of the coordinates and momenta."""
+        return limits(*[self.largest_coordinate] * 4, *[self.largest_momentum] * 4)
+
+    @cached_property
+    def observation_low(self) -> Array:
+        """Lower bounds of the observation."""
+        return bounds(-1, -1, self.smallest_separation, -self.largest_velocity, -self.largest_velocity)
+
+    @cached_property
+    def observation_high(self) -> Array:
+        """Upper bounds of the observation."""
+        return bounds(1, 1, self.largest_separation, self.largest_velocity, self.largest_velocity)
+
+    @cached_property
+    def largest_velocity(self) -> float:
+        """The largest relative velocity inside the limits."""
+        return 2 * math.sqrt(2) * self.largest_momentum * self.system.inverse_mass
+
+    @cached_property
+    def target_velocity(self) -> float:
+        """Relative speed on the asked orbit, sqrt(2 / separation) for unit masses."""
+        return math.sqrt(2 * self.system.coupling * self.system.inverse_mass / self.target_separation)
+
+    def initial_state(self, rng: np.random.Generator) -> Array:
+        """A nearly circular orbit with the centre of mass at rest in the origin, shape (8,)."""
+        angle = rng.uniform(-math.pi, math.pi)
+        radius = rng.uniform(self.start_smallest, self.start_largest) / 2
+        speed = (1 + self.start_speed_noise * rng.standard_normal()) / (2 * math.sqrt(radius))
+        position = radius * np.array([math.cos(angle), math.sin(angle)])
+        momentum = speed * np.array([-math.sin(angle), math.cos(angle)])
+        return np.concatenate((position, -position, momentum, -momentum))
+
+    def orbit(self, x: Array) -> tuple[Array, Array, Array, Array]:
+        """Direction (..., 2), separation, radial and tangential velocity (...,) of body 1 as seen from body 2."""
+        q, p = split(x)
+        difference = q[..., :2] - q[..., 2:]
+        velocity = self.system.inverse_mass * (p[..., :2] - p[..., 2:])
+        separation = namespace(x).sqrt((difference * difference).sum(-1))
+        direction = difference / separation[..., None]
+        radial = (direction * velocity).sum(-1)
+        tangential = direction[..., 0] * velocity[..., 1] - direction[..., 1] * velocity[..., 0]
+        return direction, separation, radial, tangential
+
+    def observation(self, x: Array) -> Array:
+        """[direction, separation, radial velocity, tangential velocity], float32, shape (..., 5)."""
+        direction, *rest = self.orbit(x)
+        features = (direction[..., 0], direction[..., 1], *rest)
+        return observe(features, self.observation_low, self.observation_high)
+
+    def reward(self, x: Array, u: Array, x_next: Array) -> Array:
+        """Closeness to the asked orbit, less a share for effort, in [0, 1], shape (...,)."""
+        xp = namespace(x)
+        _, separation, radial, tangential = self.orbit(x_next)
+        error = (
+            ((separation - self.target_separation) / self.separation_scale) ** 2
+            + (radial / self.velocity_scale) ** 2
+            + ((tangential - self.target_velocity) / self.velocity_scale) ** 2
+        )
+        effort = self.effort_cost * ((u / self.max_input) ** 2).mean(-1)
+        return xp.where(self.inside(x_next), (1 - effort) / (1 + error), xp.zeros_like(error))
+
+    def inside(self, x: Array) -> Array:
+        """Whether separation, coordinates and momenta are within their limits, shape (...,)."""
+        separation = self.system.closest_distance(x)
+        apart = (separation >= self.smallest_separation) & (separation <= self.largest_separation)
+        return within(x, self.low, self.high) & apart
+
+    def terminated(self, x: Array) -> Array:
+        """Never."""
+        return namespace(x).zeros_like(x[..., 0], dtype=namespace(x).bool)
+
+    def draw(self, canvas: Canvas, view: View) -> None:
+        """Draws one environment."""
+        canvas.caption(view)

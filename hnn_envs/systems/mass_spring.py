@@ -27,7 +27,7 @@ class MassSpring(Separable):
     name = "mass-spring"
     dof = 1
     damping = None
-    max_step = 0.05  # one PEFRL step this long is within 1e-9 of the exact flow over the task's states
+    max_step = 0.0125  # one PEFRL step this long is within 1e-9 of the exact flow over the task's states
     angles = (False,)
 
     def potential(self, q: Array) -> Array:

@@ -27,7 +27,7 @@ class Pendulum(Separable):
     name = "pendulum"
     dof = 1
     damping = None
-    max_step = 0.01
+    max_step = 0.0055
     angles = (True,)
 
     def potential(self, q: Array) -> Array:

@@ -35,7 +35,7 @@ class RealPendulum(Separable):
 
     name = "real-pendulum"
     dof = 1
-    max_step = 0.025
+    max_step = 0.021
     angles = (True,)
 
     def potential(self, q: Array) -> Array:

@@ -33,6 +33,6 @@ THREE_BODY = NBody(
     name="three-body",
     bodies=3,
     time_scale=2.0,
-    max_step=0.0025,
+    max_step=0.001,
     sampler=near_circular_triangles,
 )

@@ -26,6 +26,6 @@ TWO_BODY = NBody(
     name="two-body",
     bodies=2,
     time_scale=4 * math.pi,  # the period of the circular orbit whose bodies are 2 apart
-    max_step=0.005,
+    max_step=0.0042,
     sampler=near_circular_pairs,
 )

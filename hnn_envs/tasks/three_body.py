@@ -53,16 +53,16 @@ class ThreeBodyTask:
 
     ## End
 
-    Terminated where two bodies are closer than 0.4, or one is further than 3.5 from the centre of mass. Truncated after
-    500 steps, some three revolutions, or where a coordinate exceeds 4 or a momentum 3, which the true system does not do
-    before it is terminated.
+    Terminated where two bodies are closer than 0.5, or one is further than 3.5 from the centre of mass. Truncated after
+    500 steps, some three revolutions, or where a coordinate exceeds 4 or a momentum 3; the true system is terminated
+    before it gets there.
     """
 
     system: NBody = THREE_BODY
     dt: float = 0.05  # time per step; the triangle of radius 1 revolves in 8.3
     max_episode_steps: int = 500  # steps
     max_input: float = 0.1  # thrust; the attraction is 0.58 in the triangle of radius 1
-    smallest_separation: float = 0.4  # a closer encounter ends the episode
+    smallest_separation: float = 0.5  # a closer encounter ends the episode
     largest_distance: float = 3.5  # from the centre of mass; further out counts as lost
     largest_coordinate: float = 4.0  # limit of each coordinate, beyond what one step adds to the largest distance
     largest_momentum: float = 3.0  # limit of each component; the true system stays below 2

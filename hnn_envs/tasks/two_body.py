@@ -43,9 +43,9 @@ class TwoBodyTask:
     | Num | Observation | Min | Max |
     |---|---|---|---|
     | 0, 1 | direction of r, a unit vector | -1 | 1 |
-    | 2 | separation, the length of r | 0.8 | 4 |
-    | 3 | radial velocity, v along r | -3.4 | 3.4 |
-    | 4 | tangential velocity, v across r, counter-clockwise | -3.4 | 3.4 |
+    | 2 | separation, the length of r | 1 | 4 |
+    | 3 | radial velocity, v along r | -2.83 | 2.83 |
+    | 4 | tangential velocity, v across r, counter-clockwise | -2.83 | 2.83 |
 
     ## Reward
 
@@ -56,23 +56,23 @@ class TwoBodyTask:
 
     ## Start
 
-    Any direction, separation uniform in [1.4, 2], the speed of the circular orbit times 1 + N(0, 0.05).
+    Any direction, separation uniform in [1.5, 2], the speed of the circular orbit times 1 + N(0, 0.05).
 
     ## End
 
-    Truncated after 200 steps, or outside the limits: separation in [0.8, 4], coordinates in [-2.2, 2.2], momenta in
-    [-1.2, 1.2]. Never terminated.
+    Truncated after 200 steps, or outside the limits: separation in [1, 4], coordinates in [-2.2, 2.2], momenta in
+    [-1, 1]. Never terminated.
     """
 
     system: NBody = TWO_BODY
     dt: float = 0.1  # time per step; the asked orbit's period is 17.6
     max_episode_steps: int = 200  # steps
     max_input: float = 0.05  # thrust; the attraction is 0.16 on the asked orbit
-    smallest_separation: float = 0.8  # limit; the escape speed there is |p| = 1.12
+    smallest_separation: float = 1.0  # limit; the escape speed there is |p| = 1
     largest_separation: float = 4.0  # limit
     largest_coordinate: float = 2.2  # limit of each coordinate, half the largest separation and a margin
-    largest_momentum: float = 1.2  # limit of each component
-    start_smallest: float = 1.4  # separation of the closest start
+    largest_momentum: float = 1.0  # limit of each component
+    start_smallest: float = 1.5  # separation of the closest start
     start_largest: float = 2.0  # separation of the widest
     start_speed_noise: float = 0.05  # standard deviation of the start's relative error in speed
     target_separation: float = 2.5  # of the asked orbit

@@ -97,7 +97,8 @@ class PortHamiltonian:
 
     def input_force(self, u: Array) -> Array:
         """G u, shape (..., dof), for inputs (..., inputs)."""
-        return u @ like(self.input_matrix, u).T
+        # Row by row, so that a state in a batch moves bit for bit as it does alone.
+        return (like(self.input_matrix, u) @ u[..., None])[..., 0]
 
 
 def is_separable(field: VectorField) -> bool:

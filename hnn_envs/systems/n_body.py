@@ -1,4 +1,4 @@
-"""Point masses that attract each other in the plane, task 4 of Greydanus, Dzamba and Yosinski 2019 (arXiv 1906.01563)."""
+"""Point masses that attract each other, tasks 4 and 5 of Greydanus, Dzamba and Yosinski 2019 (arXiv 1906.01563)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ class NBody(Separable):
     def potential_gradient(self, q: Array) -> Array:
         """dV/dq_i = sum_j (q_i - q_j) / |q_i - q_j|^3, shape (..., 2*bodies)."""
         differences, distances = separations(q, self.bodies)
-        return gather(self.coupling * differences / (distances**3)[..., None], self.bodies)
+        cubes = distances * distances * distances
+        return gather(self.coupling * differences / cubes[..., None], self.bodies)
 
     @cached_property
     def field(self) -> PortHamiltonian:

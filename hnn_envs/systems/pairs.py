@@ -22,7 +22,7 @@ def incidence(bodies: int) -> Array:
 
 
 def separations(q: Array, bodies: int) -> tuple[Array, Array]:
-    """Differences q_i - q_j, shape (..., pairs, 2), and distances, shape (..., pairs), for q of shape (..., 2*bodies)."""
+    """Differences q_i - q_j, shape (..., pairs, 2), and distances (..., pairs), for q of shape (..., 2*bodies)."""
     positions = q.reshape((*q.shape[:-1], bodies, 2))
     differences = like(incidence(bodies), q) @ positions
     return differences, namespace(q).sqrt((differences * differences).sum(-1))

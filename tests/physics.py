@@ -1,0 +1,174 @@
+"""Helpers of the physics tests: systems and models to run over, states, numerical derivatives, reference flows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from functools import cache
+from itertools import product
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import HealthCheck, settings
+
+from hnn_envs.arrays import Array
+from hnn_envs.errors import InvalidOptionError
+from hnn_envs.hamiltonian import PortHamiltonian, VectorField, is_separable
+from hnn_envs.integrators import INTEGRATORS
+from hnn_envs.models import FAMILIES, Parameters, make_family
+from hnn_envs.systems import SYSTEMS, System
+
+NAMES = tuple(SYSTEMS)
+N_BODY = tuple(name for name, system in SYSTEMS.items() if hasattr(system, "bodies"))
+
+# Deterministic, so that a failure is a change in the code and never in the draw.
+PROPERTY = settings(derandomize=True, deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
+
+
+def states(system: System, count: int, seed: int = 0) -> Array:
+    """States as the system samples them, and moved a little, so that none is special (zero total momentum, say)."""
+    rng = np.random.default_rng(seed)
+    x = system.sample_states(rng, count)
+    return x + 0.02 * rng.standard_normal(x.shape)
+
+
+def inputs(system: System, count: int, seed: int = 0) -> Array:
+    """Random inputs of order 0.3, shape (count, inputs)."""
+    columns = np.shape(system.field.input_matrix)[-1]
+    return 0.3 * np.random.default_rng(seed + 1000).standard_normal((count, columns))
+
+
+def undamped(system: System) -> PortHamiltonian:
+    """The true field without its damping."""
+    return replace(system.field, damping=None)
+
+
+def symplectic_form(dof: int) -> Array:
+    """J, shape (2*dof, 2*dof)."""
+    zero, one = np.zeros((dof, dof)), np.eye(dof)
+    return np.block([[zero, one], [-one, zero]])
+
+
+def central_differences(function: Callable[[Array], Array], x: Array, step: float = 1e-5) -> Array:
+    """d function / dx for a scalar function that broadcasts, shape of x; its error is O(step**2)."""
+    shifts = step * np.eye(x.shape[-1])
+    return (function(x[..., None, :] + shifts) - function(x[..., None, :] - shifts)) / (2 * step)
+
+
+def autograd(function: Callable[[Array], Array], x: Array) -> Array:
+    """d function / dx by torch, for a scalar function that broadcasts, shape of x."""
+    held = torch.tensor(x, dtype=torch.float64, requires_grad=True)
+    function(held).sum().backward()
+    assert held.grad is not None
+    return held.grad.numpy()
+
+
+def step_jacobian(method: str, field: VectorField, x: Array, u: Array | None, h: float) -> Array:
+    """The derivative of one step with respect to one state, exact, by torch."""
+    held = None if u is None else torch.tensor(u)
+    return torch.autograd.functional.jacobian(
+        lambda y: INTEGRATORS[method].step(field, y, held, h), torch.tensor(x)
+    ).numpy()
+
+
+def exact(field: VectorField, x: Array, time: float, u: Array | None = None) -> Array:
+    """The reference flow: DOP853 at rtol = atol = 1e-12."""
+    return INTEGRATORS["dop853"].step(field, x, u, time)
+
+
+def march(method: str, field: VectorField, x: Array, h: float, steps: int, u: Array | None = None) -> Array:
+    """The states after each of ``steps`` steps, the first included, shape (steps + 1, ...)."""
+    trajectory = [x]
+    for _ in range(steps):
+        trajectory.append(INTEGRATORS[method].step(field, trajectory[-1], u, h))
+    return np.stack(trajectory)
+
+
+def variants(family: str) -> Iterator[dict[str, Any]]:
+    """Settings of a family that between them use all it can learn: the default, and each switch turned."""
+    yield {}
+    for name, default in asdict(FAMILIES[family]()).items():
+        if isinstance(default, bool):
+            yield {name: not default}
+        elif isinstance(default, dict):
+            yield {name: dict.fromkeys(default, True)}
+        elif name == "field_type":
+            yield from ({name: other} for other in ("conservative", "both"))
+        elif isinstance(default, float):
+            yield {name: 1.7}
+
+
+def parameters(family: str, options: dict[str, Any], system: System, seed: int = 0) -> Parameters:
+    """Random parameters, all of them: also the mass and the damping, which a family starts at fixed values."""
+    rng = np.random.default_rng(seed)
+    drawn = make_family(family, options).init(system, rng)
+    return {name: value + 0.2 * rng.standard_normal(value.shape) for name, value in drawn.items()}
+
+
+def to_torch(values: Parameters, *, grad: bool = False) -> Parameters:
+    """The same parameters as torch tensors."""
+    return {name: torch.tensor(value).requires_grad_(grad) for name, value in values.items()}
+
+
+def small(options: dict[str, Any]) -> dict[str, Any]:
+    """``options`` with hidden layers small enough for tests, of different sizes so that no transposition hides."""
+    return {"hidden": [7, 5]} | options
+
+
+@cache
+def _models() -> tuple[tuple[str, str, str], ...]:
+    found = []
+    for family, name in product(FAMILIES, NAMES):
+        for number, options in enumerate(map(small, variants(family))):
+            try:
+                make_family(family, options).build(SYSTEMS[name], parameters(family, options, SYSTEMS[name]))
+            except InvalidOptionError:
+                continue  # a family that does not fit this system
+            found.append((family, name, str(number)))
+    return tuple(found)
+
+
+class Model:
+    """A family with random weights for a system, as a NumPy and as a torch field."""
+
+    def __init__(self, family: str, name: str, number: str) -> None:
+        self.system = SYSTEMS[name]
+        self.options = small(list(variants(family))[int(number)])
+        self.family = make_family(family, self.options)
+        self.parameters = parameters(family, self.options, self.system)
+        self.field = self.build(self.parameters)
+        self.torch_field = self.build(to_torch(self.parameters))
+
+    def build(self, values: Parameters) -> Any:
+        return self.family.build(self.system, values)
+
+
+def models(*, separable: bool | None = None, default: bool = False) -> list[str]:
+    """Ids "family/system/variant" of all models, or of those (not) separable, or of the default settings only."""
+    ids = ["/".join(parts) for parts in _models() if not default or parts[-1] == "0"]
+    return [name for name in ids if separable is None or is_separable(model(name).field) is separable]
+
+
+@cache
+def model(identity: str) -> Model:
+    """The model of an id."""
+    return Model(*identity.split("/"))
+
+
+def fields(*, separable: bool | None = None) -> list[str]:
+    """Ids of true fields, "system", and of default models, "family/system/0": what an integrator may have to step."""
+    true = [] if separable is False else list(NAMES)
+    return true + models(separable=separable, default=True)
+
+
+def system_of(identity: str) -> System:
+    """The system of a field's id."""
+    return SYSTEMS[identity] if identity in SYSTEMS else model(identity).system
+
+
+def field_of(identity: str, *, torch: bool = False) -> Any:
+    """The field of an id, without damping; true fields serve NumPy and torch alike."""
+    if identity in SYSTEMS:
+        return undamped(SYSTEMS[identity])
+    return model(identity).torch_field if torch else model(identity).field

@@ -1,0 +1,177 @@
+"""One environment: Gymnasium's Env around a task and a physics. There is no physics in here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from hnn_envs.arrays import Array
+from hnn_envs.envs.rows import Trails
+from hnn_envs.envs.world import ResetNeededError, World, check_choice, check_options
+
+
+class PhysicsEnv(gymnasium.Env[Array, Array]):
+    """A task under true or learned physics.
+
+    ## Description
+
+    One of the tasks of ``hnn_envs.tasks``, whose pages describe observation, reward, start and end. The task does not
+    depend on the physics that steps it, so agents and trajectories can be compared between the two.
+
+    ## Action space
+
+    ``Box(-1, 1, (inputs,), float32)``, scaled to physical inputs by the task. Finite actions beyond the box are clipped
+    to it; an action of the wrong shape, or one that is not finite, raises InvalidActionError and changes nothing.
+
+    ## Observation space
+
+    The task's, float32. No observation is ever NaN.
+
+    ## End
+
+    Terminated where the task says so. Truncated where the state leaves the task's limits, with
+    ``info["out_of_domain"] = 1.0``; where the physics diverged, the state stays the last finite one and
+    ``info["diverged"] = 1.0`` too. ``gymnasium.make`` adds the time limit.
+
+    ## Info
+
+    ``energy`` (the true energy H of the state), ``out_of_domain`` and ``diverged``, all floats.
+
+    ## Reset
+
+    ``reset(options={"state": x0})`` starts at a given state, shape (2*dof,), which must be inside the task's limits.
+
+    Args:
+        task: name of the task, such as "pendulum".
+        dynamics: "ode" (the true equations), "hnn" or "baseline" (the shipped default checkpoints), the name of
+            another shipped checkpoint such as "paper/hnn", or the path of a .safetensors file.
+        integrator: a key of ``hnn_envs.integrators.INTEGRATORS``; the default suits the physics.
+        dt: time per step; the task's by default.
+        substeps: integrator steps per step; by default enough for "ode" to keep to 1e-9 of the exact flow.
+        render_mode: None, "human" (a window) or "rgb_array" (frames; opens no window).
+        device: None or "cpu", or a CUDA device for the physics.
+        dtype: precision of a learned network, "float64" (default) or "float32".
+
+    Raises:
+        HnnEnvsError: an argument that cannot be used; the message says what is allowed.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array"], "render_fps": 30}  # noqa: RUF012 - Gymnasium's
+
+    def __init__(
+        self,
+        task: str,
+        dynamics: str = "ode",
+        *,
+        integrator: str | None = None,
+        dt: float | None = None,
+        substeps: int | None = None,
+        render_mode: str | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+    ) -> None:
+        check_choice("render_mode", render_mode, (None, *PhysicsEnv.metadata["render_modes"]))
+        self._world = World(task, dynamics, integrator=integrator, dt=dt, substeps=substeps, device=device, dtype=dtype)
+        self.task, self.dynamics = self._world.task, self._world.dynamics
+        self.action_space = self._world.action_space
+        self.observation_space = self._world.observation_space
+        self.render_mode = render_mode
+        self.metadata = PhysicsEnv.metadata | {"render_fps": self._world.render_fps}
+        self._action_shape = (self._world.inputs,)
+        self._x: Array | None = None
+        self._elapsed = 0
+        self._trails = None if render_mode is None else Trails(1, self._world.inputs)
+        self._window: Any = None
+
+    @property
+    def state(self) -> Array:
+        """The state, shape (2*dof,): reading gives a copy, setting checks it and starts a new trail."""
+        return np.array(self.dynamics.to_numpy(self._current()))
+
+    @state.setter
+    def state(self, value: Any) -> None:
+        self._start(self._world.checked_state(value))
+
+    @property
+    def believed_energy(self) -> float:
+        """The energy that the stepping physics assigns to the state; the true one for "ode" and "baseline"."""
+        return float(self.dynamics.energy(self._current()))
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
+        """Starts an episode, at ``options["state"]`` where that is given.
+
+        Raises:
+            InvalidStateError: a state that the task does not allow.
+            InvalidOptionError: another option.
+        """
+        given = check_options(options, ("state",))
+        state = self._world.checked_state(given["state"]) if "state" in given else None
+        super().reset(seed=seed)
+        self._start(self.task.initial_state(self.np_random) if state is None else state)
+        self._elapsed = 0
+        if self.render_mode == "human":
+            self.render()
+        return self._observation(), self._info(False, False)
+
+    def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+        """Advances the physics by ``dt`` under an action.
+
+        Raises:
+            InvalidActionError: an action of the wrong shape, or not finite; nothing has changed then.
+            ResetNeededError: there was no reset yet.
+        """
+        x = self._current()
+        u = self._world.control(action, self._action_shape)
+        self._x, reward, terminated, outside, diverged = self._world.advance(x, u)
+        self._elapsed += 1
+        ended, left = bool(terminated), bool(outside)
+        if self._trails is not None:
+            self._record(self._trails, u)
+        return self._observation(), float(reward), ended, left and not ended, self._info(left, bool(diverged))
+
+    def render(self) -> Array | None:
+        """A frame, uint8, shape (height, width, 3), or None where a window shows it or nothing is drawn."""
+        if self._trails is None:
+            gymnasium.logger.warn("render() does nothing without a render_mode; give one to gymnasium.make")
+            return None
+        from hnn_envs.rendering import Window, draw_frame
+
+        trail, last_action = self._trails.of(0)
+        frame = draw_frame(self.task, self._world.view(self.state, trail, last_action, self._elapsed))
+        if self.render_mode == "rgb_array":
+            return frame
+        if self._window is None:
+            self._window = Window(self.metadata["render_fps"])
+        self._window.show(frame)
+        return None
+
+    def close(self) -> None:
+        """Closes the window, if there is one."""
+        if self._window is not None:
+            self._window.close()
+            self._window = None
+
+    def _current(self) -> Array:
+        if self._x is None:
+            raise ResetNeededError("call reset() first: the environment has no state yet")
+        return self._x
+
+    def _start(self, state: Array) -> None:
+        self._x = self.dynamics.to_device(state)
+        if self._trails is not None:
+            self._trails.restart(state[None], np.zeros(1, dtype=np.int64))
+
+    def _record(self, trails: Trails, u: Array) -> None:
+        """Keeps what drawings show; only environments with a render mode do."""
+        trails.record(self.state[None], self.dynamics.to_numpy(u)[None] / self.task.max_input)
+        if self.render_mode == "human":
+            self.render()
+
+    def _observation(self) -> Array:
+        return self.dynamics.to_numpy(self.task.observation(self._x))
+
+    def _info(self, outside: bool, diverged: bool) -> dict[str, Any]:
+        energy = float(self.task.system.value(self._x))
+        return {"energy": energy, "out_of_domain": float(outside), "diverged": float(diverged)}

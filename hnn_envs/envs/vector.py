@@ -1,0 +1,347 @@
+"""A batch of environments stepped as one: Gymnasium's VectorEnv around a task and a physics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from hnn_envs.arrays import Array, namespace
+from hnn_envs.envs.rows import Row, Trails
+from hnn_envs.envs.world import ResetNeededError, World, check_choice, check_options
+from hnn_envs.errors import InvalidOptionError
+
+OUTPUTS = ("numpy", "torch")
+
+
+class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
+    """``num_envs`` independent environments of one task under one physics, stepped as one batch.
+
+    What it returns equals what ``gymnasium.vector.SyncVectorEnv`` returns over as many ``PhysicsEnv``, in all three
+    autoreset modes: sub-environment i has its own random generator, seeded with seed + i, and its own time limit. For
+    "ode" the two agree bit for bit; learned physics agree to rounding, since a matrix product over many rows may add
+    in another order.
+
+    ``reset(options=...)`` takes ``state``, one state for all or one each, shape (2*dof,) or (num_envs, 2*dof), and
+    ``reset_mask``, bool, shape (num_envs,), which resets some only. Spaces, actions and info are those of
+    ``PhysicsEnv``, batched.
+
+    Args:
+        task: name of the task, such as "pendulum".
+        num_envs: number of environments.
+        dynamics: as for ``PhysicsEnv``, and so are integrator, dt, substeps, device and dtype.
+        integrator: the one-step method.
+        dt: time per step.
+        substeps: integrator steps per step.
+        max_episode_steps: the time limit; None for the task's, -1 for none.
+        render_mode: None or "rgb_array"; ``render()`` then gives a tuple of ``num_envs`` frames.
+        autoreset_mode: "NextStep", "SameStep" or "Disabled", or Gymnasium's AutoresetMode.
+        output: "numpy", or "torch" for tensors, which stay on the device and share memory with what was computed.
+        device: where the physics computes.
+        dtype: precision of a learned network.
+
+    Raises:
+        HnnEnvsError: an argument that cannot be used; the message says what is allowed.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 30}  # noqa: RUF012 - Gymnasium's
+
+    def __init__(
+        self,
+        task: str,
+        num_envs: int = 1,
+        dynamics: str = "ode",
+        *,
+        integrator: str | None = None,
+        dt: float | None = None,
+        substeps: int | None = None,
+        max_episode_steps: int | None = None,
+        render_mode: str | None = None,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        output: str = "numpy",
+        device: str | None = None,
+        dtype: str | None = None,
+    ) -> None:
+        check_choice("render_mode", render_mode, (None, "rgb_array"))
+        check_choice("output", output, OUTPUTS)
+        self.autoreset_mode = _autoreset_mode(autoreset_mode)
+        self.num_envs = _positive("num_envs", num_envs)
+        self._world = World(task, dynamics, integrator=integrator, dt=dt, substeps=substeps, device=device, dtype=dtype)
+        self.task, self.dynamics = self._world.task, self._world.dynamics
+        self.max_episode_steps = self._time_limit(max_episode_steps)
+        self.single_action_space = self._world.action_space
+        self.single_observation_space = self._world.observation_space
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.render_mode, self.output = render_mode, output
+        self.metadata = PhysicsVectorEnv.metadata | {
+            "render_fps": self._world.render_fps,
+            "autoreset_mode": self.autoreset_mode,
+        }
+        self._random: list[tuple[np.random.Generator, int] | None] = [None] * num_envs
+        self._action_shape = (num_envs, self._world.inputs)
+        self._x: Array | None = None
+        self._elapsed = np.zeros(num_envs, dtype=np.int64)
+        self._ended = np.zeros(num_envs, dtype=np.bool_)
+        self._trails = None if render_mode is None else Trails(num_envs, self._world.inputs)
+        self._rows: list[Row] = []
+
+    @property
+    def state(self) -> Array:
+        """All states, shape (num_envs, 2*dof): reading gives a copy, setting checks them."""
+        return np.array(self._numpy(self._current()))
+
+    @state.setter
+    def state(self, value: Any) -> None:
+        self._place(self._world.checked_state(value, self.num_envs), np.arange(self.num_envs))
+
+    def set_state(self, value: Any, row: int) -> None:
+        """Sets the state of one sub-environment.
+
+        Raises:
+            InvalidStateError: a state that the task does not allow.
+        """
+        self._current()
+        self._place(self._world.checked_state(value)[None], np.array([row]))
+
+    @property  # type: ignore[misc] # one for each, and not to be set, as in SyncVectorEnv
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
+        """The generators of the sub-environments."""
+        return tuple(self.seeded(row)[0] for row in range(self.num_envs))
+
+    @property
+    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
+        """The seeds of those generators."""
+        return tuple(self.seeded(row)[1] for row in range(self.num_envs))
+
+    def seeded(self, row: int) -> tuple[np.random.Generator, int]:
+        """The generator of one sub-environment and its seed, the system's entropy where none was given."""
+        random = self._random[row]
+        if random is None:
+            random = self._random[row] = seeding.np_random()
+        return random
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Array, dict[str, Any]]:
+        """Starts episodes in all sub-environments, or in those of ``options["reset_mask"]``.
+
+        Args:
+            seed: None keeps the generators, an integer seeds sub-environment i with seed + i, a list each on its own.
+            options: "state", "reset_mask".
+
+        Raises:
+            InvalidStateError: a state that the task does not allow.
+            InvalidOptionError: another option, or a mask or seeds that do not fit.
+        """
+        given = check_options(options, ("state", "reset_mask"))
+        chosen = self._checked_mask(given.get("reset_mask"))
+        states = self._world.checked_state(given["state"], self.num_envs) if "state" in given else None
+        rows = np.flatnonzero(chosen)
+        random = [(row, seeding.np_random(each)) for row, each in self._row_seeds(seed, rows) if each is not None]
+        for row, generator in random:
+            self._random[row] = generator
+        self._restart(rows, None if states is None else states[rows])
+        nowhere = np.zeros(self.num_envs, dtype=np.bool_)
+        infos = self._infos(self._energy(), nowhere, nowhere, chosen)
+        return self._out(self.task.observation(self._x)), infos
+
+    def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
+        """Advances all sub-environments by ``dt``, and resets those that ended as the autoreset mode says.
+
+        Raises:
+            InvalidActionError: actions of the wrong shape, or not finite; nothing has changed then.
+            ResetNeededError: there was no reset yet, or an episode ended and autoreset is disabled.
+        """
+        x, due = self._current(), self._due()
+        u = self._world.control(actions, self._action_shape, due)
+        outcome = self._world.advance(x, u)
+        self._x, reward = outcome.state, outcome.reward
+        terminated, outside, diverged = map(self._numpy, (outcome.terminated, outcome.outside, outcome.diverged))
+        self._elapsed += 1
+        truncated = outside & ~terminated
+        if self.max_episode_steps is not None:
+            truncated |= self._elapsed >= self.max_episode_steps
+        if self._trails is not None:
+            self._trails.record(self._numpy(self._x), self._numpy(u) / self.task.max_input)
+        if due is not None:
+            rows = np.flatnonzero(due)
+            for values in (reward, terminated, truncated, outside, diverged):
+                values[rows] = 0
+            self._restart(rows)
+        self._ended = terminated | truncated
+        observations, infos = self._report(outside, diverged)
+        return self._out(observations), self._out(reward), self._out(terminated), self._out(truncated), infos
+
+    def render(self) -> tuple[Array, ...] | None:
+        """One frame per sub-environment, uint8, shape (height, width, 3) each."""
+        if self.render_mode is None:
+            gymnasium.logger.warn("render() does nothing without a render_mode; give one to gymnasium.make_vec")
+            return None
+        return tuple(self.frame(row) for row in range(self.num_envs))
+
+    def frame(self, row: int) -> Array:
+        """The frame of one sub-environment."""
+        if self._trails is None:
+            return None
+        from hnn_envs.rendering import draw_frame
+
+        trail, action = self._trails.of(row)
+        return draw_frame(self.task, self._world.view(self.state[row], trail, action, int(self._elapsed[row])))
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Calls a method of every sub-environment, or reads an attribute."""
+        found = [getattr(row, name) for row in self.rows]
+        return tuple(value(*args, **kwargs) if callable(value) else value for value in found)
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """Reads an attribute of every sub-environment."""
+        return tuple(getattr(row, name) for row in self.rows)
+
+    def set_attr(self, name: str, values: list[Any] | tuple[Any, ...] | Any) -> None:
+        """Sets an attribute of every sub-environment: a list or tuple has one value for each, anything else is for all.
+
+        Raises:
+            ValueError: as many values as there are sub-environments are needed.
+        """
+        each = list(values) if isinstance(values, list | tuple) else [values] * self.num_envs
+        if len(each) != self.num_envs:
+            raise InvalidOptionError(f"{self.num_envs} values are needed, one per environment, not {len(each)}")
+        for row, value in zip(self.rows, each, strict=True):
+            setattr(row, name, value)
+
+    @property
+    def rows(self) -> list[Row]:
+        """The sub-environments, one by one."""
+        if not self._rows:
+            self._rows = [Row(self, index) for index in range(self.num_envs)]
+        return self._rows
+
+    def _current(self) -> Array:
+        if self._x is None:
+            raise ResetNeededError("call reset() first: the environments have no states yet")
+        return self._x
+
+    def _due(self) -> Array | None:
+        """The rows that this step resets, or None where it resets none."""
+        if self.autoreset_mode == AutoresetMode.SAME_STEP or not self._ended.any():
+            return None
+        if self.autoreset_mode == AutoresetMode.DISABLED:
+            raise ResetNeededError(
+                f"episodes of rows {np.flatnonzero(self._ended).tolist()} have ended and autoreset is disabled; "
+                'reset them with options={"reset_mask": terminated | truncated}'
+            )
+        return self._ended
+
+    def _restart(self, rows: Array, states: Array | None = None) -> None:
+        """Starts episodes in ``rows``, at ``states`` or where the task's generators say."""
+        if states is None:
+            states = self._world.initial_states([self.seeded(row)[0] for row in rows])
+        if self._x is None:
+            self._x = self.dynamics.to_device(np.zeros((self.num_envs, states.shape[-1])))
+        self._place(states, rows)
+        self._elapsed[rows] = 0
+        self._ended[rows] = False
+
+    def _place(self, states: Array, rows: Array) -> None:
+        x = self._current()
+        x[rows] = self.dynamics.to_device(states)
+        if self._trails is not None:
+            self._trails.restart(self._numpy(x), rows)
+
+    def _report(self, outside: Array, diverged: Array) -> tuple[Array, dict[str, Any]]:
+        """Observations and infos after a step, where SAME_STEP resets what ended and reports its end apart."""
+        observations, energy = self.task.observation(self._x), self._energy()
+        if self.autoreset_mode != AutoresetMode.SAME_STEP or not self._ended.any():
+            return observations, self._infos(energy, outside, diverged)
+        ended, rows = self._ended.copy(), np.flatnonzero(self._ended)
+        final_obs = np.full(self.num_envs, None, dtype=object)
+        for row, seen in zip(rows, self._out(observations[rows]), strict=True):
+            final_obs[row] = seen
+        final_info = self._infos(energy, outside, diverged, ended)
+        self._restart(rows)
+        x = self._current()[rows]
+        observations[rows], energy[rows] = self.task.observation(x), self.task.system.value(x)
+        outside[rows] = diverged[rows] = False
+        final = {"final_obs": final_obs, "_final_obs": ended, "final_info": final_info, "_final_info": ended.copy()}
+        return observations, final | self._infos(energy, outside, diverged)
+
+    def _energy(self) -> Array:
+        return self.task.system.value(self._current())
+
+    def _infos(self, energy: Array, outside: Array, diverged: Array, present: Array | None = None) -> dict[str, Any]:
+        """Infos in SyncVectorEnv's layout: a value and a mask per name; absent rows read zero."""
+        values = {
+            "energy": energy,
+            "out_of_domain": outside.astype(np.float64),
+            "diverged": diverged.astype(np.float64),
+        }
+        infos: dict[str, Any] = {}
+        for name, value in values.items():
+            mask = np.ones(self.num_envs, dtype=np.bool_) if present is None else present.copy()
+            infos[name] = self._out(value if present is None else _only(value, np.flatnonzero(present)))
+            infos[f"_{name}"] = self._out(mask)
+        return infos
+
+    def _out(self, values: Array) -> Array:
+        """Values in the form that the user asked for."""
+        if self.output == "numpy":
+            return self._numpy(values)
+        import torch
+
+        return torch.as_tensor(values, device=self.dynamics.device or "cpu")
+
+    @staticmethod
+    def _numpy(values: Array) -> Array:
+        return values if isinstance(values, np.ndarray) else values.cpu().numpy()
+
+    def _row_seeds(self, seed: Any, rows: Array) -> list[tuple[int, int | None]]:
+        """The seed of each row that is reset."""
+        if seed is None:
+            return []
+        each = [seed + row for row in range(self.num_envs)] if isinstance(seed, int | np.integer) else list(seed)
+        if len(each) != self.num_envs:
+            raise InvalidOptionError(f"seeds must be {self.num_envs}, one per environment, not {len(each)}")
+        return [(int(row), each[row] if each[row] is None else int(each[row])) for row in rows]
+
+    def _checked_mask(self, mask: Any) -> Array:
+        if mask is None:
+            return np.ones(self.num_envs, dtype=np.bool_)
+        if not (isinstance(mask, np.ndarray) and mask.dtype == np.bool_ and mask.shape == (self.num_envs,)):
+            raise InvalidOptionError(f"reset_mask must be a NumPy array of {self.num_envs} booleans, not {mask!r}")
+        if not mask.any():
+            raise InvalidOptionError("reset_mask must choose at least one environment")
+        if self._x is None and not mask.all():
+            raise ResetNeededError("the first reset must be of all environments; reset_mask leaves some out")
+        return mask
+
+    def _time_limit(self, steps: int | None) -> int | None:
+        if steps is None:
+            return self.task.max_episode_steps
+        return None if steps == -1 else _positive("max_episode_steps", steps)
+
+
+def _only(values: Array, rows: Array) -> Array:
+    """Values at ``rows``, zero elsewhere."""
+    kept = namespace(values).zeros_like(values)
+    kept[rows] = values[rows]
+    return kept
+
+
+def _positive(name: str, value: Any) -> int:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+        raise InvalidOptionError(f"{name} must be a positive integer, not {value!r}")
+    return int(value)
+
+
+def _autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:
+    try:
+        return AutoresetMode(mode)
+    except ValueError as error:
+        allowed = ", ".join(repr(each.value) for each in AutoresetMode)
+        raise InvalidOptionError(f"autoreset_mode must be one of {allowed}, not {mode!r}") from error

@@ -1,0 +1,145 @@
+"""Stable-Baselines3's VecEnv over the native batch of environments.
+
+from hnn_envs.sb3 import make_vec_env
+
+model = PPO("MlpPolicy", make_vec_env("Pendulum", n_envs=64, dynamics="hnn"))
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from stable_baselines3.common.vec_env import VecEnv
+
+from hnn_envs import ENVIRONMENTS
+from hnn_envs.arrays import Array
+from hnn_envs.envs import PhysicsVectorEnv
+from hnn_envs.envs.rows import Row
+from hnn_envs.envs.world import check_options
+from hnn_envs.errors import InvalidOptionError, UnknownNameError
+
+Indices = int | Iterable[int] | None
+
+
+def make_vec_env(name: str, n_envs: int = 1, *, seed: int | None = None, **options: Any) -> PhysicsVecEnv:
+    """Makes a batch of environments for Stable-Baselines3.
+
+    Args:
+        name: "MassSpring", "Pendulum", "RealPendulum", "TwoBody" or "ThreeBody", or the id of one of them.
+        n_envs: number of environments.
+        seed: environment i is seeded with seed + i at the first reset.
+        **options: as for ``PhysicsVectorEnv``: dynamics, integrator, dt, substeps, max_episode_steps, render_mode, ...
+
+    Raises:
+        UnknownNameError: there is no such environment.
+    """
+    short = name.rpartition("/")[2].removesuffix("-v0")
+    if short not in ENVIRONMENTS:
+        raise UnknownNameError.of("environment", name, ENVIRONMENTS)
+    batch = gymnasium.make_vec(
+        f"hnn_envs/{short}-v0", num_envs=n_envs, autoreset_mode=AutoresetMode.SAME_STEP.value, **options
+    )
+    environments = PhysicsVecEnv(batch)
+    if seed is not None:
+        environments.seed(seed)
+    return environments
+
+
+class PhysicsVecEnv(VecEnv):  # type: ignore[misc] # Stable-Baselines3 is not checked
+    """A PhysicsVectorEnv with SAME_STEP autoreset, as Stable-Baselines3 wants it.
+
+    Differs from DummyVecEnv over PhysicsEnv in one thing: the infos of environments whose episode goes on are empty,
+    since thousands of dictionaries that nobody reads would cost more than the physics. At the end of an episode the
+    info has everything, next to ``terminal_observation`` and ``TimeLimit.truncated``.
+    """
+
+    def __init__(self, batch: PhysicsVectorEnv) -> None:
+        if batch.autoreset_mode != AutoresetMode.SAME_STEP or batch.output != "numpy":
+            raise InvalidOptionError('Stable-Baselines3 needs autoreset_mode="SameStep" and output="numpy"')
+        self.batch = batch
+        super().__init__(batch.num_envs, batch.single_observation_space, batch.single_action_space)
+        self.metadata = batch.metadata
+        self.spec = batch.spec
+        self._actions: Array | None = None
+
+    def reset(self) -> Array:
+        """Resets all environments, with the seeds and options that were set for this once."""
+        observations, infos = self.batch.reset(seed=self._seeds, options=self._batch_options())
+        self.reset_infos = [_row_info(infos, row) for row in range(self.num_envs)]
+        self._reset_seeds()
+        self._reset_options()
+        return observations
+
+    def step_async(self, actions: Array) -> None:
+        """Takes the actions."""
+        self._actions = actions
+
+    def step_wait(self) -> tuple[Array, Array, Array, list[dict[str, Any]]]:
+        """Steps all environments with the actions taken, and resets those that ended."""
+        observations, rewards, terminated, truncated, infos = self.batch.step(self._actions)
+        dones = terminated | truncated
+        reports: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        for row in np.flatnonzero(dones).tolist():
+            reports[row] = {
+                **_row_info(infos["final_info"], row),
+                "TimeLimit.truncated": bool(truncated[row] and not terminated[row]),
+                "terminal_observation": infos["final_obs"][row],
+            }
+            self.reset_infos[row] = _row_info(infos, row)
+        return observations, rewards.astype(np.float32), dones, reports
+
+    def close(self) -> None:
+        """Closes the batch."""
+        self.batch.close()
+
+    def get_images(self) -> Sequence[Array | None]:
+        """One frame per environment."""
+        if self.render_mode != "rgb_array":
+            warnings.warn(f"frames need render_mode='rgb_array', not {self.render_mode!r}", stacklevel=2)
+            return [None] * self.num_envs
+        return list(self.batch.render() or ())
+
+    def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
+        """Reads an attribute of some environments."""
+        return [getattr(row, attr_name) for row in self._chosen(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
+        """Sets an attribute of some environments."""
+        for row in self._chosen(indices):
+            setattr(row, attr_name, value)
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
+    ) -> list[Any]:
+        """Calls a method of some environments."""
+        return [getattr(row, method_name)(*method_args, **method_kwargs) for row in self._chosen(indices)]
+
+    def env_is_wrapped(self, wrapper_class: type[gymnasium.Wrapper[Any]], indices: Indices = None) -> list[bool]:
+        """Whether environments are wrapped: none is, a batch has no wrappers around its parts."""
+        return [False for _ in self._chosen(indices)]
+
+    def _chosen(self, indices: Indices) -> list[Row]:
+        rows = self.batch.rows
+        return [rows[index] for index in self._get_indices(indices)]
+
+    def _batch_options(self) -> dict[str, Any] | None:
+        """The options of all environments as those of the batch."""
+        given = [check_options(options, ("state",)) for options in self._options]
+        states = [options["state"] for options in given if "state" in options]
+        if not states:
+            return None
+        if len(states) != self.num_envs:
+            raise InvalidOptionError(
+                f"give a state to all {self.num_envs} environments or to none, not to {len(states)}"
+            )
+        return {"state": np.stack(states)}
+
+
+def _row_info(infos: dict[str, Any], row: int) -> dict[str, float]:
+    """One environment's info from the batch's; all values are numbers."""
+    return {name: float(infos[name][row]) for name in ("energy", "out_of_domain", "diverged")}

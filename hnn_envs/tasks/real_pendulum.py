@@ -11,6 +11,7 @@ import numpy as np
 from hnn_envs.arrays import Array, namespace
 from hnn_envs.systems import SYSTEMS, System
 from hnn_envs.systems.sampling import on_circles
+from hnn_envs.tasks.drawing import draw_pendulum
 from hnn_envs.tasks.shared import bounds, limits, observe, within
 from hnn_envs.tasks.task import View
 
@@ -119,4 +120,6 @@ class RealPendulumTask:
 
     def draw(self, canvas: Canvas, view: View) -> None:
         """Draws one environment."""
-        canvas.caption(view)
+        draw_pendulum(canvas, view, marks=(-self.amplitude, self.amplitude))
+        canvas.caption(view, "real pendulum")
+        canvas.energy_bar(view, 0, 1.5, target=self.target_energy)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hnn_envs.arrays import Array, namespace, split
+from hnn_envs.colors import GUIDE
 from hnn_envs.systems import NBody
 from hnn_envs.systems.three_body import THREE_BODY
+from hnn_envs.tasks.drawing import draw_bodies, zoom
 from hnn_envs.tasks.shared import bounds, limits, observe, within
 from hnn_envs.tasks.task import View
 
@@ -120,7 +122,18 @@ class ThreeBodyTask:
 
     def draw(self, canvas: Canvas, view: View) -> None:
         """Draws one environment."""
-        canvas.caption(view)
+        forces = (self.system.field.input_matrix @ view.action).reshape(3, 2)
+        positions = split(view.state)[0].reshape(3, 2)
+        half = zoom(1.7, float(np.abs(view.trail[:, :6]).max(initial=0.0)) + 0.3)
+        canvas.look_at((0.0, 0.0), half)
+        if self.largest_distance < 1.2 * half:
+            canvas.circle((0, 0), self.largest_distance, GUIDE, dashes=90)
+        for position in positions:  # rings that touch are an encounter
+            canvas.circle(position, self.smallest_separation / 2, GUIDE, width=1)
+        draw_bodies(canvas, view, 0.7 * forces)
+        canvas.caption(view, "three bodies")
+        canvas.scale_bar(1.0)
+        canvas.energy_bar(view, -1.5, 0)
 
 
 def _centred(vectors: Array) -> Array:

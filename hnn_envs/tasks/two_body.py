@@ -12,6 +12,7 @@ import numpy as np
 from hnn_envs.arrays import Array, namespace, split
 from hnn_envs.systems import NBody
 from hnn_envs.systems.two_body import TWO_BODY
+from hnn_envs.tasks.drawing import DARK_GUIDE, draw_bodies, zoom
 from hnn_envs.tasks.shared import bounds, limits, observe, within
 from hnn_envs.tasks.task import View
 
@@ -162,4 +163,12 @@ class TwoBodyTask:
 
     def draw(self, canvas: Canvas, view: View) -> None:
         """Draws one environment."""
-        canvas.caption(view)
+        forces = (self.system.field.input_matrix @ view.action).reshape(2, 2)
+        canvas.look_at((0.0, 0.0), zoom(1.6, float(np.abs(view.trail[:, :4]).max(initial=0.0)) + 0.15))
+        canvas.circle((0, 0), self.target_separation / 2, DARK_GUIDE, dashes=60)
+        draw_bodies(canvas, view, 0.6 * forces)
+        canvas.caption(view, "two bodies")
+        canvas.scale_bar(1.0)
+        # Half the potential energy of the asked orbit, by the virial theorem.
+        target = -self.system.coupling / (2 * self.target_separation)
+        canvas.energy_bar(view, -0.5, 0, target=target)

@@ -1,0 +1,53 @@
+"""How well a learned physics stands in for the true one in its task."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hnn_envs.arrays import Array
+from hnn_envs.checkpoints import Checkpoint, Domain
+from hnn_envs.dynamics import make_dynamics
+from hnn_envs.rollouts import rollout
+from hnn_envs.tasks import get_task
+
+CHAOTIC = ("three-body",)
+"""Systems that are compared over one Lyapunov time; beyond it no two trajectories stay together."""
+
+
+def episode_errors(checkpoint: Checkpoint, starts: int = 100, seed: int = 20) -> Array:
+    """Largest distance between learned and true states over one episode under random actions.
+
+    Both physics start together and are given the same uniformly random actions, a new one every step. An episode is
+    compared for as long as the true one goes on: until the horizon, the task's limits or its termination, and for
+    chaotic systems for one Lyapunov time.
+
+    Args:
+        checkpoint: the learned physics.
+        starts: number of episodes.
+        seed: of initial states and actions.
+
+    Returns:
+        One error per start: the largest component of abs(x - x_true) / (width of the checkpoint's domain), shape
+        (starts,).
+    """
+    task = get_task(checkpoint.card.system)
+    rng = np.random.default_rng(seed)
+    states = np.stack([task.initial_state(rng) for _ in range(starts)])
+    steps = task.max_episode_steps
+    if task.name in CHAOTIC:
+        steps = min(steps, round(task.system.time_scale / task.dt))
+    inputs = np.shape(task.system.field.input_matrix)[-1]
+    actions = task.max_input * rng.uniform(-1, 1, (steps, starts, inputs))
+    true, learned = (
+        rollout(task.system, states, steps, dynamics=make_dynamics(task.system, physics, dt=task.dt), actions=actions)
+        for physics in ("ode", checkpoint)
+    )
+    ended = ~task.inside(true.states) | task.terminated(true.states)
+    going = np.cumsum(ended, axis=0) == 0
+    return _largest_error(true.states, learned.states, going, checkpoint.card.domain)
+
+
+def _largest_error(true: Array, learned: Array, going: Array, domain: Domain) -> Array:
+    errors = np.abs(learned - true) / domain.width
+    errors = np.where(np.isfinite(errors), errors, np.inf)
+    return np.where(going[..., None], errors, 0.0).max(axis=(0, 2))

@@ -1,0 +1,1 @@
+"""Turning trajectories into models: data sets, losses, optimisers and the trainer."""

@@ -1,0 +1,288 @@
+"""Data sets: states with their derivatives, simulated from the true systems or measured.
+
+Every source is a dataclass of settings, as a recipe holds them, with one method that makes the data for a system.
+To add a source, write its class and add a line to ``SOURCES``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from hnn_envs.arrays import Array, split
+from hnn_envs.errors import InvalidOptionError, UnknownNameError
+from hnn_envs.fitting.exact import exact_trajectories
+from hnn_envs.fitting.measured import load_real_pendulum
+from hnn_envs.systems import NBody, System
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Trajectories with derivatives; single states are trajectories of one point.
+
+    Attributes:
+        times: shape (points,).
+        states: what a model sees, possibly noisy, shape (trajectories, points, 2*dof).
+        derivatives: x' as the source gives it, same shape.
+        inputs: u at every point, shape (trajectories, points, inputs); zero where the system is free.
+    """
+
+    times: Array
+    states: Array
+    derivatives: Array
+    inputs: Array
+
+    def __len__(self) -> int:
+        """Number of trajectories."""
+        return len(self.states)
+
+    def take(self, rows: slice) -> Dataset:
+        """Some of the trajectories."""
+        return Dataset(self.times, self.states[rows], self.derivatives[rows], self.inputs[rows])
+
+    def flat(self) -> tuple[Array, Array, Array]:
+        """States, derivatives and inputs as tables, one row per point."""
+        return tuple(  # type: ignore[return-value]
+            values.reshape(-1, values.shape[-1]) for values in (self.states, self.derivatives, self.inputs)
+        )
+
+
+class Source(Protocol):
+    """Where data comes from."""
+
+    def make(self, system: System, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
+        """Training and test share."""
+        ...
+
+
+@dataclass(frozen=True)
+class PaperSource:
+    """The seed paper's simulated data: free trajectories, noise on x and exact x' (DESIGN: its protocol).
+
+    Attributes:
+        trajectories: how many.
+        duration: length of a trajectory.
+        points: states per trajectory, both ends included.
+        noise: standard deviation of the Gaussian noise on x.
+        test_share: share of the trajectories that is kept for the test.
+        test_first: whether the test share is the first or the last of the trajectories.
+    """
+
+    trajectories: int
+    duration: float
+    points: int
+    noise: float
+    test_share: float
+    test_first: bool
+
+    def make(self, system: System, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
+        """Training and test share."""
+        times = np.linspace(0, self.duration, self.points)
+        starts = system.sample_states(rng, self.trajectories)
+        states = exact_trajectories(system, starts, times)
+        noisy = states + self.noise * rng.standard_normal(states.shape)
+        data = Dataset(times, noisy, system.field(states), _no_inputs(system, states))
+        return _split(data, self.test_share, self.test_first)
+
+
+@dataclass(frozen=True)
+class MeasuredSource:
+    """The measured pendulum, x' by forward differences, as the seed paper has it; one series, split in time.
+
+    Attributes:
+        test_share: share of the states, from the end, that is kept for the test.
+        path: the file; by default the environment variable HNN_ENVS_DATA says where it is.
+    """
+
+    test_share: float = 0.2
+    path: str | None = None
+
+    def make(self, system: System, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
+        """Training and test share; ``rng`` is not used, there is only one series."""
+        if system.name != "real-pendulum":
+            raise InvalidOptionError(f"the measured series belongs to real-pendulum, not to {system.name}")
+        series = load_real_pendulum(self.path)
+        steps = np.diff(series.times)[:, None]
+        derivatives = (np.diff(series.states, axis=0) / steps)[:, None]
+        states = series.states[:-1, None]
+        data = Dataset(np.zeros(1), states, derivatives, _no_inputs(system, states))
+        return _split(data, self.test_share, test_first=False)
+
+
+@dataclass(frozen=True)
+class BoxSource:
+    """Exact derivatives at states and inputs drawn uniformly: the whole controlled domain of a task.
+
+    Attributes:
+        count: how many states.
+        low: smallest value of each state component.
+        high: largest value of each state component.
+        max_input: inputs are drawn from [-max_input, max_input].
+        closest: for bodies, smallest separation; closer ones are left out.
+        test_share: share kept for the test.
+    """
+
+    count: int
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    max_input: float
+    closest: float = 0.0
+    test_share: float = 0.2
+
+    def make(self, system: System, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
+        """Training and test share."""
+        states = np.empty((0, 2 * system.dof))
+        while len(states) < self.count:
+            drawn = rng.uniform(self.low, self.high, (self.count, 2 * system.dof))
+            states = np.concatenate((states, _apart(system, drawn, self.closest)))
+        return _exact(system, states[: self.count], self.max_input, rng, self.test_share)
+
+
+@dataclass(frozen=True)
+class ScatteredSource:
+    """Bodies thrown about the plane: separations log-uniform, centre of mass at rest at the origin.
+
+    What a task may bring about is sampled evenly in scale, close encounters as well as wide pairs.
+
+    Attributes:
+        count: how many states.
+        closest: smallest separation.
+        widest: largest separation of a body from the one before it.
+        max_momentum: size of the momenta, per component, before the centre of mass is brought to rest.
+        max_input: inputs are drawn from [-max_input, max_input].
+        test_share: share kept for the test.
+    """
+
+    count: int
+    closest: float
+    widest: float
+    max_momentum: float
+    max_input: float
+    test_share: float = 0.2
+
+    def make(self, system: System, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
+        """Training and test share."""
+        if not isinstance(system, NBody):
+            raise InvalidOptionError(f"scattered bodies need an n-body system, and {system.name!r} is none")
+        states = np.empty((0, 2 * system.dof))
+        while len(states) < self.count:
+            states = np.concatenate((states, _apart(system, self._draw(system, rng), self.closest)))
+        return _exact(system, states[: self.count], self.max_input, rng, self.test_share)
+
+    def _draw(self, system: NBody, rng: np.random.Generator) -> Array:
+        shape = (self.count, system.bodies, 1)
+        lengths = np.exp(rng.uniform(np.log(self.closest), np.log(self.widest), shape))
+        angles = rng.uniform(-np.pi, np.pi, shape)
+        steps = lengths * np.concatenate((np.cos(angles), np.sin(angles)), axis=-1)
+        q = np.cumsum(steps, axis=1)
+        p = rng.uniform(-self.max_momentum, self.max_momentum, q.shape)
+        centred = [(values - values.mean(axis=1, keepdims=True)).reshape(self.count, -1) for values in (q, p)]
+        return np.concatenate(centred, axis=-1)
+
+
+@dataclass(frozen=True)
+class DrivenSource:
+    """Trajectories from the system's own initial states under random inputs, with exact derivatives.
+
+    Attributes:
+        trajectories: how many.
+        duration: length of a trajectory.
+        points: states per trajectory; the input changes after each.
+        max_input: inputs are drawn from [-max_input, max_input].
+        closest: for bodies, states with a smaller separation are left out, and what follows them.
+        widest: largest size of a coordinate; states beyond it are left out, and what follows them.
+        test_share: share kept for the test.
+    """
+
+    trajectories: int
+    duration: float
+    points: int
+    max_input: float
+    closest: float = 0.0
+    widest: float = np.inf
+    test_share: float = 0.2
+
+    def make(self, system: System, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
+        """Training and test share."""
+        x = _at_rest(system, system.sample_states(rng, self.trajectories))
+        dt = self.duration / (self.points - 1)
+        kept = []
+        for _ in range(self.points):
+            x = _apart(system, x[np.abs(split(x)[0]).max(-1) <= self.widest], self.closest)
+            kept.append(x)
+            u = _random_inputs(system, len(x), self.max_input, rng)
+            x = exact_trajectories(system, x, np.array([0.0, dt]), u)[:, -1]
+        states = np.concatenate(kept)
+        return _exact(system, rng.permutation(states), self.max_input, rng, self.test_share)
+
+
+def _exact(
+    system: System, states: Array, max_input: float, rng: np.random.Generator, test_share: float
+) -> tuple[Dataset, Dataset]:
+    u = _random_inputs(system, len(states), max_input, rng)
+    derivatives = system.field(states, u)
+    return _split(Dataset(np.zeros(1), states[:, None], derivatives[:, None], u[:, None]), test_share, test_first=False)
+
+
+def _random_inputs(system: System, count: int, size: float, rng: np.random.Generator) -> Array:
+    return rng.uniform(-size, size, (count, np.shape(system.field.input_matrix)[-1]))
+
+
+def _no_inputs(system: System, states: Array) -> Array:
+    return np.zeros((*states.shape[:-1], np.shape(system.field.input_matrix)[-1]))
+
+
+def _apart(system: System, states: Array, closest: float) -> Array:
+    """Leaves out the states in which two bodies are closer than ``closest``."""
+    return states[system.closest_distance(states) >= closest] if isinstance(system, NBody) else states
+
+
+def _at_rest(system: System, states: Array) -> Array:
+    """Brings the centre of mass of bodies to rest at the origin."""
+    if not isinstance(system, NBody):
+        return states
+    bodies = states.reshape(len(states), 2, system.bodies, 2)
+    return (bodies - bodies.mean(axis=2, keepdims=True)).reshape(states.shape)
+
+
+def _split(data: Dataset, test_share: float, test_first: bool) -> tuple[Dataset, Dataset]:
+    if test_first:
+        border = int(len(data) * test_share)
+        return data.take(slice(border, None)), data.take(slice(border))
+    border = len(data) - int(len(data) * test_share)
+    return data.take(slice(border)), data.take(slice(border, None))
+
+
+SOURCES: dict[str, type[Any]] = {
+    "paper": PaperSource,
+    "measured": MeasuredSource,
+    "box": BoxSource,
+    "scattered": ScatteredSource,
+    "driven": DrivenSource,
+}
+
+
+def make_source(settings: dict[str, Any]) -> Source:
+    """Builds a source from a recipe's table, whose key "source" names it.
+
+    Raises:
+        UnknownNameError: there is no such source.
+        InvalidOptionError: the settings do not fit it.
+    """
+    arguments = dict(settings)
+    name = arguments.pop("source", None)
+    if name not in SOURCES:
+        raise UnknownNameError.of("data source", name, SOURCES)
+    try:
+        source: Source = SOURCES[name](**arguments)
+    except TypeError as error:
+        raise InvalidOptionError(f"data source {name!r}: {error}") from error
+    return source
+
+
+def merge(parts: list[Dataset]) -> Dataset:
+    """Joins data sets of the same number of points per trajectory."""
+    joined = (np.concatenate([getattr(part, name) for part in parts]) for name in ("states", "derivatives", "inputs"))
+    return Dataset(parts[0].times, *joined)

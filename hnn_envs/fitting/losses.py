@@ -1,0 +1,125 @@
+"""Residuals between a model and data. A loss is their mean square; a least-squares optimiser wants them one by one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from hnn_envs.arrays import Array
+from hnn_envs.errors import InvalidOptionError, UnknownNameError
+from hnn_envs.fitting.datasets import Dataset
+from hnn_envs.hamiltonian import VectorField
+from hnn_envs.integrators import get_integrator
+
+Batch = tuple[Array, ...]
+"""Tensors with the same number of rows, as a loss prepares them; an optimiser draws rows from them."""
+
+
+class Loss(Protocol):
+    """What a stage of training minimises."""
+
+    def prepare(self, data: Dataset, dtype: torch.dtype) -> Batch:
+        """Turns a data set into tensors of rows."""
+        ...
+
+    def residuals(self, field: VectorField, rows: Batch) -> Array:
+        """Model minus data, one row per row of the batch."""
+        ...
+
+
+@dataclass(frozen=True)
+class DerivativeLoss:
+    """The seed paper's loss: the model's x' against the data's (Greydanus et al. 2019, eq. 3).
+
+    Attributes:
+        balance: 0 weighs all residuals alike; b > 0 divides each by 1 + b |x'|, so that rare strong forces do not drown
+            the rest.
+    """
+
+    balance: float = 0.0
+
+    def prepare(self, data: Dataset, dtype: torch.dtype) -> Batch:
+        """States, inputs, derivatives and weights."""
+        states, derivatives, inputs = data.flat()
+        size = np.linalg.norm(derivatives, axis=-1, keepdims=True)
+        weights = 1 / (1 + self.balance * size)
+        return tuple(torch.as_tensor(values, dtype=dtype) for values in (states, inputs, derivatives, weights))
+
+    def residuals(self, field: VectorField, rows: Batch) -> Array:
+        """Weighted f(x, u) - x', shape (rows, 2*dof)."""
+        states, inputs, derivatives, weights = rows
+        return weights * (field(states, inputs) - derivatives)
+
+
+@dataclass(frozen=True)
+class TrajectoryLoss:
+    """Multi-step prediction: from every state, integrate the model through the next ones and compare the states.
+
+    Attributes:
+        horizon: how many sampling intervals ahead.
+        integrator: a key of ``hnn_envs.integrators.INTEGRATORS``; None chooses by the field.
+        substeps: integrator steps per sampling interval.
+    """
+
+    horizon: int = 1
+    integrator: str | None = None
+    substeps: int = 4
+
+    def prepare(self, data: Dataset, dtype: torch.dtype) -> Batch:
+        """Windows of states (rows, horizon + 1, 2*dof), inputs at their start, and the sampling interval.
+
+        Raises:
+            InvalidOptionError: the trajectories are too short, or not evenly sampled.
+        """
+        intervals = np.diff(data.times)
+        if len(intervals) < self.horizon:
+            raise InvalidOptionError(
+                f"a trajectory loss {self.horizon} intervals ahead needs trajectories of {self.horizon + 1} points, "
+                f"and the data has {len(data.times)}"
+            )
+        if not np.allclose(intervals, intervals[0], rtol=1e-6):
+            raise InvalidOptionError("a trajectory loss needs evenly sampled data")
+        windows = np.lib.stride_tricks.sliding_window_view(data.states, self.horizon + 1, axis=1)
+        windows = np.moveaxis(windows, -1, 2).reshape(-1, self.horizon + 1, data.states.shape[-1])
+        inputs = data.inputs[:, : data.states.shape[1] - self.horizon].reshape(len(windows), -1)
+        interval = np.full((len(windows), 1), intervals[0])
+        return tuple(torch.as_tensor(values, dtype=dtype) for values in (windows.copy(), inputs, interval))
+
+    def residuals(self, field: VectorField, rows: Batch) -> Array:
+        """Predicted minus given states, shape (rows, horizon * 2*dof)."""
+        windows, inputs, interval = rows
+        step = get_integrator(self.integrator, field).step
+        h = float(interval[0, 0]) / self.substeps
+        x, predicted = windows[:, 0], []
+        for _ in range(self.horizon):
+            for _ in range(self.substeps):
+                x = step(field, x, inputs, h)
+            predicted.append(x)
+        return (torch.stack(predicted, dim=1) - windows[:, 1:]).flatten(1)
+
+
+LOSSES: dict[str, type[Any]] = {"derivative": DerivativeLoss, "trajectory": TrajectoryLoss}
+
+
+def make_loss(name: str, settings: dict[str, Any]) -> Loss:
+    """Builds a loss from its name and settings.
+
+    Raises:
+        UnknownNameError: there is no such loss.
+        InvalidOptionError: the settings do not fit it.
+    """
+    if name not in LOSSES:
+        raise UnknownNameError.of("loss", name, LOSSES)
+    try:
+        loss: Loss = LOSSES[name](**settings)
+    except TypeError as error:
+        raise InvalidOptionError(f"loss {name!r}: {error}") from error
+    return loss
+
+
+def mean_square(residuals: Array) -> Array:
+    """The loss that tables report: the mean over rows and components."""
+    return (residuals * residuals).mean()

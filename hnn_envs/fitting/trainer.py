@@ -1,0 +1,204 @@
+"""The trainer: runs the stages of a recipe, saves its state as it goes, and takes up where a killed run stopped."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from hnn_envs.errors import TrainingError
+from hnn_envs.files import write_atomically
+from hnn_envs.fitting.datasets import Dataset
+from hnn_envs.fitting.losses import Loss, make_loss, mean_square
+from hnn_envs.fitting.optimisers import Optimiser, Problem, Tensors, make_optimiser
+from hnn_envs.models import Family, Parameters
+from hnn_envs.systems import System
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+Report = Callable[[int, int, int, float], Any]
+"""(stage, step, steps of the stage, loss), called a few times a second."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of training.
+
+    Attributes:
+        steps: optimiser steps.
+        optimiser: a key of ``hnn_envs.fitting.optimisers.OPTIMISERS``.
+        settings: the optimiser's settings.
+        loss: a key of ``hnn_envs.fitting.losses.LOSSES``.
+        loss_settings: the loss's settings.
+        dtype: precision of data and parameters, "float32" or "float64".
+        every: fits every so many rows only: a model of few parameters needs few of them.
+    """
+
+    steps: int
+    optimiser: str = "adam"
+    settings: dict[str, Any] = field(default_factory=dict)
+    loss: str = "derivative"
+    loss_settings: dict[str, Any] = field(default_factory=dict)
+    dtype: str = "float64"
+    every: int = 1
+
+
+@dataclass
+class Progress:
+    """Where a run stands: which stage, how many of its steps are done, and the tensors that go on from there."""
+
+    stage: int
+    step: int
+    parameters: Tensors
+    optimiser: Tensors
+
+
+def fit(
+    system: System,
+    family: Family,
+    data: Dataset,
+    stages: list[Stage],
+    seed: int,
+    *,
+    state: Path | None = None,
+    key: str = "",
+    report: Report | None = None,
+    save_every: float = 10.0,
+) -> Parameters:
+    """Fits a family to data, stage by stage.
+
+    Args:
+        system: the system that the data is of.
+        family: what is fitted.
+        data: the training share.
+        stages: what to do.
+        seed: of initialisation and minibatches.
+        state: file that holds the run's state; an unfinished run of the same ``key`` goes on from there, with the same
+            result as an unbroken one.
+        key: what the run is, such as the recipe's hash; a state of another key is not taken up.
+        report: called with stage, step, steps and loss.
+        save_every: seconds between saves.
+
+    Returns:
+        Parameters as float64 NumPy arrays.
+
+    Raises:
+        TrainingError: the loss is not finite. The state file keeps the last good one.
+    """
+    progress = _load(state, key) or Progress(0, 0, _start(system, family, seed), {})
+    saver = _Saver(state, key, save_every)
+    while progress.stage < len(stages):
+        stage = stages[progress.stage]
+        optimiser = _begin(system, family, data, stage, seed + progress.stage, progress)
+        _run(stage, optimiser, progress, saver, report)
+        progress = Progress(progress.stage + 1, 0, _detached(optimiser.parameters), {})
+    saver.write(progress)
+    return {name: value.double().numpy() for name, value in progress.parameters.items()}
+
+
+def loss_on(system: System, family: Family, parameters: Parameters, data: Dataset, loss: Loss | None = None) -> float:
+    """The loss of a fitted model on a data set, in float64; the seed paper's derivative loss by default."""
+    chosen = loss or make_loss("derivative", {})
+    tensors = {name: torch.as_tensor(np.asarray(value), dtype=torch.float64) for name, value in parameters.items()}
+    with torch.no_grad():
+        rows = chosen.prepare(data, torch.float64)
+        return float(mean_square(chosen.residuals(family.build(system, tensors), rows)))
+
+
+def _start(system: System, family: Family, seed: int) -> Tensors:
+    parameters = family.init(system, np.random.default_rng((seed, 1)))
+    return {name: torch.from_numpy(np.array(value)) for name, value in parameters.items()}
+
+
+def _begin(
+    system: System, family: Family, data: Dataset, stage: Stage, seed: int, progress: Progress
+) -> Optimiser:
+    loss, dtype = make_loss(stage.loss, stage.loss_settings), DTYPES[stage.dtype]
+    problem = Problem(
+        residuals=lambda parameters, rows: loss.residuals(family.build(system, parameters), rows),
+        rows=tuple(values[:: stage.every] for values in loss.prepare(data, dtype)),
+        steps=stage.steps,
+        seed=seed,
+    )
+    parameters = {name: value.to(dtype) for name, value in progress.parameters.items()}
+    optimiser = make_optimiser(stage.optimiser, problem, parameters, stage.settings)
+    if progress.optimiser:
+        optimiser.restore(progress.optimiser)
+    return optimiser
+
+
+def _run(stage: Stage, optimiser: Optimiser, progress: Progress, saver: _Saver, report: Report | None) -> None:
+    shown = 0.0
+    for step in range(progress.step, stage.steps):
+        candidate = None
+        if saver.due():
+            candidate = Progress(progress.stage, step, _detached(optimiser.parameters), optimiser.state())
+        loss = optimiser.step(step)
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss is {loss} at step {step} of stage {progress.stage + 1} ({stage.optimiser}); {saver.kept()}"
+            )
+        if candidate is not None:
+            saver.write(candidate)
+        if report is not None and (time.monotonic() - shown > 0.2 or step == stage.steps - 1):
+            shown = time.monotonic()
+            report(progress.stage, step + 1, stage.steps, loss)
+
+
+def _detached(parameters: Tensors) -> Tensors:
+    return {name: value.detach().clone() for name, value in parameters.items()}
+
+
+class _Saver:
+    """Writes the state of a run now and then."""
+
+    def __init__(self, path: Path | None, key: str, every: float) -> None:
+        self._path, self._key, self._every = path, key, every
+        self._last: float | None = None
+        self._saved = "nothing was saved"
+
+    def due(self) -> bool:
+        """Whether it is time to save; the first step of a run always is."""
+        return self._path is not None and (self._last is None or time.monotonic() - self._last >= self._every)
+
+    def write(self, progress: Progress) -> None:
+        """Saves atomically."""
+        if self._path is None:
+            return
+        tensors = {f"parameters/{name}": value.contiguous() for name, value in progress.parameters.items()}
+        tensors |= {f"optimiser/{name}": value.contiguous() for name, value in progress.optimiser.items()}
+        header = json.dumps({"key": self._key, "stage": progress.stage, "step": progress.step})
+        write_atomically(self._path, save(tensors, {"hnn_envs": header}))
+        self._last = time.monotonic()
+        self._saved = f"step {progress.step} of stage {progress.stage + 1} is kept in {self._path}"
+
+    def kept(self) -> str:
+        """Says what a failed run has left."""
+        return f"the last good state, {self._saved}" if self._last is not None else self._saved
+
+
+def _load(path: Path | None, key: str) -> Progress | None:
+    """The saved state of a run, or None where there is none of this key; a damaged one counts as none."""
+    if path is None or not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("hnn_envs", "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
+    except (SafetensorError, OSError, ValueError):
+        return None
+    if header.get("key") != key:
+        return None
+    parts: dict[str, Tensors] = {"parameters": {}, "optimiser": {}}
+    for name, value in tensors.items():
+        part, entry = name.split("/", 1)
+        parts[part][entry] = value
+    return Progress(header["stage"], header["step"], parts["parameters"], parts["optimiser"])

@@ -1,0 +1,263 @@
+"""Recipes: what system, data, model, budget and seed a checkpoint is made from, as data, and how one is followed."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib.resources import files as package_files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hnn_envs.checkpoints import Card, Checkpoint, Domain, load_checkpoint, save_checkpoint
+from hnn_envs.errors import HnnEnvsError, InvalidOptionError, UnknownNameError
+from hnn_envs.fitting.datasets import Dataset, make_source, merge
+from hnn_envs.fitting.trainer import Report, Stage, fit, loss_on
+from hnn_envs.models import Family, Parameters, describe, make_family
+from hnn_envs.systems import System, get_system
+from hnn_envs import __version__
+
+Message = Callable[[str], Any]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe as its TOML file states it.
+
+    Attributes:
+        text: the file, which goes into the card.
+        system: name of the system.
+        name: name of the checkpoint, such as "default/hnn".
+        seed: of data, initialisation and minibatches.
+        model: the family's name under "family", and its settings.
+        data: one table per data source; their shares are joined.
+        stages: one table per stage of training.
+        domain: "low" and "high" of the states where the model may be trusted; by default what the training data spans.
+    """
+
+    text: str = field(repr=False)
+    system: str
+    name: str
+    seed: int
+    model: dict[str, Any]
+    data: list[dict[str, Any]]
+    stages: list[dict[str, Any]]
+    domain: dict[str, list[float]] | None = None
+
+    @property
+    def identity(self) -> str:
+        """Such as "pendulum/default/hnn"."""
+        return f"{self.system}/{self.name}"
+
+    @cached_property
+    def family(self) -> Family:
+        """The model family with its settings."""
+        settings = dict(self.model)
+        return make_family(settings.pop("family", ""), settings)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the text."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def recipes_folder() -> Path:
+    """The shipped recipes: inside an installed wheel, else those of the repository."""
+    shipped = Path(str(package_files("hnn_envs"))) / "_recipes"
+    return shipped if shipped.is_dir() else shipped.parent.parent / "training" / "recipes"
+
+
+def shipped_recipes() -> list[str]:
+    """Identities of the shipped recipes, such as "pendulum/default/hnn"."""
+    folder = recipes_folder()
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.toml"))
+
+
+def load_recipe(name: str) -> Recipe:
+    """Reads a recipe by its identity or by the path of a TOML file.
+
+    Raises:
+        UnknownNameError: there is no such recipe.
+        InvalidOptionError: the file is not a recipe.
+    """
+    path = recipes_folder() / f"{name}.toml"
+    if not path.is_file():
+        path = Path(name).expanduser()
+    if path.suffix != ".toml" or not path.is_file():
+        raise UnknownNameError(
+            f"unknown recipe {name!r}; allowed: the path of a .toml file, or one of {', '.join(shipped_recipes())}"
+        )
+    return parse_recipe(path.read_text(encoding="utf-8"), str(path))
+
+
+def parse_recipe(text: str, origin: str) -> Recipe:
+    """Reads a recipe's text.
+
+    Raises:
+        InvalidOptionError: it is not TOML, or an entry is missing or unknown.
+    """
+    try:
+        recipe = Recipe(text=text, **tomllib.loads(text))
+        get_system(recipe.system)
+        _ = recipe.family
+        for table in recipe.data:
+            make_source(table)
+        for table in recipe.stages:
+            Stage(**table)
+    except (tomllib.TOMLDecodeError, TypeError, HnnEnvsError) as error:
+        raise InvalidOptionError(f"{origin} is not a recipe: {error}") from error
+    return recipe
+
+
+def make_data(recipe: Recipe, data_path: str | None = None) -> tuple[Dataset, Dataset]:
+    """Training and test share of a recipe.
+
+    Args:
+        recipe: the recipe.
+        data_path: where the measured series is, for recipes that need it.
+
+    Raises:
+        DataError: the measured series is needed and not there.
+    """
+    rng = np.random.default_rng((recipe.seed, 0))
+    shares = []
+    for table in recipe.data:
+        settings = dict(table)
+        if settings.get("source") == "measured" and data_path is not None:
+            settings["path"] = data_path
+        shares.append(make_source(settings).make(get_system(recipe.system), rng))
+    train, test = zip(*shares, strict=True)
+    return merge(list(train)), merge(list(test))
+
+
+def follow(
+    recipe: Recipe,
+    output: Path,
+    *,
+    data_path: str | None = None,
+    report: Report | None = None,
+    message: Message = lambda _: None,
+    threads: int = 1,
+) -> Checkpoint:
+    """Makes the data, fits the model, measures it and writes the checkpoint.
+
+    A killed run goes on where it stopped: its state is kept beside the output until the checkpoint is written. The
+    result depends on the recipe alone (and on the machine's arithmetic).
+
+    Args:
+        recipe: the recipe.
+        output: where the checkpoint goes.
+        data_path: where the measured series is, for recipes that need it.
+        report: called with the trainer's progress.
+        message: called with a line at every milestone.
+        threads: torch threads.
+
+    Raises:
+        DataError: the measured series is needed and not there.
+        TrainingError: the loss is not finite.
+    """
+    system, state = get_system(recipe.system), output.with_suffix(".state.safetensors")
+    message("making the data")
+    train, test = make_data(recipe, data_path)
+    domain = trusted_domain(recipe, system, train)
+    message(f"fitting {recipe.model['family']} to {train.states.shape[0] * train.states.shape[1]} states")
+    stages = [Stage(**table) for table in recipe.stages]
+    with torch_threads(threads):
+        parameters = fit(
+            system, recipe.family, train, stages, recipe.seed, state=state, key=recipe.digest, report=report
+        )
+    message("measuring")
+    checkpoint = Checkpoint(_card(recipe, domain), parameters)
+    metrics = measure(recipe, checkpoint, test)
+    save_checkpoint(output, replace(checkpoint.card, metrics=metrics), parameters)
+    state.unlink(missing_ok=True)
+    return load_checkpoint(output, recipe.system)
+
+
+def measure(recipe: Recipe, checkpoint: Checkpoint, test: Dataset) -> dict[str, float]:
+    """The metrics of a checkpoint's card.
+
+    "test_loss" is the derivative loss on the test share. Models of the default family also have "episode_error_95":
+    the 95th percentile over 100 starts of the largest error within an episode under random actions, as a share of the
+    domain's width.
+    """
+    from hnn_envs.evaluation import episode_errors
+
+    system = get_system(recipe.system)
+    metrics = {"test_loss": loss_on(system, recipe.family, checkpoint.parameters, test)}
+    if recipe.name.startswith("default/"):
+        metrics["episode_error_95"] = float(np.quantile(episode_errors(checkpoint), 0.95))
+    return metrics
+
+
+def trusted_domain(recipe: Recipe, system: System, train: Dataset) -> Domain:
+    """The recipe's domain, or what the training data spans.
+
+    Raises:
+        InvalidOptionError: the data leaves more than 2 % of the recipe's domain uncovered at an edge.
+    """
+    states, _, _ = train.flat()
+    low, high = states.min(axis=0), states.max(axis=0)
+    energy = system.value(states)
+    if recipe.domain is not None:
+        asked_low, asked_high = np.array(recipe.domain["low"], float), np.array(recipe.domain["high"], float)
+        margin = 0.02 * (asked_high - asked_low)
+        if (low > asked_low + margin).any() or (high < asked_high - margin).any():
+            raise InvalidOptionError(
+                f"recipe {recipe.identity} claims the domain {recipe.domain}, and its data spans only {low} to {high}"
+            )
+        low, high = asked_low, asked_high
+    return Domain(tuple(low.tolist()), tuple(high.tolist()), (float(energy.min()), float(energy.max())))
+
+
+def _card(recipe: Recipe, domain: Domain) -> Card:
+    settings = describe(recipe.family)
+    return Card(
+        name=recipe.name,
+        system=recipe.system,
+        family=recipe.model["family"],
+        settings=settings,
+        domain=domain,
+        recipe=recipe.text,
+        recipe_hash=recipe.digest,
+        seed=recipe.seed,
+        metrics={},
+        version=__version__,
+    )
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Sets the number of torch threads for a while: results depend on it in the last digits."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def recipe_of(checkpoint: Checkpoint) -> Recipe:
+    """The recipe that a checkpoint was made from, out of its card."""
+    return parse_recipe(checkpoint.card.recipe, f"the card of {checkpoint.card.system}/{checkpoint.card.name}")
+
+
+__all__ = [
+    "Parameters",
+    "Recipe",
+    "follow",
+    "load_recipe",
+    "make_data",
+    "measure",
+    "parse_recipe",
+    "recipe_of",
+    "recipes_folder",
+    "shipped_recipes",
+]

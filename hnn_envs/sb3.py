@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -44,13 +44,13 @@ def make_vec_env(name: str, n_envs: int = 1, *, seed: int | None = None, **optio
     batch = gymnasium.make_vec(
         f"hnn_envs/{short}-v0", num_envs=n_envs, autoreset_mode=AutoresetMode.SAME_STEP.value, **options
     )
-    environments = PhysicsVecEnv(batch)
+    environments = PhysicsVecEnv(cast("PhysicsVectorEnv", batch))
     if seed is not None:
         environments.seed(seed)
     return environments
 
 
-class PhysicsVecEnv(VecEnv):  # type: ignore[misc] # Stable-Baselines3 is not checked
+class PhysicsVecEnv(VecEnv):
     """A PhysicsVectorEnv with SAME_STEP autoreset, as Stable-Baselines3 wants it.
 
     Differs from DummyVecEnv over PhysicsEnv in one thing: the infos of environments whose episode goes on are empty,

@@ -108,6 +108,8 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
         """
         given = check_options(options, ("state",))
         state = self._world.checked_state(given["state"]) if "state" in given else None
+        if self.render_mode == "human":
+            self._open_window()
         super().reset(seed=seed)
         self._start(self.task.initial_state(self.np_random) if state is None else state)
         self._elapsed = 0
@@ -136,14 +138,16 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
         if self._trails is None:
             gymnasium.logger.warn("render() does nothing without a render_mode; give one to gymnasium.make")
             return None
-        from hnn_envs.rendering import Window, draw_frame
+        state = self.state
+        if self.render_mode == "human":
+            self._open_window()
+            if self._window.closed:  # by the user, who is done looking
+                return None
+        from hnn_envs.rendering import draw_frame
 
-        trail, last_action = self._trails.of(0)
-        frame = draw_frame(self.task, self._world.view(self.state, trail, last_action, self._elapsed))
+        frame = draw_frame(self.task, self._world.view(state, *self._trails.of(0), self._elapsed))
         if self.render_mode == "rgb_array":
             return frame
-        if self._window is None:
-            self._window = Window(self.metadata["render_fps"])
         self._window.show(frame)
         return None
 
@@ -152,6 +156,10 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
         if self._window is not None:
             self._window.close()
             self._window = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the window, which cannot be copied or sent to another process."""
+        return self.__dict__ | {"_window": None}
 
     def _current(self) -> Array:
         if self._x is None:
@@ -175,3 +183,9 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
     def _info(self, outside: bool, diverged: bool) -> dict[str, Any]:
         energy = float(self.task.system.value(self._x))
         return {"energy": energy, "out_of_domain": float(outside), "diverged": float(diverged)}
+
+    def _open_window(self) -> None:
+        if self._window is None:
+            from hnn_envs.rendering import Window
+
+            self._window = Window(self._world.render_fps, title=f"hnn_envs: {self.task.name}")

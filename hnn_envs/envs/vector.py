@@ -185,14 +185,14 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
             return None
         return tuple(self.frame(row) for row in range(self.num_envs))
 
-    def frame(self, row: int) -> Array:
-        """The frame of one sub-environment."""
+    def frame(self, row: int) -> Array | None:
+        """The frame of one sub-environment, None without a render mode."""
         if self._trails is None:
             return None
         from hnn_envs.rendering import draw_frame
 
-        trail, action = self._trails.of(row)
-        return draw_frame(self.task, self._world.view(self.state[row], trail, action, int(self._elapsed[row])))
+        state = self.state[row]
+        return draw_frame(self.task, self._world.view(state, *self._trails.of(row), int(self._elapsed[row])))
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Calls a method of every sub-environment, or reads an attribute."""

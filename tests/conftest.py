@@ -1,0 +1,70 @@
+"""Fixtures that several test files use."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+
+from hnn_envs.checkpoints import Card, Domain, save_checkpoint, shipped_checkpoints
+from hnn_envs.models import describe, make_family
+from hnn_envs.systems import get_system
+from hnn_envs.tasks import get_task
+
+MakeCheckpoint = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def random_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> MakeCheckpoint:
+    """Makes a checkpoint with random weights for a system: (system, kind, scale=1, width=100) -> its path.
+
+    ``kind`` is "hnn" or "baseline", ``scale`` multiplies the last layer, and ``width`` is the size of the domain on the
+    card.
+    """
+    folder = tmp_path_factory.mktemp("checkpoints")
+
+    def make(name: str, kind: str, scale: float = 1.0, width: float = 100.0) -> str:
+        system = get_system(name)
+        hnn = "pairwise" if hasattr(system, "bodies") else "separable"
+        family, settings = (hnn, {"hidden": [8]}) if kind == "hnn" else ("mlp", {"hidden": [16, 16], "inputs": True})
+        model = make_family(family, settings)
+        weights = model.init(system, np.random.default_rng(0))
+        last = max(key for key in weights if key.startswith("network.weight"))
+        weights[last] = weights[last] * scale
+        edge = (width / 2,) * (2 * system.dof)
+        card = Card(
+            name=f"test/{kind}",
+            system=name,
+            family=family,
+            settings=describe(model),
+            domain=Domain(tuple(-value for value in edge), edge, (-1.0, 1.0)),
+            recipe="none",
+            recipe_hash=hashlib.sha256(b"none").hexdigest(),
+            seed=0,
+            metrics={},
+            version="0",
+        )
+        path: Path = folder / f"{name}-{kind}-{scale:g}-{width:g}.safetensors"
+        save_checkpoint(path, card, weights)
+        return str(path)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def physics(random_checkpoint: MakeCheckpoint) -> Callable[[str, str], str]:
+    """(task, "ode" | "hnn" | "baseline") -> a ``dynamics`` argument: the shipped checkpoint, else random weights."""
+
+    def choose(task: str, name: str) -> str:
+        system = get_task(task).system.name
+        if name == "ode" or f"default/{name}" in shipped_checkpoints(system):
+            return name
+        return random_checkpoint(system, name)
+
+    return choose

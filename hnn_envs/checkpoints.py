@@ -224,9 +224,10 @@ def checkpoint_path(system: str, name: str) -> Path:
 
 
 def shipped_checkpoints(system: str) -> list[str]:
-    """Names of the shipped checkpoints of a system, such as "default/hnn"."""
+    """Names of the shipped checkpoints of a system, such as "default/hnn"; no unfinished training ("hnn.state")."""
     folder = checkpoints_folder() / system
-    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.glob("*/*.safetensors"))
+    finished = (path.with_suffix("") for path in folder.glob("*/*.safetensors") if "." not in path.stem)
+    return sorted(path.relative_to(folder).as_posix() for path in finished)
 
 
 def find_checkpoint(system: str, name: str) -> Checkpoint:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from functools import cache
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +15,11 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from hnn_envs.arrays import Array
+from hnn_envs.checkpoints import Card, Domain, save_checkpoint
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import PortHamiltonian, VectorField, is_separable
 from hnn_envs.integrators import INTEGRATORS
-from hnn_envs.models import FAMILIES, Parameters, make_family
+from hnn_envs.models import FAMILIES, Parameters, describe, make_family
 from hnn_envs.systems import SYSTEMS, System
 
 NAMES = tuple(SYSTEMS)
@@ -103,7 +106,7 @@ def parameters(family: str, options: dict[str, Any], system: System, seed: int =
     """Random parameters, all of them: also the mass and the damping, which a family starts at fixed values."""
     rng = np.random.default_rng(seed)
     drawn = make_family(family, options).init(system, rng)
-    return {name: value + 0.2 * rng.standard_normal(value.shape) for name, value in drawn.items()}
+    return {name: np.asarray(value + 0.2 * rng.standard_normal(value.shape)) for name, value in drawn.items()}
 
 
 def to_torch(values: Parameters, *, grad: bool = False) -> Parameters:
@@ -172,3 +175,28 @@ def field_of(identity: str, *, torch: bool = False) -> Any:
     if identity in SYSTEMS:
         return undamped(SYSTEMS[identity])
     return model(identity).torch_field if torch else model(identity).field
+
+
+def card_of(identity: str, **changes: Any) -> Card:
+    """A card for the model of an id; ``changes`` replace its entries."""
+    there = model(identity)
+    dof, recipe = there.system.dof, "a recipe\nof two lines"
+    card = Card(
+        name="default/hnn",
+        system=there.system.name,
+        family=identity.split("/")[0],
+        settings=describe(there.family),
+        domain=Domain((-1.5,) * 2 * dof, (1.5,) * 2 * dof, (-1.0, 2.0)),
+        recipe=recipe,
+        recipe_hash=hashlib.sha256(recipe.encode()).hexdigest(),
+        seed=7,
+        metrics={"test_loss": 0.1 + 0.2, "energy_mse": 1e-300},
+        version="0.1.0",
+    )
+    return replace(card, **changes)
+
+
+def write_checkpoint(path: Path, identity: str, *, weights: Parameters | None = None, **changes: Any) -> Path:
+    """Writes the model of an id to ``path``."""
+    save_checkpoint(path, card_of(identity, **changes), model(identity).parameters if weights is None else weights)
+    return path

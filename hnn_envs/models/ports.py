@@ -43,4 +43,4 @@ class Ports:
 
 def exponential(logarithm: Array) -> Array:
     """The exponential of a 0-d parameter: a float for NumPy, which steps faster, a tensor for torch, which trains."""
-    return math.exp(logarithm) if isinstance(logarithm, np.ndarray) else namespace(logarithm).exp(logarithm)
+    return math.exp(logarithm) if isinstance(logarithm, np.ndarray | float) else namespace(logarithm).exp(logarithm)

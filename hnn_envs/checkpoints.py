@@ -70,6 +70,8 @@ class Card:
         seed: the seed of data and initialisation.
         metrics: measured after training, by name; a test measures them again.
         version: the version of hnn_envs that trained it.
+        energy_offset: what to subtract from the learned H, which is fixed only up to a constant, so that its mean over
+            the training states is the true energy's.
         digest: SHA-256 of the card and the tensors; guards against tampering and damage.
         format: version of this layout.
     """
@@ -84,6 +86,7 @@ class Card:
     seed: int
     metrics: dict[str, float]
     version: str
+    energy_offset: float = 0.0
     digest: str = ""
     format: int = FORMAT
 

@@ -72,7 +72,8 @@ class Dynamics:
 
     def energy(self, x: Array) -> Array:
         """The energy that this physics believes in, shape (...,)."""
-        return self.hamiltonian.value(x)
+        energy = self.hamiltonian.value(x)
+        return energy if self.card is None else energy - self.card.energy_offset
 
 
 def make_dynamics(

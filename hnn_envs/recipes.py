@@ -18,6 +18,7 @@ from hnn_envs.checkpoints import Card, Checkpoint, Domain, load_checkpoint, save
 from hnn_envs.errors import HnnEnvsError, InvalidOptionError, UnknownNameError
 from hnn_envs.fitting.datasets import Dataset, make_source, merge
 from hnn_envs.fitting.trainer import Report, Stage, fit, loss_on
+from hnn_envs.hamiltonian import PortHamiltonian
 from hnn_envs.models import Family, Parameters, describe, make_family
 from hnn_envs.systems import System, get_system
 from hnn_envs import __version__
@@ -172,9 +173,9 @@ def follow(
             system, recipe.family, train, stages, recipe.seed, state=state, key=recipe.digest, report=report
         )
     message("measuring")
-    checkpoint = Checkpoint(_card(recipe, domain), parameters)
-    metrics = measure(recipe, checkpoint, test)
-    save_checkpoint(output, replace(checkpoint.card, metrics=metrics), parameters)
+    card = replace(_card(recipe, domain), energy_offset=energy_offset(recipe, system, parameters, train))
+    metrics = measure(recipe, Checkpoint(card, parameters), test)
+    save_checkpoint(output, replace(card, metrics=metrics), parameters)
     state.unlink(missing_ok=True)
     return load_checkpoint(output, recipe.system)
 
@@ -215,6 +216,15 @@ def trusted_domain(recipe: Recipe, system: System, train: Dataset) -> Domain:
     return Domain(tuple(low.tolist()), tuple(high.tolist()), (float(energy.min()), float(energy.max())))
 
 
+def energy_offset(recipe: Recipe, system: System, parameters: Parameters, train: Dataset) -> float:
+    """Mean over the training states of learned minus true energy; 0 for models without an energy."""
+    field = recipe.family.build(system, parameters)
+    if not isinstance(field, PortHamiltonian):
+        return 0.0
+    states, _, _ = train.flat()
+    return float((field.hamiltonian.value(states) - system.value(states)).mean())
+
+
 def _card(recipe: Recipe, domain: Domain) -> Card:
     settings = describe(recipe.family)
     return Card(
@@ -226,6 +236,7 @@ def _card(recipe: Recipe, domain: Domain) -> Card:
         recipe=recipe.text,
         recipe_hash=recipe.digest,
         seed=recipe.seed,
+        energy_offset=0.0,
         metrics={},
         version=__version__,
     )

@@ -450,7 +450,8 @@ def test_workers_of_an_async_vector_env_give_the_same(physics: Choose) -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_video_is_recorded(tmp_path: Path) -> None:
-    env = gym.wrappers.RecordVideo(make("Pendulum", render_mode="rgb_array", max_episode_steps=5), str(tmp_path / "videos"))
+    env = make("Pendulum", render_mode="rgb_array", max_episode_steps=5)
+    env = gym.wrappers.RecordVideo(env, str(tmp_path / "videos"))
     trajectory(env, 5, seed=0)
     env.close()
     assert [path for path in tmp_path.glob("videos/*.mp4") if path.stat().st_size > 0]

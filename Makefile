@@ -1,0 +1,38 @@
+# Everything runs from here: `make demo` to see it, `make test` to check it. Both make their own environment.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Small networks and small batches: more threads than this only get in each other's way.
+export OMP_NUM_THREADS ?= 1
+DATA ?= $(firstword $(HNN_ENVS_DATA) $(wildcard ../shared/data))
+
+.PHONY: demo test lint checkpoints paper-checkpoints figures clean
+
+demo: $(VENV)/.installed
+	$(BIN)/hnn-envs compare
+
+test: $(VENV)/.installed lint
+	$(BIN)/pytest -n 2
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Rebuilds every shipped checkpoint from its recipe; an interrupted one goes on where it stopped.
+# The measured series (DATA, or HNN_ENVS_DATA) is needed for real-pendulum/paper only.
+checkpoints: $(VENV)/.installed
+	$(BIN)/python training/build.py $(if $(DATA),--data $(DATA))
+
+# The pictures of the README.
+figures: $(VENV)/.installed
+	$(BIN)/python examples/figures.py
+
+$(VENV)/.installed: pyproject.toml .ci/constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs dist build .mypy_cache .ruff_cache .hypothesis

@@ -172,7 +172,9 @@ def _parse_card(path: Path, values: Mapping[str, Any]) -> Card:
         low, high = (tuple(float(number) for number in domain[name]) for name in ("low", "high"))
         lowest, highest = (float(number) for number in domain["energy"])
         metrics = {name: float(value) for name, value in values["metrics"].items()}
-        return Card(**{**values, "domain": Domain(low, high, (lowest, highest)), "metrics": metrics})
+        offset = float(values["energy_offset"])
+        parsed = {"domain": Domain(low, high, (lowest, highest)), "metrics": metrics, "energy_offset": offset}
+        return Card(**{**values, **parsed})
     except (ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"checkpoint {path} has a damaged card: {error}") from error
 

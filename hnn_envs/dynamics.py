@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.checkpoints import ALIASES, Card, Checkpoint, find_checkpoint, is_path, is_shipped_name, shipped_checkpoints
+from hnn_envs.checkpoints import (
+    ALIASES,
+    Card,
+    Checkpoint,
+    find_checkpoint,
+    is_path,
+    is_shipped_name,
+    shipped_checkpoints,
+)
 from hnn_envs.errors import CheckpointError, DeviceError, InvalidOptionError, UnknownNameError
 from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian, VectorField
 from hnn_envs.integrators import Integrator, get_integrator
@@ -73,7 +81,9 @@ class Dynamics:
     def energy(self, x: Array) -> Array:
         """The energy that this physics believes in, shape (...,)."""
         energy = self.hamiltonian.value(x)
-        return energy if self.card is None else energy - self.card.energy_offset
+        if self.card is None or self.hamiltonian is self.system:
+            return energy
+        return energy - self.card.energy_offset
 
 
 def make_dynamics(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hnn_envs.arrays import Array
+from hnn_envs.checkpoints import Checkpoint
 from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.errors import InvalidActionError, InvalidOptionError, InvalidStateError
 from hnn_envs.systems import System, get_system
@@ -40,7 +41,7 @@ def rollout(
     states: Array,
     steps: int,
     *,
-    dynamics: str | Dynamics = "ode",
+    dynamics: str | Checkpoint | Dynamics = "ode",
     actions: Array | Controller | None = None,
     every: int = 1,
     progress: Callable[[int], Any] | None = None,
@@ -52,7 +53,7 @@ def rollout(
         system: a system or its name.
         states: initial states, shape (n, 2*dof) or (2*dof,).
         steps: number of steps.
-        dynamics: a name as for ``make_dynamics``, or dynamics already made.
+        dynamics: a name or a checkpoint, as for ``make_dynamics``, or dynamics already made.
         actions: inputs in physical units: None for the free system, an array (steps, n, inputs) or anything that
             broadcasts to it, or a function of time and states; what that gives for a diverged trajectory is ignored.
         every: records every so many steps only; must divide ``steps``.
@@ -96,8 +97,8 @@ def rollout(
         return Rollout(np.arange(records) * (every * dynamics.dt), history, applied, system.value(history))
 
 
-def _resolve(system: System, dynamics: str | Dynamics, options: dict[str, Any]) -> Dynamics:
-    if isinstance(dynamics, str):
+def _resolve(system: System, dynamics: str | Checkpoint | Dynamics, options: dict[str, Any]) -> Dynamics:
+    if not isinstance(dynamics, Dynamics):
         return make_dynamics(system, dynamics, **options)
     if options:
         raise InvalidOptionError(

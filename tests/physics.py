@@ -192,6 +192,7 @@ def card_of(identity: str, **changes: Any) -> Card:
         seed=7,
         metrics={"test_loss": 0.1 + 0.2, "energy_mse": 1e-300},
         version="0.1.0",
+        energy_offset=-0.7,
     )
     return replace(card, **changes)
 

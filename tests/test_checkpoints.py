@@ -143,7 +143,7 @@ class TestDamage:
         length = 8 + int.from_bytes(good[:8], "little")
         padding = range(len(good[:length].rstrip(b" ")), length)
         passed = []
-        for place in range(len(good)):
+        for place in (*range(0, length, 2), *range(length, len(good), 41)):
             content = bytearray(good)
             content[place] ^= 1 << place % 7
             path.write_bytes(content)
@@ -266,6 +266,7 @@ class TestMismatch:
             ({"system": ["pendulum"]}, "system is ['pendulum'], which is no str"),
             ({"metrics": []}, "metrics is [], which is no dict"),
             ({"metrics": {"test_loss": "small"}}, "could not convert string to float"),
+            ({"energy_offset": "none"}, "could not convert string to float"),
             ({"settings": None}, "settings is None, which is no dict"),
             ({"domain": {"low": [0, 0], "high": [1, 1]}}, "energy"),
             ({"domain": {"low": [0, 0], "high": [1, 1], "energy": [1]}}, "not enough values"),

@@ -100,8 +100,8 @@ def make_dynamics(
 
     Args:
         system: the system.
-        physics: "ode" (the true equations), "hnn" or "baseline" (the shipped default family), the name of another shipped
-            checkpoint such as "paper/hnn", the path of a .safetensors file, or a checkpoint already loaded.
+        physics: "ode" (the true equations), "hnn" or "baseline" (the shipped default family), the name of another
+            shipped checkpoint such as "paper/hnn", the path of a .safetensors file, or a checkpoint already loaded.
         dt: time per step; by default a fiftieth of the system's time scale.
         integrator: a key of ``hnn_envs.integrators.INTEGRATORS``; by default PEFRL where the Hamiltonian is separable,
             else RK4.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -344,6 +345,20 @@ class TestCuda:
 
 
 class TestTorch:
+    """Where physics computes on tensors; here they lie on the CPU, so that this needs no GPU."""
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_values_go_there_and_back_unchanged_and_step_as_in_numpy(self, name: str) -> None:
+        here = make_dynamics(SYSTEMS[name])
+        there = replace(here, device="cpu")
+        x, u = states(SYSTEMS[name], 5), inputs(SYSTEMS[name], 5)
+        tensor = there.to_device(x)
+        assert isinstance(tensor, torch.Tensor)
+        np.testing.assert_array_equal(there.to_numpy(tensor), x)
+        stepped = there.to_numpy(there.step(tensor, there.to_device(u)))
+        np.testing.assert_allclose(stepped, here.step(x, u), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(there.to_numpy(there.energy(tensor)), here.energy(x), rtol=1e-12)
+
     @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
     def test_steps_inside_a_mode_without_gradients_leave_no_graph(self, mode: Any) -> None:
         there = model("separable/pendulum/0")

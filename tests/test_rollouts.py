@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ class TestResult:
     def test_the_ode_agrees_with_dop853_over_a_time_scale(self, system: System) -> None:
         x = states(system, 3)
         result = rollout(system, x, 50)
-        # 1e-9 for each of fifty steps; shear (an error in energy shifts the phase, by 3 pi a period) and chaos stretch it
+        # 1e-9 for each of fifty steps, stretched by chaos, and by shear: an energy error shifts the phase 3 pi a period
         np.testing.assert_allclose(result.states[-1], exact(system.field, x, system.time_scale), rtol=0, atol=5e-7)
 
     def test_a_system_may_be_given_by_name(self) -> None:
@@ -120,6 +121,12 @@ class TestResult:
         heard: list[int] = []
         rollout(PENDULUM, [0.1, 0.0], 6, every=2, progress=heard.append)
         assert heard == [2, 4, 6]
+
+    def test_it_is_the_same_where_physics_computes_on_tensors(self, system: System) -> None:
+        x, u = states(system, 3), inputs(system, 3)
+        here, there = (rollout(system, x, 5, dynamics=dynamics, actions=u) for dynamics in _numpy_and_torch(system))
+        np.testing.assert_allclose(there.states, here.states, rtol=0, atol=1e-12)
+        np.testing.assert_array_equal(there.actions, here.actions)
 
     @pytest.mark.parametrize("name", models(default=True))
     def test_any_learned_dynamics_rolls_out(self, tmp_path: Path, name: str) -> None:
@@ -299,6 +306,11 @@ def test_a_damped_learned_model_loses_what_it_believes_to_be_energy(tmp_path: Pa
     made = make_dynamics(there.system, path)
     result = rollout(there.system, states(there.system, 4), 50, dynamics=made)
     assert (np.diff(made.energy(result.states), axis=0) < 0).all()
+
+
+def _numpy_and_torch(system: System) -> tuple[Dynamics, Dynamics]:
+    dynamics = make_dynamics(system)
+    return dynamics, replace(dynamics, device="cpu")
 
 
 def _damped(identity: str) -> bool:

@@ -17,29 +17,36 @@ from hnn_envs.systems.pairs import gather, separations
 
 @dataclass(frozen=True)
 class PairwiseHamiltonian(Separable):
-    """H with one learned pair potential v of the logarithm and the value of the distance; conserves both momenta."""
+    """H with one learned pair potential v(r) = energy (network(z) + slope z), z = (log r - centre) / spread.
+
+    In the logarithm of the distance a tanh unit has power-law tails and the linear term carries on beyond the data, so
+    a handful of units holds over decades. Conserves momentum and angular momentum by construction.
+    """
 
     network: MLP
+    slope: Array
     inverse_mass: Array
     bodies: int
-    scale: float
+    energy: float
+    centre: float
+    spread: float
 
     def potential(self, q: Array) -> Array:
         """V(q) = sum_{i<j} v(r_ij), shape (...,), up to a constant."""
         _, distances = separations(q, self.bodies)
-        return self.scale * self.network(self._inputs(distances))[..., 0].sum(-1)
+        z = self._scaled_log(distances)
+        return self.energy * (self.network(z)[..., 0] + self.slope * z[..., 0]).sum(-1)
 
     def potential_gradient(self, q: Array) -> Array:
-        """dV/dq, shape (..., 2*bodies), in closed form."""
+        """dV/dq, shape (..., 2*bodies), in closed form: v'(r) = energy (dnetwork/dz + slope) / (spread r)."""
         differences, distances = separations(q, self.bodies)
-        gradient = self.network.gradient(self._inputs(distances))
-        slope = self.scale * (gradient[..., 0] / distances + gradient[..., 1])
-        return gather((slope / distances)[..., None] * differences, self.bodies)
+        steepness = self.network.gradient(self._scaled_log(distances)) + self.slope
+        pull = (self.energy / self.spread) * steepness / (distances * distances)[..., None]
+        return gather(pull * differences, self.bodies)
 
-    @staticmethod
-    def _inputs(distances: Array) -> Array:
-        xp = namespace(distances)
-        return xp.stack((xp.log(distances), distances), axis=-1)
+    def _scaled_log(self, distances: Array) -> Array:
+        """z, one network input per pair, shape (..., pairs, 1)."""
+        return ((namespace(distances).log(distances) - self.centre) / self.spread)[..., None]
 
 
 @dataclass(frozen=True)
@@ -49,16 +56,25 @@ class Config:
     Attributes:
         hidden: units of the hidden layers of v.
         energy: unit of v.
+        centre: typical log r.
+        spread: how far log r is from it.
         ports: whether damping and input matrix are learned too.
     """
 
-    hidden: tuple[int, ...] = (32,)
+    hidden: tuple[int, ...] = (8,)
     energy: float = 1.0
+    centre: float = 0.0
+    spread: float = 1.0
     ports: Ports = field(default_factory=Ports)
 
     def init(self, system: System, rng: np.random.Generator) -> Parameters:
-        """Random parameters, the mass started at 1."""
-        parameters = init_mlp(rng, "network", (2, *self.hidden, 1)) | {"log_inverse_mass": np.asarray(0.0)}
+        """Random parameters; the units of the first layer are spread over the range of distances."""
+        parameters = init_mlp(rng, "network", (1, *self.hidden, 1))
+        width = self.hidden[0]
+        steepness = rng.choice((-1.0, 1.0), width) * rng.uniform(0.5, 2.0, width)
+        middles = np.linspace(-2.0, 2.0, width) + 0.1 * rng.standard_normal(width)
+        parameters |= {"network.weight0": steepness[None], "network.bias0": -steepness * middles}
+        parameters |= {"slope": np.asarray(0.1 * rng.standard_normal()), "log_inverse_mass": np.asarray(0.0)}
         return parameters | self.ports.init(system, rng)
 
     def build(self, system: System, parameters: Parameters) -> PortHamiltonian:
@@ -71,8 +87,11 @@ class Config:
             raise InvalidOptionError(f"the pairwise family needs an n-body system, and {system.name!r} is none")
         hamiltonian = PairwiseHamiltonian(
             network=build_mlp(parameters, "network"),
+            slope=parameters["slope"],
             inverse_mass=exponential(parameters["log_inverse_mass"]),
             bodies=system.bodies,
-            scale=self.energy,
+            energy=self.energy,
+            centre=self.centre,
+            spread=self.spread,
         )
         return self.ports.attach(hamiltonian, system, parameters)

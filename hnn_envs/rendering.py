@@ -157,7 +157,7 @@ class Canvas:
         colour, name = colour_of(view.dynamics), _physics_name(view.dynamics)
         self._pygame.draw.circle(self._surface, colour, (24 * SUPERSAMPLING, 25 * SUPERSAMPLING), 7 * SUPERSAMPLING)
         self._write((38, 25), name, 17, colour, "midleft", bold=True)
-        self._write((self.width - 84, 25), title, 14, TEXT, "midright")
+        self._write((self.width - 96, 25), title, 14, TEXT, "midright")
         self._write((self.width - 16, 25), f"t = {view.time:.1f}", 14, TEXT, "midright")
 
     def scale_bar(self, length: float = 1.0) -> None:
@@ -191,7 +191,7 @@ class Canvas:
         middle = (left + right) / 2
         self._write((middle, top - 12), _number(high, "g"), 11, TEXT, "center")
         self._write((middle, bottom + 12), _number(low, "g"), 11, TEXT, "center")
-        self._write((middle, self.height - 22), f"H = {_number(view.energy, '.2f')}", 12, TEXT, "center")
+        self._write((self.width - 12, self.height - 22), f"H = {_number(view.energy, '.2f')}", 12, TEXT, "midright")
 
     def to_array(self) -> Array:
         """The picture, uint8, shape (height, width, 3)."""
@@ -302,7 +302,7 @@ def _physics_name(dynamics: str) -> str:
     if dynamics.endswith(".safetensors"):
         dynamics = Path(dynamics).stem
     name = PHYSICS_NAMES.get(dynamics, dynamics)
-    return name if len(name) <= 20 else f"{name[:19]}\N{HORIZONTAL ELLIPSIS}"
+    return name if len(name) <= 18 else f"{name[:17]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _number(value: float, style: str) -> str:

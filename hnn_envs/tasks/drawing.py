@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 DARK_GUIDE = mix(GUIDE, TEXT, 0.35)
 
 
-def zoom(usual: float, reach: float) -> float:
-    """Half the side of the square to look at: the usual one, or enlarged in steps until ``reach`` is inside."""
-    steps = max(0, math.ceil(math.log(max(reach, 1e-9) / usual) / math.log(1.25)))
+def zoom(usual: float, reach: float, most: float) -> float:
+    """Half the side of the square to look at: the usual one, enlarged in steps until ``reach`` or ``most`` is inside.
+
+    What is further out than ``most``, as learned physics may throw it, is off the page.
+    """
+    steps = max(0, math.ceil(math.log(min(max(reach, 1e-9), most) / usual) / math.log(1.25)))
     return usual * 1.25**steps
 
 

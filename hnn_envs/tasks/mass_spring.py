@@ -112,7 +112,7 @@ class MassSpringTask:
     def draw(self, canvas: Canvas, view: View) -> None:
         """Draws one environment."""
         colour, trail = colour_of(view.dynamics), view.trail[:, 0]
-        half = zoom(1.5, 1.15 * float(np.abs(trail).max(initial=abs(view.state[0]))))
+        half = zoom(1.5, 1.3 * float(np.abs(trail).max(initial=abs(view.state[0]))), 1.3 * self.largest)
         canvas.look_at((0.0, 0.0), half)
         top = 0.55 * half  # where the mass slides; its past runs down from there like a chart recorder's paper
         past = np.stack((trail, top - 1.5 * half * np.arange(len(trail))[::-1] / 120), axis=-1)

@@ -75,7 +75,7 @@ class ThreeBodyTask:
     @cached_property
     def low(self) -> Array:
         """Lower limits of the coordinates and momenta."""
-        return -self.high
+        return limits(*-self.high)
 
     @cached_property
     def high(self) -> Array:
@@ -124,7 +124,7 @@ class ThreeBodyTask:
         """Draws one environment."""
         forces = (self.system.field.input_matrix @ view.action).reshape(3, 2)
         positions = split(view.state)[0].reshape(3, 2)
-        half = zoom(1.7, float(np.abs(view.trail[:, :6]).max(initial=0.0)) + 0.3)
+        half = zoom(1.7, float(np.abs(view.trail[:, :6]).max(initial=0.0)) + 0.3, self.largest_coordinate)
         canvas.look_at((0.0, 0.0), half)
         if self.largest_distance < 1.2 * half:
             canvas.circle((0, 0), self.largest_distance, GUIDE, dashes=90)

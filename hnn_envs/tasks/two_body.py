@@ -86,7 +86,7 @@ class TwoBodyTask:
     @cached_property
     def low(self) -> Array:
         """Lower limits of the coordinates and momenta."""
-        return -self.high
+        return limits(*-self.high)
 
     @cached_property
     def high(self) -> Array:
@@ -164,7 +164,9 @@ class TwoBodyTask:
     def draw(self, canvas: Canvas, view: View) -> None:
         """Draws one environment."""
         forces = (self.system.field.input_matrix @ view.action).reshape(2, 2)
-        canvas.look_at((0.0, 0.0), zoom(1.6, float(np.abs(view.trail[:, :4]).max(initial=0.0)) + 0.15))
+        canvas.look_at(
+            (0.0, 0.0), zoom(1.6, float(np.abs(view.trail[:, :4]).max(initial=0.0)) + 0.15, self.largest_coordinate)
+        )
         canvas.circle((0, 0), self.target_separation / 2, DARK_GUIDE, dashes=60)
         draw_bodies(canvas, view, 0.6 * forces)
         canvas.caption(view, "two bodies")

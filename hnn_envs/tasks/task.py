@@ -46,7 +46,8 @@ class Task(Protocol):
         dt: time per environment step.
         max_episode_steps: the horizon.
         max_input: size of each physical input at action 1; inputs are u = max_input * action.
-        low, high: limits of the state, shape (2*dof,), infinite for an angle. Leaving them truncates the episode.
+        low, high: limits of the state, shape (2*dof,), infinite for an angle that goes round. Leaving them
+            truncates the episode.
         observation_low, observation_high: bounds of the observation, float32, shape (observations,).
     """
 

@@ -27,7 +27,7 @@ class ThreeBodyTask:
     ## Description
 
     Three unit masses, H = sum |p_i|^2 / 2 - sum 1 / |q_i - q_j|, start near Lagrange's rotating equilateral triangle.
-    For equal masses that orbit is unstable: left alone, it breaks up within a revolution, by a close encounter or by
+    For equal masses that orbit is unstable: left alone, it breaks up after a revolution or so, by an encounter or by
     throwing a body out. The thrusts sum to zero, so the centre of mass stays at rest in the origin.
 
     ## Action space

@@ -22,7 +22,7 @@ from hnn_envs.tasks import TASKS
 NAMES = tuple(ENVIRONMENTS)
 MODES = tuple(AutoresetMode)
 Choose = Callable[[str, str], str]
-DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+DEVICES = [None, "cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
 def make(name: str = "Pendulum", num_envs: int = 3, **options: Any) -> Any:
@@ -356,21 +356,29 @@ def test_an_ended_row_must_be_reset_where_autoreset_is_disabled() -> None:
 # Tensors, copies, wrappers
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.fixture(params=DEVICES)
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str | None:
+    """Where physics computes: None for NumPy, "cpu" for tensors as on a CUDA device, "cuda" where there is one."""
+    if request.param == "cpu":
+        monkeypatch.setattr("hnn_envs.dynamics._torch_device", lambda device: device)
+    return request.param
+
+
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
 @pytest.mark.parametrize("name", NAMES)
-def test_tensors_hold_what_arrays_hold(name: str, mode: AutoresetMode, device: str) -> None:
+def test_tensors_hold_what_arrays_hold(name: str, mode: AutoresetMode, device: str | None) -> None:
     options = {"autoreset_mode": mode, "max_episode_steps": 3}
     arrays, tensors = make(name, **options), make(name, output="torch", device=device, **options)
     rng = np.random.default_rng(0)
     results: list[Any] = [(arrays.reset(seed=0), tensors.reset(seed=0))]
     for _ in range(3 if mode == AutoresetMode.DISABLED else 8):
         actions = actions_of(arrays, rng)
-        results.append((arrays.step(actions), tensors.step(torch.tensor(actions, device=device, requires_grad=True))))
+        tensor = torch.tensor(actions, device=device, requires_grad=True)
+        results.append((arrays.step(actions), tensors.step(tensor)))
     for array, tensor in results:
         for one, other in zip(array[:-1], tensor[:-1], strict=True):
             assert not other.requires_grad
-            assert other.device.type == device
+            assert other.device.type == (device or "cpu")
             np.testing.assert_allclose(other.cpu().numpy(), one, rtol=1e-9, atol=1e-6)
         assert set(array[-1]) == set(tensor[-1])
     observations, reward, terminated, truncated, _ = results[-1][1]
@@ -378,21 +386,30 @@ def test_tensors_hold_what_arrays_hold(name: str, mode: AutoresetMode, device: s
     assert terminated.dtype == truncated.dtype == torch.bool
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dynamics", ["ode", "hnn", "baseline"])
 @pytest.mark.parametrize("output", ["numpy", "torch"])
-def test_learned_physics_steps_on_a_device_and_leaves_no_graph(output: str, device: str, physics: Choose) -> None:
-    envs = make(dynamics=physics("pendulum", "hnn"), output=output, device=device)
-    single = PhysicsEnv("pendulum", physics("pendulum", "hnn"), device=device)
-    envs.reset(seed=0), single.reset(seed=0)
+def test_physics_steps_on_a_device_and_leaves_no_graph(
+    output: str, dynamics: str, device: str | None, physics: Choose
+) -> None:
+    chosen = physics("pendulum", dynamics)
+    envs = make(dynamics=chosen, output=output, device=device, max_episode_steps=2, autoreset_mode="SameStep")
+    single, reference = PhysicsEnv("pendulum", chosen, device=device), PhysicsEnv("pendulum", chosen)
+    envs.reset(seed=0), single.reset(seed=0), reference.reset(seed=0)
     with torch.inference_mode():
-        observations, *_ = envs.step(torch.zeros(3, 1, device=device))
-        observation, reward, *_ = single.step(np.zeros(1))
+        observations, *_ = envs.step(torch.full((3, 1), 0.5, device=device))
+        observation, reward, *flags, info = single.step(np.array([0.5]))
     assert isinstance(observations, torch.Tensor if output == "torch" else np.ndarray)
     assert isinstance(observation, np.ndarray)
-    assert type(reward) is float
-    np.testing.assert_allclose(np.asarray(torch.as_tensor(observations).cpu())[0], observation, rtol=1e-6, atol=1e-6)
-    envs.step(torch.zeros(3, 1, device=device)), single.step(np.zeros(1))  # outside inference mode again
-    assert not torch.as_tensor(envs.state).requires_grad
+    assert [type(value) for value in (reward, *flags, *info.values())] == [float, bool, bool, float, float, float]
+    expected = reference.step(np.array([0.5]))
+    np.testing.assert_allclose(observation, expected[0], rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(reward, expected[1], rtol=1e-6)
+    np.testing.assert_allclose(torch.as_tensor(observations)[0].cpu().numpy(), observation, rtol=1e-6, atol=1e-6)
+    envs.set_attr("state", np.zeros(2)), envs.reset(options={"reset_mask": np.array([True, False, False])})
+    for _ in range(3):  # outside of inference mode, and over an autoreset
+        envs.step(torch.zeros(3, 1, device=device)), single.step(np.zeros(1))
+    envs.state, single.state = np.zeros((3, 2)), np.zeros(2)
+    assert not torch.as_tensor(envs.unwrapped._x).requires_grad
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda envs: pickle.loads(pickle.dumps(envs))])  # noqa: S301

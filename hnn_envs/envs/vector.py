@@ -249,8 +249,10 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
         self._ended[rows] = False
 
     def _place(self, states: Array, rows: Array) -> None:
-        x = self._current()
+        # A copy, since a tensor made in torch.inference_mode() cannot be changed in place outside of it.
+        x = namespace(self._x).asarray(self._x, copy=True)
         x[rows] = self.dynamics.to_device(states)
+        self._x = x
         if self._trails is not None:
             self._trails.restart(self._numpy(x), rows)
 

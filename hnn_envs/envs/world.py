@@ -104,7 +104,8 @@ class World:
         task = self.task
         with np.errstate(all="ignore"):
             x_next = self.dynamics.step(x, u)
-            outside = ~task.inside(x_next)
+            inside = task.inside(x_next)
+            outside = ~inside if x.ndim > 1 else not inside  # ~ takes a microsecond for a single flag
             # A diverged state goes into the reward as it is: it is outside, and that has its price.
             reward = task.reward(x, u, x_next)
             diverged = outside

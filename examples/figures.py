@@ -1,0 +1,56 @@
+"""Makes the pictures of the README: one of every environment, and the comparison of ODE, HNN and baseline.
+
+``python examples/figures.py`` writes them to examples/pictures. Every picture is of a real episode in the environment.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+from PIL import Image
+
+import hnn_envs
+from hnn_envs.animation import write_gif
+from hnn_envs.comparison import compare
+from hnn_envs.plotting import comparison_figure
+
+STEPS = {"MassSpring": 40, "Pendulum": 60, "RealPendulum": 50, "TwoBody": 110, "ThreeBody": 90}
+
+
+def environment_picture(name: str, folder: Path) -> None:
+    """Draws one environment in the middle of an episode with slowly changing random actions."""
+    env = gym.make(f"hnn_envs/{name}-v0", dynamics="hnn", render_mode="rgb_array")
+    env.reset(seed=3)
+    rng = np.random.default_rng(0)
+    action = np.zeros(env.action_space.shape, np.float32)
+    for _ in range(STEPS[name]):
+        action = np.clip(0.9 * action + 0.4 * rng.standard_normal(action.shape), -1, 1).astype(np.float32)
+        env.step(action)
+    Image.fromarray(env.render()).save(folder / f"{name}.png", optimize=True)
+    env.close()
+
+
+def comparison_pictures(system: str, folder: Path) -> None:
+    """The figure and the animation of ``hnn-envs compare``, the animation shorter."""
+    comparison = compare(system)
+    comparison_figure(comparison).savefig(folder / f"compare-{system}.png", dpi=100)
+    write_gif(compare(system, periods=8), folder / f"compare-{system}.gif", frames=120, size=(260, 260))
+
+
+def main() -> None:
+    """Makes all pictures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "pictures")
+    folder = parser.parse_args().out
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in hnn_envs.ENVIRONMENTS:
+        environment_picture(name, folder)
+    for system in ("pendulum", "two-body"):
+        comparison_pictures(system, folder)
+
+
+if __name__ == "__main__":
+    main()

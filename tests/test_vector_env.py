@@ -12,6 +12,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
 
 from hnn_envs import ENVIRONMENTS
@@ -183,6 +184,20 @@ def test_it_describes_itself_like_a_sync_vector_env(mode: AutoresetMode, attribu
     assert native.spec.id == sync.spec.id
 
 
+def test_a_specification_goes_through_json() -> None:
+    envs = make(autoreset_mode="SameStep", dt=0.05, max_episode_steps=3)
+    again = gym.make_vec(EnvSpec.from_json(envs.spec.to_json()))
+    assert_same(envs.reset(seed=0), again.reset(seed=0), "reset")
+    for step in range(4):
+        assert_same(envs.step(np.ones((3, 1))), again.step(np.ones((3, 1))), f"step {step}")
+
+
+def test_seeds_may_be_numpy_integers() -> None:
+    envs, other = make(), make()
+    np.testing.assert_array_equal(envs.reset(seed=np.int64(4))[0], other.reset(seed=np.array([4, 5, 6]))[0])
+    np.testing.assert_array_equal(envs.reset(seed=4)[0], other.reset(seed=(4, 5, 6))[0])
+
+
 # The time limit
 
 
@@ -295,7 +310,9 @@ def test_bad_actions_are_refused_and_change_nothing(actions: Any) -> None:
         (1, {"reset_mask": np.array([True, False])}, InvalidOptionError, "reset_mask"),
         (1, {"reset_mask": np.array([1, 0, 0])}, InvalidOptionError, "reset_mask"),
         (1, {"reset_mask": np.zeros(3, bool)}, InvalidOptionError, "at least one"),
-        ([1, 2], None, InvalidOptionError, "3, one per environment, not 2"),
+        ([1, 2], None, InvalidOptionError, r"an integer or 3 of them, not \[1, 2\]"),
+        (1.5, None, InvalidOptionError, "an integer or 3 of them, not 1.5"),
+        ([1, 2, 2.5], None, gym.error.Error, "(?i)seed"),
         ([1, 2, -3], None, gym.error.Error, "(?i)seed"),
         (-1, None, gym.error.Error, "(?i)seed"),
     ],

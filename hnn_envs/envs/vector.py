@@ -302,14 +302,15 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
     def _numpy(values: Array) -> Array:
         return values if isinstance(values, np.ndarray) else values.cpu().numpy()
 
-    def _row_seeds(self, seed: Any, rows: Array) -> list[tuple[int, int | None]]:
-        """The seed of each row that is reset."""
+    def _row_seeds(self, seed: Any, rows: Array) -> list[tuple[int, Any]]:
+        """The seed of each row that is reset; Gymnasium checks what it is."""
         if seed is None:
             return []
-        each = [seed + row for row in range(self.num_envs)] if isinstance(seed, int | np.integer) else list(seed)
-        if len(each) != self.num_envs:
-            raise InvalidOptionError(f"seeds must be {self.num_envs}, one per environment, not {len(each)}")
-        return [(int(row), each[row] if each[row] is None else int(each[row])) for row in rows]
+        if isinstance(seed, int | np.integer):
+            seed = [int(seed) + row for row in range(self.num_envs)]
+        if not isinstance(seed, list | tuple | np.ndarray) or len(seed) != self.num_envs:
+            raise InvalidOptionError(f"seed must be an integer or {self.num_envs} of them, not {seed!r}")
+        return [(row, int(seed[row]) if isinstance(seed[row], np.integer) else seed[row]) for row in rows.tolist()]
 
     def _checked_mask(self, mask: Any) -> Array:
         if mask is None:

@@ -72,7 +72,7 @@ class Dynamics:
             return values
         import torch
 
-        return torch.as_tensor(values, dtype=torch.float64, device=self.device)
+        return torch.tensor(values, dtype=torch.float64, device=self.device)
 
     def to_numpy(self, values: Array) -> Array:
         """Brings values back from where this physics computes; a no-op on the CPU."""

@@ -306,6 +306,10 @@ class TestSettings:
     def test_what_was_asked_for_is_what_is_described(self, family: str, options: dict[str, Any]) -> None:
         assert describe(make_family(family, options)) == describe(make_family(family, {})) | options
 
+    def test_a_setting_that_is_no_unit_may_be_zero_or_negative(self) -> None:
+        for centre in (0, 0.0, -1.5):
+            assert describe(make_family("pairwise", {"centre": centre}))["centre"] == centre
+
     def test_an_unknown_family_is_named_beside_the_known_ones(self) -> None:
         with pytest.raises(UnknownNameError, match=r"unknown model family 'transformer'.*generic.*separable"):
             make_family("transformer", {})
@@ -323,6 +327,7 @@ class TestSettings:
         ("family", "options", "message"),
         [
             ("generic", {"hidden": "200"}, "'hidden'.*list of positive integers.*'200'"),
+            ("generic", {"hidden": []}, "'hidden'.*list of positive integers"),
             ("generic", {"hidden": [0]}, "'hidden'.*list of positive integers"),
             ("generic", {"hidden": [2.5]}, "'hidden'.*list of positive integers"),
             ("generic", {"hidden": 200}, "'hidden'.*list of positive integers.*200"),
@@ -330,6 +335,7 @@ class TestSettings:
             ("separable", {"energy": "1"}, "'energy'.*positive number.*'1'"),
             ("separable", {"length": 0.0}, "'length'.*positive number"),
             ("separable", {"length": math.nan}, "'length'.*positive number"),
+            ("pairwise", {"centre": math.inf}, "'centre'.*a number"),
             ("pairwise", {"ports": True}, "'ports'.*a table"),
             ("pairwise", {"ports": {"friction": True}}, "'ports'.*has no setting 'friction'; allowed: damping, inputs"),
             ("pairwise", {"ports": {"damping": 1}}, "'damping' of 'ports'.*true or false"),

@@ -5,7 +5,7 @@ To add a family, write its file with a ``Config`` and add a line to ``FAMILIES``
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -64,24 +64,25 @@ def _checked(owner: str, settings: dict[str, Any], defaults: dict[str, Any]) -> 
     for key, value in settings.items():
         if key not in defaults:
             raise InvalidOptionError(f"{owner} has no setting {key!r}; allowed: {', '.join(defaults)}")
-        expected, fits = _CHECKS[type(defaults[key])]
-        if not fits(value):
+        expected, fits = _requirement(value, defaults[key])
+        if not fits:
             raise InvalidOptionError(f"setting {key!r} of {owner} must be {expected}, not {value!r}")
         if isinstance(value, dict):
             _checked(f"{key!r} of {owner}", value, defaults[key])
     return dict(settings)
 
 
-_CHECKS: dict[type, tuple[str, Callable[[Any], bool]]] = {
-    bool: ("true or false", lambda value: isinstance(value, bool)),
-    float: ("a positive number", lambda value: type(value) in (int, float) and 0 < value < float("inf")),
-    str: ("a name", lambda value: isinstance(value, str)),
-    dict: ("a table", lambda value: isinstance(value, dict)),
-    tuple: (
-        "a list of positive integers",
-        lambda value: isinstance(value, list | tuple) and all(type(units) is int and units > 0 for units in value),
-    ),
-}
+def _requirement(value: Any, default: Any) -> tuple[str, bool]:
+    """What a setting with this default must be, and whether ``value`` is; units (defaults above zero) are positive."""
+    if isinstance(default, bool):
+        return "true or false", isinstance(value, bool)
+    if isinstance(default, float):
+        number = type(value) in (int, float) and math.isfinite(value)
+        return ("a positive number", number and value > 0) if default > 0 else ("a number", number)
+    if isinstance(default, tuple):
+        layers = isinstance(value, list | tuple) and len(value) > 0
+        return "a list of positive integers", layers and all(type(units) is int and units > 0 for units in value)
+    return ("a table" if isinstance(default, dict) else "a name"), isinstance(value, type(default))
 
 
 def describe(family: Any) -> dict[str, Any]:

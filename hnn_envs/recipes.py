@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 
+from hnn_envs import __version__
 from hnn_envs.checkpoints import Card, Checkpoint, Domain, load_checkpoint, save_checkpoint
 from hnn_envs.errors import HnnEnvsError, InvalidOptionError, UnknownNameError
 from hnn_envs.fitting.datasets import Dataset, make_source, merge
+from hnn_envs.fitting.settings import construct
 from hnn_envs.fitting.trainer import Report, Stage, fit, loss_on
 from hnn_envs.hamiltonian import PortHamiltonian
 from hnn_envs.models import Family, Parameters, describe, make_family
 from hnn_envs.systems import System, get_system
-from hnn_envs import __version__
 
 Message = Callable[[str], Any]
 
@@ -93,26 +94,46 @@ def load_recipe(name: str) -> Recipe:
         raise UnknownNameError(
             f"unknown recipe {name!r}; allowed: the path of a .toml file, or one of {', '.join(shipped_recipes())}"
         )
-    return parse_recipe(path.read_text(encoding="utf-8"), str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidOptionError(f"{path} is not a recipe: {error}") from error
+    return parse_recipe(text, str(path))
 
 
 def parse_recipe(text: str, origin: str) -> Recipe:
     """Reads a recipe's text.
 
     Raises:
-        InvalidOptionError: it is not TOML, or an entry is missing or unknown.
+        InvalidOptionError: it is not TOML, or an entry is missing, unknown or of the wrong kind.
     """
     try:
-        recipe = Recipe(text=text, **tomllib.loads(text))
-        get_system(recipe.system)
+        recipe = construct("a recipe", Recipe, tomllib.loads(text), text)
+        _check_domain(get_system(recipe.system), recipe.domain)
         _ = recipe.family
         for table in recipe.data:
             make_source(table)
         for table in recipe.stages:
-            Stage(**table)
-    except (tomllib.TOMLDecodeError, TypeError, HnnEnvsError) as error:
+            _stage(table)
+    except (ValueError, TypeError, HnnEnvsError) as error:
         raise InvalidOptionError(f"{origin} is not a recipe: {error}") from error
     return recipe
+
+
+def _stage(table: dict[str, Any]) -> Stage:
+    return construct("a stage", Stage, table)
+
+
+def _check_domain(system: System, domain: dict[str, list[float]] | None) -> None:
+    if domain is None:
+        return
+    if set(domain) != {"low", "high"}:
+        raise InvalidOptionError(f"a domain has low and high, not {', '.join(domain) or 'nothing'}")
+    low, high = domain["low"], domain["high"]
+    if not len(low) == len(high) == 2 * system.dof or np.greater_equal(low, high).any():
+        raise InvalidOptionError(
+            f"the domain of {system.name} needs {2 * system.dof} limits low and as many, larger, high: {domain}"
+        )
 
 
 def make_data(recipe: Recipe, data_path: str | None = None) -> tuple[Dataset, Dataset]:
@@ -124,6 +145,7 @@ def make_data(recipe: Recipe, data_path: str | None = None) -> tuple[Dataset, Da
 
     Raises:
         DataError: the measured series is needed and not there.
+        InvalidOptionError: a source does not fit the system, or nothing is left to train or to test on.
     """
     rng = np.random.default_rng((recipe.seed, 0))
     shares = []
@@ -132,8 +154,14 @@ def make_data(recipe: Recipe, data_path: str | None = None) -> tuple[Dataset, Da
         if settings.get("source") == "measured" and data_path is not None:
             settings["path"] = data_path
         shares.append(make_source(settings).make(get_system(recipe.system), rng))
-    train, test = zip(*shares, strict=True)
-    return merge(list(train)), merge(list(test))
+    if not shares:
+        raise InvalidOptionError(f"recipe {recipe.identity} has no data")
+    train, test = (merge(list(share)) for share in zip(*shares, strict=True))
+    if not len(train) or not len(test):
+        raise InvalidOptionError(
+            f"recipe {recipe.identity} leaves {len(train)} trajectories to train on and {len(test)} to test on"
+        )
+    return train, test
 
 
 def follow(
@@ -167,7 +195,7 @@ def follow(
     train, test = make_data(recipe, data_path)
     domain = trusted_domain(recipe, system, train)
     message(f"fitting {recipe.model['family']} to {train.states.shape[0] * train.states.shape[1]} states")
-    stages = [Stage(**table) for table in recipe.stages]
+    stages = [_stage(table) for table in recipe.stages]
     with torch_threads(threads):
         parameters = fit(
             system, recipe.family, train, stages, recipe.seed, state=state, key=recipe.digest, report=report
@@ -208,10 +236,14 @@ def trusted_domain(recipe: Recipe, system: System, train: Dataset) -> Domain:
     if recipe.domain is not None:
         asked_low, asked_high = np.array(recipe.domain["low"], float), np.array(recipe.domain["high"], float)
         margin = 0.02 * (asked_high - asked_low)
-        if (low > asked_low + margin).any() or (high < asked_high - margin).any():
-            raise InvalidOptionError(
-                f"recipe {recipe.identity} claims the domain {recipe.domain}, and its data spans only {low} to {high}"
+        uncovered = np.flatnonzero((low > asked_low + margin) | (high < asked_high - margin))
+        if len(uncovered):
+            claims = "; ".join(
+                f"x[{column}] from {asked_low[column]:g} to {asked_high[column]:g}, and its data spans only "
+                f"{low[column]:.3g} to {high[column]:.3g}"
+                for column in uncovered
             )
+            raise InvalidOptionError(f"recipe {recipe.identity} claims a domain that its data does not cover: {claims}")
         low, high = asked_low, asked_high
     return Domain(tuple(low.tolist()), tuple(high.tolist()), (float(energy.min()), float(energy.max())))
 

@@ -28,7 +28,11 @@ def main() -> int:
     parser.add_argument("--data", help="file or folder of the measured series, for real-pendulum/paper")
     parser.add_argument("--jobs", type=int, default=1, help="recipes at a time")
     arguments = parser.parse_args()
-    chosen = [name for name in shipped_recipes() if not arguments.names or name.startswith(tuple(arguments.names))]
+    known = shipped_recipes()
+    for prefix in arguments.names:
+        if not any(name.startswith(prefix) for name in known):
+            parser.error(f"no recipe is called or begins with {prefix!r}; there are {', '.join(known)}")
+    chosen = [name for name in known if not arguments.names or name.startswith(tuple(arguments.names))]
     results = Parallel(n_jobs=arguments.jobs)(delayed(build)(name, arguments.data) for name in chosen)
     failed = [name for name, status in results if status]
     print(f"{len(chosen) - len(failed)} built, {len(failed)} failed" + (f": {', '.join(failed)}" if failed else ""))

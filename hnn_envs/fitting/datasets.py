@@ -6,6 +6,7 @@ To add a source, write its class and add a line to ``SOURCES``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,7 +16,11 @@ from hnn_envs.arrays import Array, split
 from hnn_envs.errors import InvalidOptionError, UnknownNameError
 from hnn_envs.fitting.exact import exact_trajectories
 from hnn_envs.fitting.measured import load_real_pendulum
+from hnn_envs.fitting.settings import construct
 from hnn_envs.systems import NBody, System
+
+MOST_DRAWS = 1000
+"""How often a source draws before it gives up."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +49,10 @@ class Dataset:
 
     def flat(self) -> tuple[Array, Array, Array]:
         """States, derivatives and inputs as tables, one row per point."""
-        return tuple(  # type: ignore[return-value]
+        states, derivatives, inputs = (
             values.reshape(-1, values.shape[-1]) for values in (self.states, self.derivatives, self.inputs)
         )
+        return states, derivatives, inputs
 
 
 class Source(Protocol):
@@ -133,11 +139,15 @@ class BoxSource:
 
     def make(self, system: System, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
         """Training and test share."""
-        states = np.empty((0, 2 * system.dof))
-        while len(states) < self.count:
-            drawn = rng.uniform(self.low, self.high, (self.count, 2 * system.dof))
-            states = np.concatenate((states, _apart(system, drawn, self.closest)))
-        return _exact(system, states[: self.count], self.max_input, rng, self.test_share)
+        size = 2 * system.dof
+        if not len(self.low) == len(self.high) == size:
+            raise InvalidOptionError(
+                f"the box of {system.name} needs {size} limits low and high, not {len(self.low)} and {len(self.high)}"
+            )
+        states = _collect(
+            system, self.count, self.closest, lambda: rng.uniform(self.low, self.high, (self.count, size))
+        )
+        return _exact(system, states, self.max_input, rng, self.test_share)
 
 
 @dataclass(frozen=True)
@@ -166,10 +176,8 @@ class ScatteredSource:
         """Training and test share."""
         if not isinstance(system, NBody):
             raise InvalidOptionError(f"scattered bodies need an n-body system, and {system.name!r} is none")
-        states = np.empty((0, 2 * system.dof))
-        while len(states) < self.count:
-            states = np.concatenate((states, _apart(system, self._draw(system, rng), self.closest)))
-        return _exact(system, states[: self.count], self.max_input, rng, self.test_share)
+        states = _collect(system, self.count, self.closest, lambda: self._draw(system, rng))
+        return _exact(system, states, self.max_input, rng, self.test_share)
 
     def _draw(self, system: NBody, rng: np.random.Generator) -> Array:
         shape = (self.count, system.bodies, 1)
@@ -216,6 +224,16 @@ class DrivenSource:
             x = exact_trajectories(system, x, np.array([0.0, dt]), u)[:, -1]
         states = np.concatenate(kept)
         return _exact(system, rng.permutation(states), self.max_input, rng, self.test_share)
+
+
+def _collect(system: System, count: int, closest: float, draw: Callable[[], Array]) -> Array:
+    """Draws until there are enough states whose bodies are apart."""
+    states = np.empty((0, 2 * system.dof))
+    for _ in range(MOST_DRAWS):
+        states = np.concatenate((states, _apart(system, draw(), closest)))
+        if len(states) >= count:
+            return states[:count]
+    raise InvalidOptionError(f"hardly any state has its bodies {closest:g} apart, as the data source asks")
 
 
 def _exact(
@@ -275,14 +293,18 @@ def make_source(settings: dict[str, Any]) -> Source:
     name = arguments.pop("source", None)
     if name not in SOURCES:
         raise UnknownNameError.of("data source", name, SOURCES)
-    try:
-        source: Source = SOURCES[name](**arguments)
-    except TypeError as error:
-        raise InvalidOptionError(f"data source {name!r}: {error}") from error
+    source: Source = construct(f"data source {name!r}", SOURCES[name], arguments)
     return source
 
 
 def merge(parts: list[Dataset]) -> Dataset:
-    """Joins data sets of the same number of points per trajectory."""
+    """Joins data sets.
+
+    Raises:
+        InvalidOptionError: their trajectories are not sampled alike.
+    """
+    if not all(np.array_equal(part.times, parts[0].times) for part in parts):
+        counts = ", ".join(str(len(part.times)) for part in parts)
+        raise InvalidOptionError(f"data sources cannot be joined whose trajectories differ in times ({counts} points)")
     joined = (np.concatenate([getattr(part, name) for part in parts]) for name in ("states", "derivatives", "inputs"))
     return Dataset(parts[0].times, *joined)

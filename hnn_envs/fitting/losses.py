@@ -11,6 +11,7 @@ import torch
 from hnn_envs.arrays import Array
 from hnn_envs.errors import InvalidOptionError, UnknownNameError
 from hnn_envs.fitting.datasets import Dataset
+from hnn_envs.fitting.settings import construct
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.integrators import get_integrator
 
@@ -113,10 +114,7 @@ def make_loss(name: str, settings: dict[str, Any]) -> Loss:
     """
     if name not in LOSSES:
         raise UnknownNameError.of("loss", name, LOSSES)
-    try:
-        loss: Loss = LOSSES[name](**settings)
-    except TypeError as error:
-        raise InvalidOptionError(f"loss {name!r}: {error}") from error
+    loss: Loss = construct(f"loss {name!r}", LOSSES[name], settings)
     return loss
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,15 +42,17 @@ def load_real_pendulum(path: str | Path | None = None) -> Series:
     Raises:
         DataError: there is no such file, or it does not hold what it should; the message says where the data is from.
     """
-    given = path if path is not None else os.environ.get(VARIABLE)
-    if given is None:
+    given = path or os.environ.get(VARIABLE)
+    if not given:
         raise DataError(f"the measured series is needed: pass its path, or set {VARIABLE}; {ORIGIN}")
     place = Path(given).expanduser()
     found = sorted(place.rglob(FILE_NAME)) if place.is_dir() else [place]
     if not found or not found[0].is_file():
         raise DataError(f"no measured series at {place}; {ORIGIN}")
     try:
-        table = np.loadtxt(found[0], comments="%", dtype=np.float64)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "loadtxt: input contained no data")
+            table = np.loadtxt(found[0], comments="%", dtype=np.float64)
     except (ValueError, OSError) as error:
         raise DataError(f"{found[0]} is not a table of numbers ({error}); {ORIGIN}") from error
     if table.ndim != 2 or table.shape[1] != 4 or len(table) < 3 or not np.isfinite(table).all():

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 
 from hnn_envs.arrays import Array
-from hnn_envs.errors import InvalidOptionError, UnknownNameError
+from hnn_envs.errors import UnknownNameError
 from hnn_envs.fitting.losses import Batch, mean_square
+from hnn_envs.fitting.settings import construct
 
 Tensors = dict[str, torch.Tensor]
 Residuals = Callable[[Tensors, Batch], Array]
@@ -90,7 +91,7 @@ class Adam:
         self._adam.zero_grad()
         loss.backward()
         self._adam.step()
-        return loss.item()
+        return float(loss)
 
     def _rate(self, step: int) -> float:
         first, last = self._rates
@@ -141,13 +142,15 @@ class LevenbergMarquardt:
         self._damping, self._growth = damping, 2.0
         self._ridge = ridge
 
-    def step(self, step: int) -> float:  # noqa: ARG002 - the same signature as Adam's
+    def step(self, step: int) -> float:
         """One trial step, taken where it lowers the loss."""
         flat = _flatten(self.parameters)
         residuals = self._residuals(flat)
+        loss = float(residuals @ residuals)
+        if not math.isfinite(loss):
+            return loss
         jacobian = self._jacobian(flat)
         scale = jacobian.norm(dim=0).clamp_min(1e-12)
-        loss = float(residuals @ residuals)
         damped = torch.cat((jacobian, torch.diag(scale * math.sqrt(self._damping))))
         target = torch.cat((-residuals, torch.zeros_like(flat)))
         change = torch.linalg.lstsq(damped, target[:, None], driver="gels").solution[:, 0]
@@ -168,10 +171,12 @@ class LevenbergMarquardt:
         """Forward-mode derivatives, a few columns at a time: there are far fewer parameters than residuals."""
 
         def column(direction: torch.Tensor) -> torch.Tensor:
-            return torch.func.jvp(self._residuals, (flat,), (direction,))[1]
+            derivative: torch.Tensor = torch.func.jvp(self._residuals, (flat,), (direction,))[1]
+            return derivative
 
         directions = torch.eye(len(flat), dtype=flat.dtype)
-        return torch.func.vmap(column, chunk_size=self._chunk)(directions).T
+        columns: torch.Tensor = torch.func.vmap(column, chunk_size=self._chunk)(directions)
+        return columns.T
 
     def _residuals(self, flat: torch.Tensor) -> torch.Tensor:
         residuals = self._problem.residuals(_unflatten(flat, self.parameters), self._problem.rows).flatten()
@@ -193,7 +198,7 @@ def _flatten(parameters: Tensors) -> torch.Tensor:
 
 def _unflatten(flat: torch.Tensor, like: Tensors) -> Tensors:
     sizes = [value.numel() for value in like.values()]
-    return {name: part.reshape(like[name].shape) for name, part in zip(like, flat.split(sizes), strict=True)}
+    return {name: part.reshape(like[name].shape) for name, part in zip(like, torch.split(flat, sizes), strict=True)}
 
 
 OPTIMISERS: dict[str, Any] = {"adam": Adam, "levenberg-marquardt": LevenbergMarquardt}
@@ -208,8 +213,5 @@ def make_optimiser(name: str, problem: Problem, parameters: Tensors, settings: d
     """
     if name not in OPTIMISERS:
         raise UnknownNameError.of("optimiser", name, OPTIMISERS)
-    try:
-        optimiser: Optimiser = OPTIMISERS[name](problem, parameters, **settings)
-    except TypeError as error:
-        raise InvalidOptionError(f"optimiser {name!r}: {error}") from error
+    optimiser: Optimiser = construct(f"optimiser {name!r}", OPTIMISERS[name], settings, problem, parameters)
     return optimiser

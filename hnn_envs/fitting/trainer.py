@@ -15,11 +15,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from hnn_envs.errors import TrainingError
+from hnn_envs.errors import InvalidOptionError, TrainingError, UnknownNameError
 from hnn_envs.files import write_atomically
 from hnn_envs.fitting.datasets import Dataset
 from hnn_envs.fitting.losses import Loss, make_loss, mean_square
-from hnn_envs.fitting.optimisers import Optimiser, Problem, Tensors, make_optimiser
+from hnn_envs.fitting.optimisers import OPTIMISERS, Optimiser, Problem, Tensors, make_optimiser
 from hnn_envs.models import Family, Parameters
 from hnn_envs.systems import System
 
@@ -49,6 +49,15 @@ class Stage:
     loss_settings: dict[str, Any] = field(default_factory=dict)
     dtype: str = "float64"
     every: int = 1
+
+    def __post_init__(self) -> None:
+        if self.optimiser not in OPTIMISERS:
+            raise UnknownNameError.of("optimiser", self.optimiser, OPTIMISERS)
+        if self.dtype not in DTYPES:
+            raise UnknownNameError.of("dtype", self.dtype, DTYPES)
+        if min(self.steps, self.every) < 1:
+            raise InvalidOptionError(f"steps and every must be positive, not {self.steps} and {self.every}")
+        make_loss(self.loss, self.loss_settings)
 
 
 @dataclass
@@ -91,7 +100,7 @@ def fit(
         Parameters as float64 NumPy arrays.
 
     Raises:
-        TrainingError: the loss is not finite. The state file keeps the last good one.
+        TrainingError: the loss, or what a stage ends with, is not finite. The state file keeps the last good one.
     """
     progress = _load(state, key) or Progress(0, 0, _start(system, family, seed), {})
     saver = _Saver(state, key, save_every)
@@ -118,9 +127,7 @@ def _start(system: System, family: Family, seed: int) -> Tensors:
     return {name: torch.from_numpy(np.array(value)) for name, value in parameters.items()}
 
 
-def _begin(
-    system: System, family: Family, data: Dataset, stage: Stage, seed: int, progress: Progress
-) -> Optimiser:
+def _begin(system: System, family: Family, data: Dataset, stage: Stage, seed: int, progress: Progress) -> Optimiser:
     loss, dtype = make_loss(stage.loss, stage.loss_settings), DTYPES[stage.dtype]
     problem = Problem(
         residuals=lambda parameters, rows: loss.residuals(family.build(system, parameters), rows),
@@ -151,6 +158,12 @@ def _run(stage: Stage, optimiser: Optimiser, progress: Progress, saver: _Saver, 
         if report is not None and (time.monotonic() - shown > 0.2 or step == stage.steps - 1):
             shown = time.monotonic()
             report(progress.stage, step + 1, stage.steps, loss)
+    # A step returns the loss before it, so nothing has looked at what the last one did.
+    if not all(value.isfinite().all() for value in optimiser.parameters.values()):
+        raise TrainingError(
+            f"the parameters are not finite after step {stage.steps - 1}, the last of stage {progress.stage + 1} "
+            f"({stage.optimiser}); {saver.kept()}"
+        )
 
 
 def _detached(parameters: Tensors) -> Tensors:
@@ -193,12 +206,12 @@ def _load(path: Path | None, key: str) -> Progress | None:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("hnn_envs", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
-    except (SafetensorError, OSError, ValueError):
+        if header["key"] != key:
+            return None
+        parts: dict[str, Tensors] = {"parameters": {}, "optimiser": {}}
+        for name, value in tensors.items():
+            part, entry = name.split("/", 1)
+            parts[part][entry] = value
+        return Progress(int(header["stage"]), int(header["step"]), parts["parameters"], parts["optimiser"])
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
         return None
-    if header.get("key") != key:
-        return None
-    parts: dict[str, Tensors] = {"parameters": {}, "optimiser": {}}
-    for name, value in tensors.items():
-        part, entry = name.split("/", 1)
-        parts[part][entry] = value
-    return Progress(header["stage"], header["step"], parts["parameters"], parts["optimiser"])

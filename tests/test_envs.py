@@ -3,80 +3,27 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import pickle
-import subprocess
-import sys
 import tomllib
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
+from environments import NAMES, PHYSICS, PROPERTY, Choose, digest, make, run_python, task_of, trajectory
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
 
 import hnn_envs
 from hnn_envs import ENVIRONMENTS
 from hnn_envs.dynamics import make_dynamics
-from hnn_envs.envs import PhysicsEnv, ResetNeededError
-from hnn_envs.errors import (
-    CheckpointError,
-    DeviceError,
-    HnnEnvsError,
-    InvalidActionError,
-    InvalidOptionError,
-    InvalidStateError,
-    UnknownNameError,
-)
 from hnn_envs.tasks import TASKS
-
-PHYSICS = ("ode", "hnn", "baseline")
-NAMES = tuple(ENVIRONMENTS)
-Choose = Callable[[str, str], str]
-
-# Deterministic, so that a failure is a change in the code and never in the draw.
-PROPERTY = settings(derandomize=True, deadline=None, max_examples=10, suppress_health_check=list(HealthCheck))
-
-
-def make(name: str, **options: Any) -> gym.Env[Any, Any]:
-    return gym.make(f"hnn_envs/{name}-v0", **options)
-
-
-def task_of(name: str) -> Any:
-    return TASKS[ENVIRONMENTS[name][0]]
-
-
-def trajectory(env: gym.Env[Any, Any], steps: int, seed: int, action_seed: int = 0) -> list[Any]:
-    """Everything that an environment returns from a reset on, over episodes, under random actions."""
-    rng = np.random.default_rng(action_seed)
-    out: list[Any] = [env.reset(seed=seed)]
-    for _ in range(steps):
-        out.append(env.step(rng.uniform(-1, 1, env.action_space.shape).astype(np.float32)))
-        if out[-1][2] or out[-1][3]:
-            out.append(env.reset())
-    return out
-
-
-def digest(records: list[Any]) -> str:
-    return hashlib.sha256(
-        pickle.dumps([[np.asarray(part).tolist() for part in each[:-1]] for each in records])
-    ).hexdigest()
-
-
-def run_python(code: str) -> str:
-    """Runs code in a fresh interpreter and returns what it printed."""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
 
 # What is registered, and what importing it costs
 
@@ -311,107 +258,6 @@ def test_a_full_circle_covers_an_angle_without_limits(random_checkpoint: Any) ->
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         make("Pendulum", dynamics=random_checkpoint("pendulum", "hnn", width=9.0))
-
-
-# Bad input: a clear error, before anything changes
-
-BAD_ACTIONS = [np.zeros(2), np.zeros((1, 1)), 0.5, [np.nan], [np.inf], [-np.inf], "push", None, [None], {"a": 1}]
-BAD_OPTIONS = [
-    ({"state": [0.0]}, InvalidStateError, "shape"),
-    ({"state": [0.0, np.nan]}, InvalidStateError, "finite"),
-    ({"state": [np.inf, 0.0]}, InvalidStateError, "finite"),
-    ({"state": [0.0, 50.0]}, InvalidStateError, "outside the limits of 'pendulum'"),
-    ({"state": "upright"}, InvalidStateError, "upright"),
-    ({"state": None}, InvalidStateError, "shape"),
-    ({"start": [0.0, 0.0]}, InvalidOptionError, "unknown reset option 'start'; allowed: state"),
-    ({"reset_mask": np.array([True])}, InvalidOptionError, "reset_mask"),
-    ([0.0, 0.0], InvalidOptionError, "dictionary"),
-]
-BAD_ARGUMENTS = [
-    ({"dynamics": "newton"}, UnknownNameError, "newton.*allowed: ode, hnn, baseline"),
-    ({"dynamics": 3}, UnknownNameError, "3"),
-    ({"dynamics": "missing.safetensors"}, CheckpointError, r"missing\.safetensors"),
-    ({"integrator": "euler"}, UnknownNameError, "euler.*allowed: .*leapfrog"),
-    ({"task": "juggling"}, UnknownNameError, "juggling.*allowed: .*pendulum"),
-    ({"dt": 0.0}, InvalidOptionError, "dt"),
-    ({"dt": float("nan")}, InvalidOptionError, "dt"),
-    ({"substeps": 0}, InvalidOptionError, "substeps"),
-    ({"dtype": "float16"}, InvalidOptionError, "float16"),
-    ({"dtype": "float32"}, InvalidOptionError, "ode"),
-    ({"device": "abacus"}, DeviceError, "abacus"),
-    ({"render_mode": "ansi"}, InvalidOptionError, "render_mode must be one of None, 'human', 'rgb_array', not 'ansi'"),
-]
-
-
-def snapshot(env: PhysicsEnv) -> tuple[Any, ...]:
-    return env.state.tolist(), env.np_random.bit_generator.state, env._elapsed
-
-
-@pytest.mark.parametrize("action", BAD_ACTIONS, ids=repr)
-def test_a_bad_action_is_refused_and_changes_nothing(action: Any) -> None:
-    env = make("Pendulum").unwrapped
-    env.reset(seed=0)
-    before = snapshot(env)
-    with pytest.raises(InvalidActionError, match="action"):
-        env.step(action)
-    assert snapshot(env) == before
-
-
-@pytest.mark.parametrize(("options", "error", "message"), BAD_OPTIONS, ids=lambda value: repr(value)[:40])
-def test_bad_options_are_refused_and_change_nothing(options: Any, error: type[Exception], message: str) -> None:
-    env = make("Pendulum").unwrapped
-    env.reset(seed=0)
-    before = snapshot(env)
-    with pytest.raises(error, match=message):
-        env.reset(seed=1, options=options)
-    if isinstance(options, dict) and "state" in options:
-        with pytest.raises(error, match=message):
-            env.state = options["state"]
-    assert snapshot(env) == before
-
-
-@pytest.mark.parametrize(("arguments", "error", "message"), BAD_ARGUMENTS, ids=lambda value: repr(value)[:40])
-@pytest.mark.filterwarnings("ignore:.*render_mode.*")
-def test_bad_arguments_surface_when_the_environment_is_made(
-    arguments: Any, error: type[Exception], message: str
-) -> None:
-    with pytest.raises(error, match=message):
-        make("Pendulum", **arguments)
-
-
-def test_a_checkpoint_of_another_system_is_refused(random_checkpoint: Any) -> None:
-    with pytest.raises(CheckpointError, match=r"mass-spring.*pendulum"):
-        make("Pendulum", dynamics=random_checkpoint("mass-spring", "hnn"))
-
-
-def test_an_environment_needs_a_reset_first() -> None:
-    env = PhysicsEnv("pendulum", render_mode="rgb_array")
-    for use in (lambda: env.step(np.zeros(1)), lambda: env.state, env.render, lambda: env.believed_energy):
-        with pytest.raises(ResetNeededError, match="reset"):
-            use()
-    assert issubclass(ResetNeededError, HnnEnvsError)
-    assert issubclass(ResetNeededError, gym.error.ResetNeeded)
-
-
-def test_the_state_is_read_as_a_copy_and_set_with_checks() -> None:
-    env = make("Pendulum").unwrapped
-    env.reset(seed=0)
-    env.state[:] = 0.0
-    assert env.state.any()
-    env.state = [1.0, -2.0]
-    np.testing.assert_array_equal(env.state, [1.0, -2.0])
-    observation, *_ = env.step(np.zeros(1))
-    other = make("Pendulum").unwrapped
-    other.reset(options={"state": [1.0, -2.0]})
-    np.testing.assert_array_equal(observation, other.step(np.zeros(1))[0])
-
-
-def test_a_callers_state_is_not_changed() -> None:
-    env = make("Pendulum").unwrapped
-    start = np.array([1.0, -2.0])
-    env.reset(options={"state": start})
-    env.step(np.ones(1))
-    np.testing.assert_array_equal(start, [1.0, -2.0])
 
 
 # Copies, processes, recordings, windows

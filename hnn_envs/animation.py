@@ -24,7 +24,7 @@ def write_gif(
     path: Path,
     *,
     frames: int = 240,
-    size: tuple[int, int] = (300, 300),
+    size: tuple[int, int] = (360, 360),
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> None:
     """Writes the tracks of a comparison side by side.
@@ -50,6 +50,7 @@ def write_gif(
 
 
 def _panel(comparison: Comparison, track: Track, record: int, size: tuple[int, int]) -> Array:
+    """One physics at one moment; where it has diverged, its last state, faded."""
     finite = np.isfinite(track.states).all(-1)
     shown = record if finite[record] else int(np.flatnonzero(finite[:record])[-1])
     view = View(
@@ -61,7 +62,8 @@ def _panel(comparison: Comparison, track: Track, record: int, size: tuple[int, i
         dynamics=track.dynamics,
         time=float(comparison.times[record] - comparison.times[0]),
     )
-    return draw_frame(comparison.task, view, size=size)
+    picture = draw_frame(comparison.task, view, size=size)
+    return picture if finite[record] else picture // 3 + 170
 
 
 def _trail_length(task: Task, comparison: Comparison) -> int:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from hnn_envs import ENVIRONMENTS, __version__
-from hnn_envs.errors import HnnEnvsError
+from hnn_envs.errors import CheckpointError, HnnEnvsError, InvalidOptionError
+
+if TYPE_CHECKING:
+    from hnn_envs.comparison import Comparison
 
 app = typer.Typer(
     name="hnn-envs",
@@ -28,12 +33,18 @@ DEFAULT_PHYSICS = "ode,hnn,baseline"
 
 @contextmanager
 def _plain_errors() -> Iterator[None]:
-    """Turns the package's own errors into one line and exit status 1; anything else is a bug and keeps its traceback."""
+    """Turns errors of the package and of files into one line and exit status 1; the rest are bugs, with a traceback."""
     try:
         yield
-    except HnnEnvsError as error:
-        Console(stderr=True).print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+    except (HnnEnvsError, OSError) as error:
+        words = escape(" ".join(str(error).split()))
+        Console(stderr=True).print(f"[red]error:[/red] {words}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
+
+
+def _say(words: str) -> None:
+    """Prints a line as it is: paths keep their brackets and are not broken."""
+    console.print(words, markup=False, highlight=False, soft_wrap=True)
 
 
 def _progress() -> Progress:
@@ -45,18 +56,19 @@ def _progress() -> Progress:
         TimeRemainingColumn(),
         console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        console.print(f"hnn-envs {__version__}", highlight=False)
+        _say(f"hnn-envs {__version__}")
         raise typer.Exit
 
 
 @app.callback()
 def main(
-    version: Annotated[  # noqa: ARG001 - handled by its callback
+    version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
@@ -71,8 +83,10 @@ def list_everything() -> None:
     from hnn_envs.recipes import shipped_recipes
     from hnn_envs.tasks import get_task
 
-    environments = Table("id", "system", "state", "action", "steps", "time per step", title="Environments")
+    environments = Table("id", "system", "state", "action", "steps", "dt", title="Environments")
+    environments.columns[0].no_wrap = True
     checkpoints = Table("system", "dynamics=", "family", "test loss", "episode error", title="Checkpoints")
+    problems = []
     with _plain_errors():
         for name, (task_name, steps) in ENVIRONMENTS.items():
             task = get_task(task_name)
@@ -80,14 +94,29 @@ def list_everything() -> None:
             row = (str(2 * task.system.dof), str(inputs), str(steps), f"{task.dt:.4g}")
             environments.add_row(f"hnn_envs/{name}-v0", task_name, *row)
             for shipped in shipped_checkpoints(task_name):
-                card = load_checkpoint(checkpoint_path(task_name, shipped)).card
-                error = card.metrics.get("episode_error_95")
-                shown = "" if error is None else f"{error:.1e}"
-                checkpoints.add_row(task_name, shipped, card.family, f"{card.metrics['test_loss']:.2e}", shown)
+                try:
+                    card = load_checkpoint(checkpoint_path(task_name, shipped), task_name).card
+                except CheckpointError as error:
+                    problems.append(str(error))
+                    checkpoints.add_row(task_name, shipped, "unusable, see below")
+                    continue
+                loss, deviation = (_shown(card.metrics.get(name)) for name in ("test_loss", "episode_error_95"))
+                checkpoints.add_row(task_name, shipped, card.family, loss, deviation)
     console.print(environments, checkpoints)
-    console.print("Episode error: 95th percentile of the largest deviation from the ODE in an episode, of the domain.")
-    console.print(f"Integrators: {', '.join(INTEGRATORS)}", highlight=False)
-    console.print(f"Recipes: {', '.join(shipped_recipes())}", highlight=False)
+    _say(
+        "dt is the time per step. Test loss: mean square error of x' on unseen data. Episode error: largest\n"
+        "deviation from the ODE in an episode, as a share of the domain's width, 95th percentile of 100 episodes.\n"
+    )
+    for problem in problems:
+        _say(f"unusable: {problem}")
+    _say(f"Integrators: {', '.join(INTEGRATORS)}")
+    _say("Recipes, for hnn-envs train:")
+    for recipe in shipped_recipes():
+        _say(f"  {recipe}")
+
+
+def _shown(metric: float | None) -> str:
+    return "" if metric is None else f"{metric:.1e}"
 
 
 @app.command()
@@ -105,31 +134,38 @@ def compare(
     ] = None,
     data: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="File or folder of the measured series, for real-pendulum; or set HNN_ENVS_DATA."),
+        typer.Option(help="File or folder of the measured series, for real-pendulum; by default HNN_ENVS_DATA."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the plot and the GIF.")] = Path("runs/compare"),
-    gif: Annotated[bool, typer.Option(help="Also write the GIF.")] = True,
+    out: Annotated[Path, typer.Option(help="Folder for the plot and the GIF.", file_okay=False)] = Path("runs/compare"),
+    gif: Annotated[bool, typer.Option(help="Whether to draw the GIF, too.")] = True,
 ) -> None:
     """Roll out several physics from the same start: a table, a plot and a GIF side by side.
 
-    With --data, real-pendulum is compared with the measured series instead of the fitted ODE.
+    With the measured series at hand, real-pendulum is held against that instead of against the ODE.
     """
-    from hnn_envs.animation import write_gif
     from hnn_envs.comparison import compare as compare_physics
     from hnn_envs.comparison import compare_with_measurement
     from hnn_envs.files import write_atomically
+    from hnn_envs.fitting.measured import VARIABLE
     from hnn_envs.plotting import comparison_figure
+    from hnn_envs.systems import get_system
 
+    chosen = systems or ["pendulum", "two-body"]
     names = [name.strip() for name in dynamics.split(",") if name.strip()]
     with _plain_errors():
-        for system in systems or ["pendulum", "two-body"]:
+        for system in chosen:
+            get_system(system)
+        if data is not None and "real-pendulum" not in chosen:
+            raise InvalidOptionError(f"--data is for real-pendulum, not for {', '.join(chosen)}")
+        series = data or os.environ.get(VARIABLE)
+        for system in chosen:
             with console.status(f"{system}: rolling out") as status:
 
                 def progress(name: str, system: str = system) -> None:
                     status.update(f"{system}: rolling out {name}")
 
-                if system == "real-pendulum" and data is not None:
-                    comparison = compare_with_measurement(data, names, integrator=integrator, progress=progress)
+                if system == "real-pendulum" and series:
+                    comparison = compare_with_measurement(series, names, integrator=integrator, progress=progress)
                 else:
                     comparison = compare_physics(
                         system, names, periods=periods, seed=seed, integrator=integrator, progress=progress
@@ -139,27 +175,33 @@ def compare(
             buffer = BytesIO()
             comparison_figure(comparison).savefig(buffer, format="png", dpi=150)
             write_atomically(plot, buffer.getvalue())
-            console.print(f"plot: {plot}", highlight=False)
+            _say(f"plot: {plot}")
             if gif:
-                with _progress() as bar:
-                    drawing = bar.add_task(f"{system}: drawing")
-                    write_gif(
-                        comparison,
-                        out / f"{system}.gif",
-                        progress=lambda done, total: bar.update(drawing, completed=done, total=total),
-                    )
-                console.print(f"animation: {out / f'{system}.gif'}", highlight=False)
+                _draw(comparison, out / f"{system}.gif")
 
 
-def _comparison_table(comparison, system: str) -> Table:  # type: ignore[no-untyped-def]
+def _draw(comparison: Comparison, path: Path) -> None:
+    from hnn_envs.animation import write_gif
+
+    with _progress() as bar:
+        drawing = bar.add_task(f"{comparison.task.name}: drawing")
+        write_gif(comparison, path, progress=lambda done, total: bar.update(drawing, completed=done, total=total))
+    _say(f"animation: {path}")
+
+
+def _comparison_table(comparison: Comparison, system: str) -> Table:
+    from hnn_envs.evaluation import CHAOTIC
+
     length = comparison.times[-1] - comparison.times[0]
-    reference = "the measured series" if comparison.measured is not None else "the ODE"
-    title = f"{system}: {length:.4g} time units, {length / comparison.task.system.time_scale:.3g} periods"
-    table = Table("physics", "energy drift", f"state error against {reference}", "time per step", title=title)
+    scales, scale = length / comparison.task.system.time_scale, "Lyapunov times" if system in CHAOTIC else "periods"
+    reference = "the measurement" if comparison.measured is not None else "the ODE"
+    table = Table(title=f"{system}: time {length:.4g}, {scales:.3g} {scale}, against {reference}")
+    table.add_column("physics")
+    for title in ("energy drift", "state error", "time per step"):
+        table.add_column(title, justify="right")
     for track in comparison.tracks:
-        table.add_row(
-            track.dynamics, f"{track.energy_drift:.2e}", f"{track.state_error:.2e}", f"{track.microseconds:.3g} us"
-        )
+        numbers = (f"{track.energy_drift:.2e}", f"{track.state_error:.2e}", f"{track.microseconds:,.0f} us")
+        table.add_row(escape(track.dynamics), *numbers)
     return table
 
 
@@ -167,10 +209,12 @@ def _comparison_table(comparison, system: str) -> Table:  # type: ignore[no-unty
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe's name (see `hnn-envs list`), or the path of a TOML file.")],
     out: Annotated[
-        Optional[Path], typer.Option(help="Checkpoint to write; by default runs/checkpoints/NAME.safetensors.")  # noqa: UP045
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Checkpoint to write; by default runs/checkpoints/NAME.safetensors.", dir_okay=False),
     ] = None,
     data: Annotated[
-        Optional[str], typer.Option(help="File or folder of the measured series, where the recipe needs it.")  # noqa: UP045
+        Optional[str],  # noqa: UP045
+        typer.Option(help="File or folder of the measured series, if the recipe needs it; by default HNN_ENVS_DATA."),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Torch threads; the shipped checkpoints were made with 1.")] = 1,
 ) -> None:
@@ -187,10 +231,11 @@ def train(
             bar.update(task, description=words, completed=step, total=steps)
 
         def message(words: str) -> None:
-            bar.update(task, description=f"{chosen.identity}: {words}", completed=0, total=None)
+            _say(f"{chosen.identity}: {words}")
+            bar.update(task, description=f"{chosen.identity}: {words}")
 
         checkpoint = follow(chosen, output, data_path=data, report=report, message=message, threads=threads)
-    console.print(f"{output}: {', '.join(f'{name} {value:.3e}' for name, value in checkpoint.card.metrics.items())}")
+    _say(f"{output}: {', '.join(f'{name} {value:.3e}' for name, value in checkpoint.card.metrics.items())}")
 
 
 if __name__ == "__main__":

@@ -13,8 +13,16 @@ from hnn_envs.arrays import Array, split
 from hnn_envs.colors import TEXT, colour_of
 from hnn_envs.comparison import Comparison, Track
 
-STYLE = {"ode": {"linewidth": 2.2, "zorder": 2}, "hnn": {"linewidth": 1.4, "linestyle": (0, (4, 2)), "zorder": 3}}
-"""The ODE is drawn wide and the HNN dashed above it, so that both are seen where they agree."""
+STYLE: dict[str, dict[str, Any]] = {
+    "baseline": {"linewidth": 1.2, "zorder": 2},
+    "ode": {"linewidth": 3.6, "zorder": 3},
+    "hnn": {"linewidth": 1.5, "zorder": 5},
+}
+"""The ODE is drawn wide and the HNN thin above it, so that both are seen where they agree."""
+OTHER_STYLE: dict[str, Any] = {"linewidth": 1.2, "linestyle": (0, (4, 2)), "zorder": 4}
+PORTRAIT_WIDTH = 0.6
+"""Lines are this much thinner in a phase portrait, which holds many turns."""
+MEASURED: dict[str, Any] = {"color": "0.6", "linestyle": "none", "marker": ".", "markersize": 3}
 
 LABELS = {"ode": "ODE", "hnn": "HNN", "baseline": "baseline"}
 
@@ -23,64 +31,94 @@ AXES = {
     "pendulum": ("angle q (rad)", "momentum p"),
     "real-pendulum": ("angle q (rad)", "angular velocity p (rad/s)"),
 }
+UNITS = {"real-pendulum": ("s", "rad$^2$/s$^2$")}
+"""Of time and energy; the other systems are dimensionless."""
+DIMENSIONLESS = ("dimensionless", "dimensionless")
 
 
 def comparison_figure(comparison: Comparison) -> Figure:
     """Phase portrait (orbits, for bodies), true energy over time, and the distance to the reference over time."""
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    figure = Figure(figsize=(13, 4.6), layout="constrained")
     portrait, energy, error = figure.subplots(1, 3)
-    reference = comparison.measured.states if comparison.measured else comparison.tracks[0].states
-    phase_portrait(portrait, comparison.task.name, comparison.tracks, comparison.measured)
+    name = comparison.task.name
+    phase_portrait(portrait, name, comparison.tracks, comparison.reference, measured=comparison.measured is not None)
     energy_over_time(energy, comparison)
-    _error_over_time(error, comparison, reference)
+    error_over_time(error, comparison)
     handles, labels = energy.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    figure.suptitle(f"{name}: the same start under {_listed([_label(track.dynamics) for track in comparison.tracks])}")
     return figure
 
 
-def phase_portrait(axes: Axes, system: str, tracks: Sequence[Track], measured: Any = None) -> None:
-    """Momentum over coordinate, or for bodies the orbit of each in the plane."""
-    if measured is not None:
-        axes.plot(*measured.states.T, ".", color="0.55", markersize=3, label="measured")
-    for track in _back_to_front(tracks):
+def phase_portrait(
+    axes: Axes, system: str, tracks: Sequence[Track], reference: Array, *, measured: bool = False
+) -> None:
+    """Momentum over coordinate, or for bodies the orbit of each in the plane, from a dot at its start.
+
+    Framed by the reference: a physics that diverges must not make the others invisible.
+    """
+    if measured:
+        axes.plot(*reference.T, **MEASURED, zorder=6)
+    for track in tracks:
+        style = _style(track.dynamics)
+        style["linewidth"] *= PORTRAIT_WIDTH
         for horizontal, vertical in _curves(system, track.states):
-            axes.plot(horizontal, vertical, **_style(track.dynamics))
-    horizontal_name, vertical_name = AXES.get(system, ("x", "y"))
-    axes.set(xlabel=horizontal_name, ylabel=vertical_name, title="Phase portrait" if system in AXES else "Orbits")
-    _frame_reference(axes, system, tracks)
+            axes.plot(horizontal, vertical, **style)
+    bodies = system not in AXES
+    if bodies:
+        for horizontal, vertical in _curves(system, reference):
+            axes.plot(horizontal[0], vertical[0], "o", color=TEXT, markersize=6, zorder=7)
+    horizontal_name, vertical_name = AXES.get(system, ("position x", "position y"))
+    axes.set(xlabel=horizontal_name, ylabel=vertical_name, title="Orbits" if bodies else "Phase portrait")
+    _frame(axes, np.concatenate([np.stack(curve, axis=-1) for curve in _curves(system, reference)]), equal=bodies)
+    _tidy(axes)
 
 
 def energy_over_time(axes: Axes, comparison: Comparison) -> None:
     """The true energy along every track."""
+    reference = comparison.task.system.value(comparison.reference)
     if comparison.measured is not None:
-        values = comparison.task.system.value(comparison.measured.states)
-        axes.plot(comparison.times, values, ".", color="0.55", markersize=3, label="measured")
+        axes.plot(comparison.times, reference, **MEASURED, label="measured")
     for track in comparison.tracks:
-        axes.plot(comparison.times, track.energies, label=_label(track.dynamics), **_style(track.dynamics))
-    unit = " (s)" if comparison.task.name == "real-pendulum" else ""
-    axes.set(xlabel=f"time{unit}", ylabel="true energy H", title="Energy", ylim=_energy_limits(comparison.tracks))
-    _tidy(axes)
+        axes.plot(comparison.times, track.energies, label=_legend(comparison, track), **_style(track.dynamics))
+    _, unit = UNITS.get(comparison.task.name, DIMENSIONLESS)
+    axes.set(ylabel=f"true energy H ({unit})", title="Energy", ylim=_energy_limits(reference, comparison.tracks))
+    _time_axis(axes, comparison)
 
 
-def _energy_limits(tracks: Sequence[Track]) -> tuple[float, float]:
+def error_over_time(axes: Axes, comparison: Comparison) -> None:
+    """The distance of every track to the reference; what is the reference itself is left out."""
+    far = 100 * np.abs(comparison.reference).max()
+    for track in comparison.tracks:
+        with np.errstate(over="ignore"):
+            distance = np.minimum(np.sqrt(np.square(track.states - comparison.reference).sum(-1)), far)
+        if np.nanmax(distance) > 0:
+            # The distance starts at zero, which a logarithmic axis cannot show.
+            axes.semilogy(comparison.times[1:], np.maximum(distance[1:], 1e-16), **_style(track.dynamics))
+    if not axes.lines:
+        axes.text(0.5, 0.5, "no difference", transform=axes.transAxes, ha="center", color=TEXT)
+        axes.set(yticks=[], xlim=(comparison.times[0], comparison.times[-1]))
+    what = "measurement" if comparison.measured is not None else "ODE"
+    axes.set(ylabel=f"distance to the {what}", title="State error")
+    _time_axis(axes, comparison)
+
+
+def _energy_limits(reference: Array, tracks: Sequence[Track]) -> tuple[float, float]:
     """Wide enough that rounding is not magnified into a drift, and no wider than shows a drift for what it is."""
-    first = tracks[0].energies
-    size, centre = np.abs(first).max(), first.mean()
-    spread = max(float(np.nanmax(np.abs(track.energies - centre))) for track in tracks)
+    size, centre = np.abs(reference).max(), reference.mean()
+    spread = max(float(np.nanmax(np.abs(energies - centre))) for energies in (*(t.energies for t in tracks), reference))
     half = float(np.clip(1.1 * spread, 0.05 * size, 1.5 * size))
     return centre - half, centre + half
 
 
-def _error_over_time(axes: Axes, comparison: Comparison, reference: Array) -> None:
-    for track in comparison.tracks:
-        distance = np.sqrt(np.square(track.states - reference).sum(-1))
-        if distance.max() > 0:
-            # The distance starts at zero, which a logarithmic axis cannot show.
-            axes.semilogy(comparison.times[1:], np.maximum(distance[1:], 1e-16), **_style(track.dynamics))
-    unit = " (s)" if comparison.task.name == "real-pendulum" else ""
-    what = "the measurement" if comparison.measured is not None else _label(comparison.tracks[0].dynamics)
-    axes.set(xlabel=f"time{unit}", ylabel=f"distance to {what}", title="State error")
-    _tidy(axes)
+def _frame(axes: Axes, points: Array, *, equal: bool) -> None:
+    low, high = points.min(axis=0), points.max(axis=0)
+    margin = 0.15 * (high - low).max()
+    if equal:
+        half = np.full(2, (high - low).max() / 2)
+        low, high = (low + high) / 2 - half, (low + high) / 2 + half
+        axes.set_aspect("equal")
+    axes.set(xlim=(low[0] - margin, high[0] + margin), ylim=(low[1] - margin, high[1] + margin))
 
 
 def _curves(system: str, states: Array) -> list[tuple[Array, Array]]:
@@ -90,27 +128,29 @@ def _curves(system: str, states: Array) -> list[tuple[Array, Array]]:
     return [(q[:, column], q[:, column + 1]) for column in range(0, q.shape[-1], 2)]
 
 
-def _frame_reference(axes: Axes, system: str, tracks: Sequence[Track]) -> None:
-    """Frames the first track: one that diverges must not make the others invisible."""
-    curves = np.concatenate([np.stack(curve, axis=-1) for curve in _curves(system, tracks[0].states)])
-    low, high = curves.min(axis=0), curves.max(axis=0)
-    margin = 0.15 * (high - low).max()
-    axes.set(xlim=(low[0] - margin, high[0] + margin), ylim=(low[1] - margin, high[1] + margin))
-    if system not in AXES:
-        axes.set_aspect("equal", adjustable="datalim")
-    _tidy(axes)
-
-
-def _back_to_front(tracks: Sequence[Track]) -> list[Track]:
-    return sorted(tracks, key=lambda track: track.dynamics != "baseline")
-
-
 def _style(dynamics: str) -> dict[str, Any]:
-    return {"color": colour_of(dynamics), **STYLE.get(dynamics, {"linewidth": 1.2})}
+    return {"color": colour_of(dynamics), **STYLE.get(dynamics, OTHER_STYLE)}
 
 
 def _label(dynamics: str) -> str:
     return LABELS.get(dynamics, dynamics)
+
+
+def _legend(comparison: Comparison, track: Track) -> str:
+    finite = np.isfinite(track.states).all(-1)
+    if finite.all():
+        return _label(track.dynamics)
+    return f"{_label(track.dynamics)} (diverged at t = {comparison.times[finite.argmin()]:.3g})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _time_axis(axes: Axes, comparison: Comparison) -> None:
+    unit, _ = UNITS.get(comparison.task.name, DIMENSIONLESS)
+    axes.set_xlabel(f"time ({unit})")
+    _tidy(axes)
 
 
 def _tidy(axes: Axes) -> None:

@@ -77,6 +77,19 @@ def test_bad_options_are_refused_and_change_nothing(options: Any, error: type[Ex
     assert snapshot(env) == before
 
 
+def test_no_episode_starts_where_it_would_end() -> None:
+    corners = np.stack([0.3 * 3**-0.5 * np.array([np.cos(a), np.sin(a)]) for a in 2 * np.pi * np.arange(3) / 3])
+    meeting = np.concatenate((corners.ravel(), np.zeros(6)))  # three bodies 0.3 apart
+    for envs in (make("ThreeBody").unwrapped, make_batch("ThreeBody", 2)):
+        envs.reset(seed=0)
+        before = envs.state
+        with pytest.raises(InvalidStateError, match="ends an episode of 'three-body'"):
+            envs.reset(options={"state": meeting})
+        with pytest.raises(InvalidStateError, match="ends an episode of 'three-body'"):
+            envs.state = meeting
+        np.testing.assert_array_equal(envs.state, before)
+
+
 @pytest.mark.parametrize(("arguments", "error", "message"), BAD_ARGUMENTS, ids=lambda value: repr(value)[:40])
 @pytest.mark.filterwarnings("ignore:.*render_mode.*")
 def test_bad_arguments_surface_when_the_environment_is_made(

@@ -121,7 +121,7 @@ class World:
         """A copy of a user's state, or of ``rows`` of them, which one state stands for too.
 
         Raises:
-            InvalidStateError: a state of another shape, not finite, or outside the task's limits.
+            InvalidStateError: a state of another shape, not finite, outside the task's limits, or an episode's end.
         """
         size = 2 * self.task.system.dof
         allowed: tuple[tuple[int, ...], ...] = ((size,),) if rows is None else ((size,), (rows, size))
@@ -140,6 +140,8 @@ class World:
                 f"state {_excerpt(x)} is outside the limits of {self.task.name!r}: "
                 f"low {_excerpt(self.task.low)}, high {_excerpt(self.task.high)}, and what its task page adds"
             )
+        if np.any(self.task.terminated(x)):
+            raise InvalidStateError(f"state {_excerpt(x)} ends an episode of {self.task.name!r}: none can start there")
         return x if rows is None else np.array(np.broadcast_to(x, (rows, size)))
 
     def view(self, state: Array, trail: Array, action: Array, elapsed: int) -> View:

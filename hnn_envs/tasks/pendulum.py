@@ -111,10 +111,16 @@ class PendulumTask:
 
     def reward(self, x: Array, u: Array, x_next: Array) -> Array:
         """Minus Pendulum-v1's cost of the step's start, less the cost of leaving the limits, shape (...,)."""
+        # Squares by xp.square: a NumPy scalar's ** goes through pow, and would differ from a batch in the last bit.
+        xp = namespace(x)
         velocity = self.velocity_unit * x[..., 1]
         torque = self.torque_unit * u[..., 0]
-        cost = self.angle_from_upright(x) ** 2 + self.velocity_cost * velocity**2 + self.torque_cost * torque**2
-        return namespace(x).where(self.inside(x_next), -cost, -cost - self.exit_cost)
+        cost = (
+            xp.square(self.angle_from_upright(x))
+            + self.velocity_cost * xp.square(velocity)
+            + self.torque_cost * xp.square(torque)
+        )
+        return xp.where(self.inside(x_next), -cost, -cost - self.exit_cost)
 
     def inside(self, x: Array) -> Array:
         """Whether |p| is within its limit, shape (...,)."""

@@ -107,7 +107,7 @@ class RealPendulumTask:
         """Closeness to the asked energy, less a share for effort, in [0, 1], shape (...,)."""
         xp = namespace(x)
         closeness = 1 - xp.abs(self.system.value(x_next) - self.target_energy) / self.target_energy
-        effort = self.effort_cost * (u[..., 0] / self.max_input) ** 2
+        effort = self.effort_cost * xp.square(u[..., 0] / self.max_input)
         return xp.where(self.inside(x_next) & (closeness > 0), closeness * (1 - effort), xp.zeros_like(closeness))
 
     def inside(self, x: Array) -> Array:

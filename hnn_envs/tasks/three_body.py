@@ -104,9 +104,10 @@ class ThreeBodyTask:
 
     def reward(self, x: Array, u: Array, x_next: Array) -> Array:
         """1 for staying bound and apart, less a share for effort, shape (...,)."""
-        effort = self.effort_cost * ((u / self.max_input) ** 2).mean(-1)
+        xp = namespace(x)
+        effort = self.effort_cost * xp.square(u / self.max_input).mean(-1)
         alive = self.inside(x_next) & ~self.terminated(x_next)
-        return namespace(x).where(alive, 1 - effort, namespace(x).zeros_like(effort))
+        return xp.where(alive, 1 - effort, xp.zeros_like(effort))
 
     def inside(self, x: Array) -> Array:
         """Whether coordinates and momenta are within their limits, shape (...,)."""

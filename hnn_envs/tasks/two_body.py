@@ -144,11 +144,11 @@ class TwoBodyTask:
         xp = namespace(x)
         _, separation, radial, tangential = self.orbit(x_next)
         error = (
-            ((separation - self.target_separation) / self.separation_scale) ** 2
-            + (radial / self.velocity_scale) ** 2
-            + ((tangential - self.target_velocity) / self.velocity_scale) ** 2
+            xp.square((separation - self.target_separation) / self.separation_scale)
+            + xp.square(radial / self.velocity_scale)
+            + xp.square((tangential - self.target_velocity) / self.velocity_scale)
         )
-        effort = self.effort_cost * ((u / self.max_input) ** 2).mean(-1)
+        effort = self.effort_cost * xp.square(u / self.max_input).mean(-1)
         return xp.where(self.inside(x_next), (1 - effort) / (1 + error), xp.zeros_like(error))
 
     def inside(self, x: Array) -> Array:

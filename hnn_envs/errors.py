@@ -42,6 +42,10 @@ class DeviceError(HnnEnvsError):
     """A device that this machine does not have."""
 
 
+class ResultsError(HnnEnvsError):
+    """A file of benchmark results that is missing, damaged, or of another version."""
+
+
 class TrainingError(HnnEnvsError):
     """Training that cannot go on, for instance because the loss is not finite."""
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from hnn_envs import ENVIRONMENTS, __version__
-from hnn_envs.errors import CheckpointError, HnnEnvsError, InvalidOptionError
+from hnn_envs.commands import benchmark
+from hnn_envs.commands.console import console, counting, names_in, plain_errors, say
+from hnn_envs.errors import CheckpointError, InvalidOptionError
 
 if TYPE_CHECKING:
     from hnn_envs.comparison import Comparison
@@ -27,42 +25,13 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-console = Console()
+app.add_typer(benchmark.app, name="benchmark")
 DEFAULT_PHYSICS = "ode,hnn,baseline"
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Turns errors of the package and of files into one line and exit status 1; the rest are bugs, with a traceback."""
-    try:
-        yield
-    except (HnnEnvsError, OSError) as error:
-        words = escape(" ".join(str(error).split()))
-        Console(stderr=True).print(f"[red]error:[/red] {words}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
-
-
-def _say(words: str) -> None:
-    """Prints a line as it is: paths keep their brackets and are not broken."""
-    console.print(words, markup=False, highlight=False, soft_wrap=True)
-
-
-def _progress() -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        _say(f"hnn-envs {__version__}")
+        say(f"hnn-envs {__version__}")
         raise typer.Exit
 
 
@@ -87,7 +56,7 @@ def list_everything() -> None:
     environments.columns[0].no_wrap = True
     checkpoints = Table("system", "dynamics=", "family", "test loss", "episode error", title="Checkpoints")
     problems = []
-    with _plain_errors():
+    with plain_errors():
         for name, (task_name, steps) in ENVIRONMENTS.items():
             task = get_task(task_name)
             inputs = task.system.field.input_matrix.shape[-1]
@@ -103,16 +72,16 @@ def list_everything() -> None:
                 loss, deviation = (_shown(card.metrics.get(name)) for name in ("test_loss", "episode_error_95"))
                 checkpoints.add_row(task_name, shipped, card.family, loss, deviation)
     console.print(environments, checkpoints)
-    _say(
+    say(
         "dt is the time per step. Test loss: mean square error of x' on unseen data. Episode error: largest\n"
         "deviation from the ODE in an episode, as a share of the domain's width, 95th percentile of 100 episodes.\n"
     )
     for problem in problems:
-        _say(f"unusable: {problem}")
-    _say(f"Integrators: {', '.join(INTEGRATORS)}")
-    _say("Recipes, for hnn-envs train:")
+        say(f"unusable: {problem}")
+    say(f"Integrators: {', '.join(INTEGRATORS)}")
+    say("Recipes, for hnn-envs train:")
     for recipe in shipped_recipes():
-        _say(f"  {recipe}")
+        say(f"  {recipe}")
 
 
 def _shown(metric: float | None) -> str:
@@ -151,8 +120,8 @@ def compare(
     from hnn_envs.systems import get_system
 
     chosen = systems or ["pendulum", "two-body"]
-    names = [name.strip() for name in dynamics.split(",") if name.strip()]
-    with _plain_errors():
+    names = names_in(dynamics)
+    with plain_errors():
         for system in chosen:
             get_system(system)
         if data is not None and "real-pendulum" not in chosen:
@@ -175,7 +144,7 @@ def compare(
             buffer = BytesIO()
             comparison_figure(comparison).savefig(buffer, format="png", dpi=150)
             write_atomically(plot, buffer.getvalue())
-            _say(f"plot: {plot}")
+            say(f"plot: {plot}")
             if gif:
                 _draw(comparison, out / f"{system}.gif")
 
@@ -183,10 +152,10 @@ def compare(
 def _draw(comparison: Comparison, path: Path) -> None:
     from hnn_envs.animation import write_gif
 
-    with _progress() as bar:
+    with counting() as bar:
         drawing = bar.add_task(f"{comparison.task.name}: drawing")
         write_gif(comparison, path, progress=lambda done, total: bar.update(drawing, completed=done, total=total))
-    _say(f"animation: {path}")
+    say(f"animation: {path}")
 
 
 def _comparison_table(comparison: Comparison, system: str) -> Table:
@@ -221,7 +190,7 @@ def train(
     """Train a checkpoint from its recipe. Interrupted, it goes on where it stopped when run again."""
     from hnn_envs.recipes import follow, load_recipe
 
-    with _plain_errors(), _progress() as bar:
+    with plain_errors(), counting() as bar:
         chosen = load_recipe(recipe)
         output = out or Path("runs/checkpoints") / f"{chosen.identity}.safetensors"
         task = bar.add_task(chosen.identity, total=None)
@@ -231,11 +200,11 @@ def train(
             bar.update(task, description=words, completed=step, total=steps)
 
         def message(words: str) -> None:
-            _say(f"{chosen.identity}: {words}")
+            say(f"{chosen.identity}: {words}")
             bar.update(task, description=f"{chosen.identity}: {words}")
 
         checkpoint = follow(chosen, output, data_path=data, report=report, message=message, threads=threads)
-    _say(f"{output}: {', '.join(f'{name} {value:.3e}' for name, value in checkpoint.card.metrics.items())}")
+    say(f"{output}: {', '.join(f'{name} {value:.3e}' for name, value in checkpoint.card.metrics.items())}")
 
 
 if __name__ == "__main__":

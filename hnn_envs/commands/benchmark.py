@@ -1,0 +1,100 @@
+"""``hnn-envs benchmark``: measure what is shipped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from hnn_envs.commands.console import console, names_in, plain_errors, say, timing
+
+if TYPE_CHECKING:
+    from hnn_envs.benchmarks.records import Row
+
+app = typer.Typer(help="Measure the shipped physics.", no_args_is_help=True)
+
+STABILITY_COLUMNS = {
+    "max_relative_energy_error": "largest energy error",
+    "energy_trend": "energy trend",
+    "significant_drift": "drift",
+    "valid_prediction_time": "valid for",
+    "reversal_error": "reversal error",
+    "symplecticity_defect": "symplecticity defect",
+    "microseconds_per_step": "us per step",
+}
+
+
+@app.command()
+def stability(
+    steps: Annotated[int, typer.Option(help="Environment steps, up to millions: they are streamed.")] = 1000,
+    starts: Annotated[int, typer.Option(help="Initial states per system.")] = 16,
+    systems: Annotated[str, typer.Option(help="Systems, separated by commas; by default all.")] = "",
+    dynamics: Annotated[
+        str, typer.Option(help="Physics, such as ode,hnn,paper/*; by default the ODE and all shipped checkpoints.")
+    ] = "",
+    integrators: Annotated[
+        str, typer.Option(help="Integrators; 'default' is each physics' own, 'all' is all that fit.")
+    ] = "default",
+    jobs: Annotated[Optional[int], typer.Option(min=1, help="Processes; by default one per core.")] = None,  # noqa: UP045
+    seed: Annotated[int, typer.Option(min=0, help="Of the initial states.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for results and kept work.", file_okay=False)] = Path(
+        "runs/stability"
+    ),
+    json: Annotated[
+        Optional[Path], typer.Option(help="Where to write the rows; by default OUT/stability.json.", dir_okay=False)  # noqa: UP045
+    ] = None,
+) -> None:
+    """Run every physics from many unseen starts for a long time: energy, prediction, reversal, symplecticity, speed.
+
+    Killed, it goes on where it was when run again with the same options.
+    """
+    from hnn_envs.benchmarks.records import write_rows
+    from hnn_envs.benchmarks.stability import run
+
+    with plain_errors(), timing() as bar:
+        task = bar.add_task("stability", total=None)
+        rows = run(
+            names_in(systems),
+            names_in(dynamics),
+            names_in(integrators),
+            steps=steps,
+            starts=starts,
+            seed=seed,
+            jobs=jobs,
+            folder=out,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+        write_rows(json or out / "stability.json", rows)
+    console.print(_stability_table(rows, steps, starts))
+    say(f"results: {json or out / 'stability.json'}, {out / 'stability.csv'}, {out / 'curves.csv'}")
+    say("to see them: hnn-envs report")
+
+
+def _stability_table(rows: Sequence[Row], steps: int, starts: int) -> Table:
+    values = {(row.system, row.dynamics, row.metric): row for row in rows}
+    table = Table(title=f"{steps} steps from {starts} starts")
+    table.add_column("system")
+    table.add_column("physics")
+    for title in STABILITY_COLUMNS.values():
+        table.add_column(title, justify="right")
+    for system, dynamics in dict.fromkeys((row.system, row.dynamics) for row in rows):
+        cells = [_shown(values.get((system, dynamics, metric)), metric) for metric in STABILITY_COLUMNS]
+        table.add_row(system, escape(dynamics), *cells)
+    return table
+
+
+def _shown(row: Row | None, metric: str) -> str:
+    if row is None:
+        return "-"
+    if metric == "significant_drift":
+        return "yes" if row.value else "none"
+    if metric == "valid_prediction_time":
+        return f"{row.value:.3g} {row.unit}"
+    if metric == "microseconds_per_step":
+        return f"{row.value:,.0f}"
+    return "diverged" if math.isinf(row.value) else f"{row.value:.1e}"

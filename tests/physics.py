@@ -20,6 +20,7 @@ from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import PortHamiltonian, VectorField, is_separable
 from hnn_envs.integrators import INTEGRATORS
 from hnn_envs.models import FAMILIES, Parameters, describe, make_family
+from hnn_envs.models.generic import FIELD_TYPES
 from hnn_envs.systems import SYSTEMS, System
 
 NAMES = tuple(SYSTEMS)
@@ -88,6 +89,10 @@ def march(method: str, field: VectorField, x: Array, h: float, steps: int, u: Ar
     return np.stack(trajectory)
 
 
+CHOICES = {"field_type": FIELD_TYPES}
+"""What a setting that is a name may be; a new setting of that kind has its line here."""
+
+
 def variants(family: str) -> Iterator[dict[str, Any]]:
     """Settings of a family that between them use all it can learn: the default, and each switch turned."""
     yield {}
@@ -96,8 +101,8 @@ def variants(family: str) -> Iterator[dict[str, Any]]:
             yield {name: not default}
         elif isinstance(default, dict):
             yield {name: dict.fromkeys(default, True)}
-        elif name == "field_type":
-            yield from ({name: other} for other in ("conservative", "both"))
+        elif isinstance(default, str):
+            yield from ({name: other} for other in sorted(CHOICES.get(name, ())) if other != default)
         elif isinstance(default, float):
             yield {name: 1.7}
 

@@ -176,12 +176,14 @@ class TestField:
         if energy is not None:
             assert energy.value(x.reshape(*shape, -1)).shape == shape
 
+    @pytest.mark.parametrize("pushed", [False, True], ids=["free", "pushed"])
     @pytest.mark.parametrize("name", ALL)
-    def test_single_precision_weights_leave_the_states_in_double_precision(self, name: str) -> None:
+    def test_single_precision_weights_leave_the_states_in_double_precision(self, name: str, pushed: bool) -> None:
         there = model(name)
-        x, u = states(there.system, 10), inputs(there.system, 10)
+        x, u = states(there.system, 10), inputs(there.system, 10) if pushed else None
         drawn = {key: value.astype(np.float32) for key, value in there.parameters.items()}
-        rate, tensor = there.build(drawn)(x, u), there.build(to_torch(drawn))(torch.tensor(x), torch.tensor(u))
+        rate = there.build(drawn)(x, u)
+        tensor = there.build(to_torch(drawn))(torch.tensor(x), None if u is None else torch.tensor(u))
         assert rate.dtype == np.float64
         assert tensor.dtype == torch.float64
         np.testing.assert_allclose(rate, there.field(x, u), rtol=1e-5, atol=1e-5)

@@ -157,7 +157,9 @@ class Canvas:
         colour, name = colour_of(view.dynamics), _physics_name(view.dynamics)
         self._pygame.draw.circle(self._surface, colour, (24 * SUPERSAMPLING, 25 * SUPERSAMPLING), 7 * SUPERSAMPLING)
         self._write((38, 25), name, 17, colour, "midleft", bold=True)
-        self._write((self.width - 96, 25), title, 14, TEXT, "midright")
+        taken, wanted = _font(17, True).size(name)[0], _font(14, False).size(title)[0]
+        if 38 + taken + 8 + wanted <= self.width - 96:  # a narrow panel has room for the physics only
+            self._write((self.width - 96, 25), title, 14, TEXT, "midright")
         self._write((self.width - 16, 25), f"t = {view.time:.1f}", 14, TEXT, "midright")
 
     def scale_bar(self, length: float = 1.0) -> None:

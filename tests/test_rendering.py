@@ -144,6 +144,16 @@ def test_long_names_of_checkpoints_leave_room_for_the_title(dynamics):
     assert columns.max() < 270
 
 
+def test_a_narrow_panel_names_the_physics_and_leaves_out_the_title():
+    def words(title, width):
+        canvas = Canvas((width, 260))
+        canvas.caption(view_of(TASKS["two-body"], "baseline"), title)
+        return canvas.to_array()
+
+    assert (words("two bodies", 260) == words("", 260)).all()
+    assert (words("two bodies", 480) != words("", 480)).any()
+
+
 def test_drawing_needs_no_display_and_tasks_need_no_pygame():
     code = (
         "import sys, numpy as np, hnn_envs.tasks as tasks\n"

@@ -32,12 +32,15 @@ class Dataset:
         states: what a model sees, possibly noisy, shape (trajectories, points, 2*dof).
         derivatives: x' as the source gives it, same shape.
         inputs: u at every point, shape (trajectories, points, inputs); zero where the system is free.
+        spans: where a derivative is the difference to the next state of a series, the time that it was taken over,
+            shape (trajectories, points); None where derivatives are derivatives.
     """
 
     times: Array
     states: Array
     derivatives: Array
     inputs: Array
+    spans: Array | None = None
 
     def __len__(self) -> int:
         """Number of trajectories."""
@@ -45,7 +48,8 @@ class Dataset:
 
     def take(self, rows: slice) -> Dataset:
         """Some of the trajectories."""
-        return Dataset(self.times, self.states[rows], self.derivatives[rows], self.inputs[rows])
+        spans = None if self.spans is None else self.spans[rows]
+        return Dataset(self.times, self.states[rows], self.derivatives[rows], self.inputs[rows], spans)
 
     def flat(self) -> tuple[Array, Array, Array]:
         """States, derivatives and inputs as tables, one row per point."""
@@ -113,7 +117,7 @@ class MeasuredSource:
         steps = np.diff(series.times)[:, None]
         derivatives = (np.diff(series.states, axis=0) / steps)[:, None]
         states = series.states[:-1, None]
-        data = Dataset(np.zeros(1), states, derivatives, _no_inputs(system, states))
+        data = Dataset(np.zeros(1), states, derivatives, _no_inputs(system, states), steps)
         return _split(data, self.test_share, test_first=False)
 
 
@@ -306,5 +310,10 @@ def merge(parts: list[Dataset]) -> Dataset:
     if not all(np.array_equal(part.times, parts[0].times) for part in parts):
         counts = ", ".join(str(len(part.times)) for part in parts)
         raise InvalidOptionError(f"data sources cannot be joined whose trajectories differ in times ({counts} points)")
-    joined = (np.concatenate([getattr(part, name) for part in parts]) for name in ("states", "derivatives", "inputs"))
-    return Dataset(parts[0].times, *joined)
+    if len(parts) == 1:
+        return parts[0]
+    # Intervals belong to one series; joined with anything else, it is one no longer.
+    states, derivatives, inputs = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("states", "derivatives", "inputs")
+    )
+    return Dataset(parts[0].times, states, derivatives, inputs)

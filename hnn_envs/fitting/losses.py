@@ -8,15 +8,17 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from hnn_envs.arrays import Array
+from hnn_envs.arrays import Array, join, split
 from hnn_envs.errors import InvalidOptionError, UnknownNameError
 from hnn_envs.fitting.datasets import Dataset
 from hnn_envs.fitting.settings import construct
+from hnn_envs.fitting.uncertain import IncrementLoss, PathLoss, SeriesLoss
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.integrators import get_integrator
 
 Batch = tuple[Array, ...]
 """Tensors with the same number of rows, as a loss prepares them; an optimiser draws rows from them."""
+Tensors = dict[str, torch.Tensor]
 
 
 class Loss(Protocol):
@@ -26,37 +28,56 @@ class Loss(Protocol):
         """Turns a data set into tensors of rows."""
         ...
 
-    def residuals(self, field: VectorField, rows: Batch) -> Array:
-        """Model minus data, one row per row of the batch."""
+    def latents(self, rows: Batch) -> Tensors:
+        """Unknowns of the data, started from it, which are fitted together with the model; mostly there are none."""
+        ...
+
+    def residuals(self, field: VectorField, rows: Batch, latents: Tensors | None = None) -> Array:
+        """Model minus data, one row per row of the batch (or any shape, where there are latents)."""
         ...
 
 
+class StatesAsGiven:
+    """For losses that take the data's states as they are."""
+
+    def latents(self, rows: Batch) -> Tensors:
+        """No unknowns."""
+        return {}
+
+
 @dataclass(frozen=True)
-class DerivativeLoss:
+class DerivativeLoss(StatesAsGiven):
     """The seed paper's loss: the model's x' against the data's (Greydanus et al. 2019, eq. 3).
 
     Attributes:
         balance: 0 weighs all residuals alike; b > 0 divides each by 1 + b |x'|, so that rare strong forces do not drown
             the rest.
+        relative: divides the errors of p' by the largest component of p' in the same state instead: relative errors,
+            alike from the widest orbit to the closest encounter.
     """
 
     balance: float = 0.0
+    relative: bool = False
 
     def prepare(self, data: Dataset, dtype: torch.dtype) -> Batch:
         """States, inputs, derivatives and weights."""
         states, derivatives, inputs = data.flat()
         size = np.linalg.norm(derivatives, axis=-1, keepdims=True)
         weights = 1 / (1 + self.balance * size)
+        if self.relative:
+            q_rate, p_rate = split(derivatives)
+            largest = np.maximum(np.abs(p_rate).max(axis=-1, keepdims=True), np.finfo(float).tiny)
+            weights = join(np.ones_like(q_rate), np.broadcast_to(1 / largest, p_rate.shape))
         return tuple(torch.as_tensor(values, dtype=dtype) for values in (states, inputs, derivatives, weights))
 
-    def residuals(self, field: VectorField, rows: Batch) -> Array:
+    def residuals(self, field: VectorField, rows: Batch, latents: Tensors | None = None) -> Array:
         """Weighted f(x, u) - x', shape (rows, 2*dof)."""
         states, inputs, derivatives, weights = rows
         return weights * (field(states, inputs) - derivatives)
 
 
 @dataclass(frozen=True)
-class TrajectoryLoss:
+class TrajectoryLoss(StatesAsGiven):
     """Multi-step prediction: from every state, integrate the model through the next ones and compare the states.
 
     Attributes:
@@ -89,7 +110,7 @@ class TrajectoryLoss:
         interval = np.full((len(windows), 1), intervals[0])
         return tuple(torch.as_tensor(values, dtype=dtype) for values in (windows.copy(), inputs, interval))
 
-    def residuals(self, field: VectorField, rows: Batch) -> Array:
+    def residuals(self, field: VectorField, rows: Batch, latents: Tensors | None = None) -> Array:
         """Predicted minus given states, shape (rows, horizon * 2*dof)."""
         windows, inputs, interval = rows
         step = get_integrator(self.integrator, field).step
@@ -102,7 +123,13 @@ class TrajectoryLoss:
         return (torch.stack(predicted, dim=1) - windows[:, 1:]).flatten(1)
 
 
-LOSSES: dict[str, type[Any]] = {"derivative": DerivativeLoss, "trajectory": TrajectoryLoss}
+LOSSES: dict[str, type[Any]] = {
+    "derivative": DerivativeLoss,
+    "trajectory": TrajectoryLoss,
+    "increment": IncrementLoss,
+    "path": PathLoss,
+    "series": SeriesLoss,
+}
 
 
 def make_loss(name: str, settings: dict[str, Any]) -> Loss:

@@ -15,17 +15,19 @@ import torch
 
 from hnn_envs.arrays import Array
 from hnn_envs.errors import UnknownNameError
-from hnn_envs.fitting.losses import Batch, mean_square
+from hnn_envs.fitting.losses import Batch, Tensors, mean_square
 from hnn_envs.fitting.settings import construct
 
-Tensors = dict[str, torch.Tensor]
 Residuals = Callable[[Tensors, Batch], Array]
 
 
 class Optimiser(Protocol):
     """One stage of training."""
 
-    parameters: Tensors
+    @property
+    def parameters(self) -> Tensors:
+        """What is fitted, as it stands."""
+        ...
 
     def step(self, step: int) -> float:
         """Does one step and returns the loss before it."""
@@ -91,7 +93,7 @@ class Adam:
         self._adam.zero_grad()
         loss.backward()
         self._adam.step()
-        return float(loss)
+        return float(loss.detach())
 
     def _rate(self, step: int) -> float:
         first, last = self._rates
@@ -120,6 +122,14 @@ class Adam:
             self._adam.state[self.parameters[name]][key] = moment.clone()
 
 
+SCALINGS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "present": lambda norms, _: norms,
+    "largest": lambda norms, before: torch.maximum(norms, before.to(norms)),
+    "largest of all": lambda norms, _: norms.max().expand_as(norms).clone(),
+}
+"""(column norms, scale before) -> scale."""
+
+
 class LevenbergMarquardt:
     """Levenberg-Marquardt with an exact Jacobian, all rows at once (Nielsen's damping, IMM-REP-1999-05).
 
@@ -130,35 +140,52 @@ class LevenbergMarquardt:
         problem: what is to be fitted.
         parameters: where to start.
         damping: first damping, relative to the Jacobian's column norms.
-        ridge: weight of an L2 penalty on the parameters, next to the mean square.
+        ridge: weight of an L2 penalty on the networks' parameters, next to the mean square.
         chunk: columns of the Jacobian computed at a time; bounds the memory.
+        scaling: what the damping is relative to: the "present" norms of the Jacobian's columns; the "largest" so far
+            (More, LNM 630, 1978), so that a parameter that does nothing for a while is not free to run away; or
+            the "largest of all" columns, which keeps those that the data says little about near their start.
     """
 
     def __init__(
-        self, problem: Problem, parameters: Tensors, *, damping: float = 1e-3, ridge: float = 0.0, chunk: int = 32
+        self,
+        problem: Problem,
+        parameters: Tensors,
+        *,
+        damping: float = 1e-3,
+        ridge: float = 0.0,
+        chunk: int = 32,
+        scaling: str = "present",
     ) -> None:
+        if scaling not in SCALINGS:
+            raise UnknownNameError.of("scaling", scaling, SCALINGS)
         self.parameters = {name: value.detach().clone() for name, value in parameters.items()}
         self._problem, self._chunk = problem, chunk
         self._damping, self._growth = damping, 2.0
         self._ridge = ridge
+        networks = [
+            torch.full((value.numel(),), ".weight" in name or ".bias" in name) for name, value in parameters.items()
+        ]
+        self._networks = torch.cat(networks)
+        self._scaling, self._scale = scaling, torch.zeros(len(self._networks), dtype=torch.float64)
+        self._here: tuple[torch.Tensor, torch.Tensor] | None = None  # residuals and Jacobian, until a step is taken
 
     def step(self, step: int) -> float:
         """One trial step, taken where it lowers the loss."""
         flat = _flatten(self.parameters)
-        residuals = self._residuals(flat)
+        residuals = self._residuals(flat) if self._here is None else self._here[0]
         loss = float(residuals @ residuals)
         if not math.isfinite(loss):
             return loss
-        jacobian = self._jacobian(flat)
-        scale = jacobian.norm(dim=0).clamp_min(1e-12)
-        damped = torch.cat((jacobian, torch.diag(scale * math.sqrt(self._damping))))
-        target = torch.cat((-residuals, torch.zeros_like(flat)))
-        change = torch.linalg.lstsq(damped, target[:, None], driver="gels").solution[:, 0]
+        jacobian = self._jacobian(flat) if self._here is None else self._here[1]
+        self._here = residuals, jacobian
+        change = self._solve(residuals, jacobian)
         trial = self._residuals(flat + change)
         gain = loss - float(trial @ trial)
         predicted = loss - float((residuals + jacobian @ change).square().sum())
         if math.isfinite(gain) and gain > 0:
             self.parameters = _unflatten(flat + change, self.parameters)
+            self._here = None
             self._damping *= max(1 / 3, 1 - (2 * gain / max(predicted, gain * 1e-3) - 1) ** 3)
             self._growth = 2.0
         else:
@@ -166,6 +193,15 @@ class LevenbergMarquardt:
             self._growth *= 2
         self._damping = min(max(self._damping, 1e-16), 1e16)
         return loss
+
+    def _solve(self, residuals: torch.Tensor, jacobian: torch.Tensor) -> torch.Tensor:
+        """The damped least-squares step."""
+        self._scale = SCALINGS[self._scaling](jacobian.norm(dim=0), self._scale)
+        scale = self._scale.clamp_min(1e-12)
+        damped = torch.cat((jacobian, torch.diag(scale * math.sqrt(self._damping))))
+        target = torch.cat((-residuals, torch.zeros_like(scale)))
+        change: torch.Tensor = torch.linalg.lstsq(damped, target[:, None], driver="gels").solution
+        return change[:, 0]
 
     def _jacobian(self, flat: torch.Tensor) -> torch.Tensor:
         """Forward-mode derivatives, a few columns at a time: there are far fewer parameters than residuals."""
@@ -181,15 +217,17 @@ class LevenbergMarquardt:
     def _residuals(self, flat: torch.Tensor) -> torch.Tensor:
         residuals = self._problem.residuals(_unflatten(flat, self.parameters), self._problem.rows).flatten()
         scaled = residuals / math.sqrt(len(residuals))
-        return torch.cat((scaled, math.sqrt(self._ridge) * flat)) if self._ridge else scaled
+        return torch.cat((scaled, math.sqrt(self._ridge) * flat[self._networks])) if self._ridge else scaled
 
     def state(self) -> Tensors:
-        """The damping and how it grows."""
-        return {"damping": torch.tensor([self._damping, self._growth], dtype=torch.float64)}
+        """The damping, how it grows, and the scale of the parameters."""
+        damping = torch.tensor([self._damping, self._growth], dtype=torch.float64)
+        return {"damping": damping, "scale": self._scale.clone()}
 
     def restore(self, state: Tensors) -> None:
-        """Takes up a saved damping."""
+        """Takes up a saved damping and scale."""
         self._damping, self._growth = (float(value) for value in state["damping"])
+        self._scale = state["scale"].clone()
 
 
 def _flatten(parameters: Tensors) -> torch.Tensor:

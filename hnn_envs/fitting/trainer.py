@@ -15,17 +15,25 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from hnn_envs.arrays import Array
 from hnn_envs.errors import InvalidOptionError, TrainingError, UnknownNameError
 from hnn_envs.files import write_atomically
 from hnn_envs.fitting.datasets import Dataset
-from hnn_envs.fitting.losses import Loss, make_loss, mean_square
-from hnn_envs.fitting.optimisers import OPTIMISERS, Optimiser, Problem, Tensors, make_optimiser
+from hnn_envs.fitting.losses import Batch, Loss, Tensors, make_loss, mean_square
+from hnn_envs.fitting.optimisers import OPTIMISERS, Optimiser, Problem, make_optimiser
+from hnn_envs.fitting.selection import Selection
+from hnn_envs.fitting.settings import construct
+from hnn_envs.fitting.tournament import Tournament
 from hnn_envs.models import Family, Parameters
 from hnn_envs.systems import System
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 Report = Callable[[int, int, int, float], Any]
 """(stage, step, steps of the stage, loss), called a few times a second."""
+Until = Callable[[Tensors], bool]
+"""Model parameters -> whether they are good enough."""
+LATENT = "latent/"
+"""Marks the unknowns of a loss among the parameters; they go from stage to stage, and not into the model."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,9 @@ class Stage:
         loss_settings: the loss's settings.
         dtype: precision of data and parameters, "float32" or "float64".
         every: fits every so many rows only: a model of few parameters needs few of them.
+        selection: settings of a ``hnn_envs.fitting.selection.Selection`` of the states that are fitted; None takes all.
+        starts: random starts, the present parameters among them, of which the best is kept.
+        rounds: steps after which the worse half of them is left out, again and again.
     """
 
     steps: int
@@ -49,15 +60,22 @@ class Stage:
     loss_settings: dict[str, Any] = field(default_factory=dict)
     dtype: str = "float64"
     every: int = 1
+    selection: dict[str, int] | None = None
+    starts: int = 1
+    rounds: int = 40
 
     def __post_init__(self) -> None:
         if self.optimiser not in OPTIMISERS:
             raise UnknownNameError.of("optimiser", self.optimiser, OPTIMISERS)
         if self.dtype not in DTYPES:
             raise UnknownNameError.of("dtype", self.dtype, DTYPES)
-        if min(self.steps, self.every) < 1:
-            raise InvalidOptionError(f"steps and every must be positive, not {self.steps} and {self.every}")
+        if min(self.steps, self.every, self.starts, self.rounds) < 1:
+            raise InvalidOptionError(
+                "steps, every, starts and rounds must be positive, "
+                f"not {self.steps}, {self.every}, {self.starts} and {self.rounds}"
+            )
         make_loss(self.loss, self.loss_settings)
+        construct("a selection", Selection, self.selection or {})
 
 
 @dataclass
@@ -80,6 +98,7 @@ def fit(
     state: Path | None = None,
     key: str = "",
     report: Report | None = None,
+    until: Until | None = None,
     save_every: float = 10.0,
 ) -> Parameters:
     """Fits a family to data, stage by stage.
@@ -94,6 +113,7 @@ def fit(
             result as an unbroken one.
         key: what the run is, such as the recipe's hash; a state of another key is not taken up.
         report: called with stage, step, steps and loss.
+        until: asked about the parameters after every step; training ends where it says so.
         save_every: seconds between saves.
 
     Returns:
@@ -106,11 +126,13 @@ def fit(
     saver = _Saver(state, key, save_every)
     while progress.stage < len(stages):
         stage = stages[progress.stage]
-        optimiser = _begin(system, family, data, stage, seed + progress.stage, progress)
-        _run(stage, optimiser, progress, saver, report)
+        optimiser = _begin(system, family, data, stage, seed, progress)
+        enough = _run(stage, optimiser, progress, saver, report, until)
         progress = Progress(progress.stage + 1, 0, _detached(optimiser.parameters), {})
+        if enough:
+            break
     saver.write(progress)
-    return {name: value.double().numpy() for name, value in progress.parameters.items()}
+    return {name: value.double().numpy() for name, value in _of_model(progress.parameters).items()}
 
 
 def loss_on(system: System, family: Family, parameters: Parameters, data: Dataset, loss: Loss | None = None) -> float:
@@ -122,27 +144,58 @@ def loss_on(system: System, family: Family, parameters: Parameters, data: Datase
         return float(mean_square(chosen.residuals(family.build(system, tensors), rows)))
 
 
-def _start(system: System, family: Family, seed: int) -> Tensors:
-    parameters = family.init(system, np.random.default_rng((seed, 1)))
+def _start(system: System, family: Family, seed: int, *number: int) -> Tensors:
+    parameters = family.init(system, np.random.default_rng((seed, 1, *number)))
     return {name: torch.from_numpy(np.array(value)) for name, value in parameters.items()}
 
 
 def _begin(system: System, family: Family, data: Dataset, stage: Stage, seed: int, progress: Progress) -> Optimiser:
     loss, dtype = make_loss(stage.loss, stage.loss_settings), DTYPES[stage.dtype]
-    problem = Problem(
-        residuals=lambda parameters, rows: loss.residuals(family.build(system, parameters), rows),
-        rows=tuple(values[:: stage.every] for values in loss.prepare(data, dtype)),
-        steps=stage.steps,
-        seed=seed,
-    )
-    parameters = {name: value.to(dtype) for name, value in progress.parameters.items()}
-    optimiser = make_optimiser(stage.optimiser, problem, parameters, stage.settings)
+    if stage.selection is not None:
+        data = Selection(**stage.selection).choose(system, data, np.random.default_rng((seed, 2, progress.stage)))
+    rows = tuple(values[:: stage.every] for values in loss.prepare(data, dtype))
+    unknown = {LATENT + name: value for name, value in loss.latents(rows).items()}
+    if unknown and stage.settings.get("batch", 0):
+        raise InvalidOptionError(f"loss {stage.loss!r} needs all of the data at once, and no minibatches")
+
+    def residuals(parameters: Tensors, rows: Batch) -> Array:
+        latents = {name.removeprefix(LATENT): parameters[name] for name in unknown}
+        return loss.residuals(family.build(system, _of_model(parameters)), rows, latents)
+
+    def begin(parameters: Tensors) -> Optimiser:
+        converted = {name: value.to(dtype) for name, value in parameters.items()}
+        return make_optimiser(stage.optimiser, problem, converted, stage.settings)
+
+    problem = Problem(residuals, rows, stage.steps, seed + progress.stage)
+    first = _of_model(progress.parameters) | _carried(unknown, progress.parameters)
+    optimiser = begin(first)
+    if stage.starts > 1:
+        others = [_start(system, family, seed, progress.stage, number) | unknown for number in range(1, stage.starts)]
+        optimiser = Tournament(begin, [first, *others], stage.rounds)
     if progress.optimiser:
         optimiser.restore(progress.optimiser)
     return optimiser
 
 
-def _run(stage: Stage, optimiser: Optimiser, progress: Progress, saver: _Saver, report: Report | None) -> None:
+def _of_model(parameters: Tensors) -> Tensors:
+    return {name: value for name, value in parameters.items() if not name.startswith(LATENT)}
+
+
+def _carried(unknown: Tensors, parameters: Tensors) -> Tensors:
+    """The unknowns as an earlier stage left them, where it had the same ones."""
+    fits = {name for name, value in unknown.items() if name in parameters and parameters[name].shape == value.shape}
+    return {name: parameters[name] if name in fits else value for name, value in unknown.items()}
+
+
+def _run(
+    stage: Stage,
+    optimiser: Optimiser,
+    progress: Progress,
+    saver: _Saver,
+    report: Report | None,
+    until: Until | None,
+) -> bool:
+    """Steps to the end of the stage, or until the parameters are good enough; tells whether they are."""
     shown = 0.0
     for step in range(progress.step, stage.steps):
         candidate = None
@@ -158,12 +211,15 @@ def _run(stage: Stage, optimiser: Optimiser, progress: Progress, saver: _Saver, 
         if report is not None and (time.monotonic() - shown > 0.2 or step == stage.steps - 1):
             shown = time.monotonic()
             report(progress.stage, step + 1, stage.steps, loss)
+        if until is not None and until(_of_model(optimiser.parameters)):
+            return True
     # A step returns the loss before it, so nothing has looked at what the last one did.
     if not all(value.isfinite().all() for value in optimiser.parameters.values()):
         raise TrainingError(
             f"the parameters are not finite after step {stage.steps - 1}, the last of stage {progress.stage + 1} "
             f"({stage.optimiser}); {saver.kept()}"
         )
+    return False
 
 
 def _detached(parameters: Tensors) -> Tensors:

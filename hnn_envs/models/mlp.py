@@ -1,4 +1,4 @@
-"""A tanh multilayer perceptron as plain arrays, with its input gradient in closed form.
+"""A multilayer perceptron as plain arrays, with its input gradient in closed form.
 
 The same lines run on NumPy arrays (stepping an environment) and on torch tensors (training, CUDA), so what is trained
 is what is stepped. Because the gradient is written out, training an HNN needs one backward pass, not two.
@@ -6,6 +6,8 @@ is what is stepped. Because the gradient is written out, training an HNN needs o
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,36 +20,69 @@ Parameters = dict[str, Array]
 
 
 @dataclass(frozen=True)
+class Activation:
+    """What a unit makes of its input z, and the slope of that; both are told by t = tanh z, computed once.
+
+    Attributes:
+        value: (z, t) -> the unit's output.
+        slope: t -> its derivative with respect to z.
+    """
+
+    value: Callable[[Array, Array], Array]
+    slope: Callable[[Array], Array]
+
+
+def _log_cosh(z: Array, _: Array) -> Array:
+    xp = namespace(z)
+    size = xp.abs(z)
+    return size + xp.log1p(xp.exp(-2 * size)) - math.log(2)
+
+
+ACTIVATIONS = {
+    "tanh": Activation(lambda _, t: t, lambda t: 1 - t * t),
+    # A potential of such units has forces that level off instead of dying out, so it extrapolates better.
+    "logcosh": Activation(_log_cosh, lambda t: t),
+}
+
+
+@dataclass(frozen=True)
 class MLP:
-    """x -> W_n tanh(... tanh(x W_1 + b_1) ...) [+ b_n]; the paper's network has two hidden layers and no last bias.
+    """x -> W_n f(... f(x W_1 + b_1) ...) [+ b_n]; the paper's network has two hidden tanh layers and no last bias.
 
     Attributes:
         weights: one matrix per layer, shape (inputs, outputs).
         biases: one vector per layer, or one fewer: no bias on the output.
+        activation: f, a key of ``ACTIVATIONS``.
     """
 
     weights: tuple[Array, ...]
     biases: tuple[Array, ...]
+    activation: str = "tanh"
 
     def __call__(self, x: Array) -> Array:
         """Outputs (..., outputs) for inputs (..., inputs), evaluated in the precision of the weights."""
-        hidden = self._activations(cast(x, self.weights[0].dtype))
-        return cast(self._output(hidden[-1]), x.dtype)
+        hidden = cast(x, self.weights[0].dtype)
+        unit, tanh = ACTIVATIONS[self.activation], namespace(x).tanh
+        for weight, bias in zip(self.weights[:-1], self.biases, strict=False):
+            z = hidden @ weight + bias
+            hidden = unit.value(z, tanh(z))
+        return cast(self._output(hidden), x.dtype)
 
     def gradient(self, x: Array, output: int = 0) -> Array:
         """The derivative of one output with respect to the inputs, shape (..., inputs)."""
-        hidden = self._activations(cast(x, self.weights[0].dtype))
-        gradient = self.weights[-1][:, output]
-        for weight, activation in zip(reversed(self.weights[:-1]), reversed(hidden[1:]), strict=True):
-            gradient = ((1 - activation * activation) * gradient) @ weight.T
-        return cast(gradient, x.dtype)
-
-    def _activations(self, x: Array) -> list[Array]:
-        tanh = namespace(x).tanh
-        hidden = [x]
+        hidden = cast(x, self.weights[0].dtype)
+        unit, tanh = ACTIVATIONS[self.activation], namespace(x).tanh
+        slopes: list[Array] = []
         for weight, bias in zip(self.weights[:-1], self.biases, strict=False):
-            hidden.append(tanh(hidden[-1] @ weight + bias))
-        return hidden
+            z = hidden @ weight + bias
+            t = tanh(z)
+            slopes.append(unit.slope(t))
+            if len(slopes) < len(self.weights) - 1:
+                hidden = unit.value(z, t)
+        gradient = self.weights[-1][:, output]
+        for weight, slope in zip(reversed(self.weights[:-1]), reversed(slopes), strict=True):
+            gradient = (slope * gradient) @ weight.T
+        return cast(gradient, x.dtype)
 
     def _output(self, hidden: Array) -> Array:
         output = hidden @ self.weights[-1]
@@ -65,11 +100,11 @@ def init_mlp(rng: np.random.Generator, prefix: str, sizes: tuple[int, ...], *, o
     return parameters
 
 
-def build_mlp(parameters: Parameters, prefix: str) -> MLP:
+def build_mlp(parameters: Parameters, prefix: str, activation: str = "tanh") -> MLP:
     """Collects the layers called ``prefix`` into an MLP."""
     weights = tuple(parameters[name] for name in _layers(parameters, f"{prefix}.weight"))
     biases = tuple(parameters[name] for name in _layers(parameters, f"{prefix}.bias"))
-    return MLP(weights, biases)
+    return MLP(weights, biases, activation)
 
 
 def _layers(parameters: Parameters, start: str) -> list[str]:

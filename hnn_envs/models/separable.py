@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hnn_envs.arrays import Array
+from hnn_envs.errors import UnknownNameError
 from hnn_envs.hamiltonian import PortHamiltonian, Separable
 from hnn_envs.models.features import Features
-from hnn_envs.models.mlp import MLP, Parameters, build_mlp, init_mlp
+from hnn_envs.models.mlp import ACTIVATIONS, MLP, Parameters, build_mlp, init_mlp
 from hnn_envs.models.ports import Ports, exponential
 from hnn_envs.systems import System
 
@@ -33,6 +34,29 @@ class SeparableHamiltonian(Separable):
 
 
 @dataclass(frozen=True)
+class MirroredHamiltonian(Separable):
+    """A separable H whose V is made even, V(q) = (U(q) + U(-q)) / 2: left and right are alike.
+
+    Noise leaves the place of a general potential's bottom uncertain; symmetry says that it is at q = 0.
+    """
+
+    original: SeparableHamiltonian
+
+    @property
+    def inverse_mass(self) -> Array:
+        """1/m."""
+        return self.original.inverse_mass
+
+    def potential(self, q: Array) -> Array:
+        """V(q), shape (...,), up to a constant."""
+        return 0.5 * (self.original.potential(q) + self.original.potential(-q))
+
+    def potential_gradient(self, q: Array) -> Array:
+        """dV/dq, shape (..., dof), an odd function."""
+        return 0.5 * (self.original.potential_gradient(q) - self.original.potential_gradient(-q))
+
+
+@dataclass(frozen=True)
 class Config:
     """The separable HNN.
 
@@ -40,26 +64,38 @@ class Config:
         hidden: units of the hidden layers of V.
         length: unit of the coordinates that are not angles.
         energy: unit of V.
+        activation: of the units, a key of ``hnn_envs.models.mlp.ACTIVATIONS``.
+        even: whether V(q) = V(-q) by construction.
         ports: whether damping and input matrix are learned too.
     """
 
     hidden: tuple[int, ...] = (16,)
     length: float = 1.0
     energy: float = 1.0
+    activation: str = "tanh"
+    even: bool = False
     ports: Ports = field(default_factory=Ports)
+
+    def __post_init__(self) -> None:
+        if self.activation not in ACTIVATIONS:
+            raise UnknownNameError.of("activation", self.activation, ACTIVATIONS)
 
     def init(self, system: System, rng: np.random.Generator) -> Parameters:
         """Random parameters, the mass started at 1."""
         sizes = (Features.of(system.angles).size, *self.hidden, 1)
         parameters = init_mlp(rng, "network", sizes) | {"log_inverse_mass": np.asarray(0.0)}
+        if self.activation != "tanh":  # units that level off nowhere need bends spread over the data
+            for name in ("network.weight0", "network.bias0"):
+                parameters[name] = rng.standard_normal(parameters[name].shape)
         return parameters | self.ports.init(system, rng)
 
     def build(self, system: System, parameters: Parameters) -> PortHamiltonian:
         """The vector field with these parameters."""
         hamiltonian = SeparableHamiltonian(
-            network=build_mlp(parameters, "network"),
+            network=build_mlp(parameters, "network", self.activation),
             inverse_mass=exponential(parameters["log_inverse_mass"]),
             features=Features.of(system.angles, self.length),
             scale=self.energy,
         )
-        return self.ports.attach(hamiltonian, system, parameters)
+        chosen = MirroredHamiltonian(hamiltonian) if self.even else hamiltonian
+        return self.ports.attach(chosen, system, parameters)

@@ -21,6 +21,7 @@ from hnn_envs.hamiltonian import PortHamiltonian, VectorField, is_separable
 from hnn_envs.integrators import INTEGRATORS
 from hnn_envs.models import FAMILIES, Parameters, describe, make_family
 from hnn_envs.models.generic import FIELD_TYPES
+from hnn_envs.models.mlp import ACTIVATIONS
 from hnn_envs.systems import SYSTEMS, System
 
 NAMES = tuple(SYSTEMS)
@@ -89,7 +90,7 @@ def march(method: str, field: VectorField, x: Array, h: float, steps: int, u: Ar
     return np.stack(trajectory)
 
 
-CHOICES = {"field_type": FIELD_TYPES}
+CHOICES = {"field_type": FIELD_TYPES, "activation": ACTIVATIONS}
 """What a setting that is a name may be; a new setting of that kind has its line here."""
 
 
@@ -102,7 +103,7 @@ def variants(family: str) -> Iterator[dict[str, Any]]:
         elif isinstance(default, dict):
             yield {name: dict.fromkeys(default, True)}
         elif isinstance(default, str):
-            yield from ({name: other} for other in sorted(CHOICES.get(name, ())) if other != default)
+            yield from ({name: other} for other in sorted(CHOICES[name]) if other != default)
         elif isinstance(default, float):
             yield {name: 1.7}
 

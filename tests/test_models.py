@@ -36,7 +36,7 @@ from hnn_envs.hamiltonian import PortHamiltonian
 from hnn_envs.models import FAMILIES, describe, make_family
 from hnn_envs.models.features import Features
 from hnn_envs.models.generic import GenericHamiltonian, HelmholtzField
-from hnn_envs.models.mlp import build_mlp, init_mlp
+from hnn_envs.models.mlp import ACTIVATIONS, build_mlp, init_mlp
 from hnn_envs.systems import SYSTEMS, NBody
 from hnn_envs.systems.n_body import rotate
 
@@ -191,6 +191,17 @@ class TestField:
 
 
 class TestSymmetry:
+    @pytest.mark.parametrize("system", NAMES)
+    @pytest.mark.parametrize("activation", ACTIVATIONS)
+    def test_an_even_potential_is_the_same_on_both_sides(self, system: str, activation: str) -> None:
+        there, options = SYSTEMS[system], small({"even": True, "activation": activation})
+        hamiltonian = (
+            make_family("separable", options).build(there, parameters("separable", options, there)).hamiltonian
+        )
+        q = states(there, 20)[:, : there.dof]
+        np.testing.assert_array_equal(hamiltonian.potential(-q), hamiltonian.potential(q))
+        np.testing.assert_array_equal(hamiltonian.potential_gradient(-q), -hamiltonian.potential_gradient(q))
+
     @pytest.mark.parametrize("system", [name for name in NAMES if any(SYSTEMS[name].angles)])
     @pytest.mark.parametrize(("family", "options"), [("separable", {}), ("mlp", {"angles": True})])
     def test_a_full_turn_of_an_angle_changes_nothing(self, family: str, options: dict[str, Any], system: str) -> None:
@@ -359,6 +370,10 @@ class TestInit:
             assert value.dtype == np.float64
             np.testing.assert_array_equal(value, draws[1][key])
         assert not np.array_equal(draws[0]["network.weight0"], draws[2]["network.weight0"])
+
+    def test_an_unknown_activation_is_named_beside_the_known_ones(self) -> None:
+        with pytest.raises(UnknownNameError, match=r"unknown activation 'relu'; allowed: logcosh, tanh"):
+            make_family("separable", {"activation": "relu"})
 
     def test_the_papers_networks_have_the_papers_sizes(self) -> None:
         """Greydanus et al.: three layers, 200 hidden units, no bias on the output; two scalars, or the field itself."""

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hnn_envs import ENVIRONMENTS, __version__
-from hnn_envs.commands import benchmark
+from hnn_envs.commands import benchmark, report
 from hnn_envs.commands.console import console, counting, names_in, plain_errors, say
 from hnn_envs.errors import CheckpointError, InvalidOptionError
 
@@ -26,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(benchmark.app, name="benchmark")
+app.command()(report.report)
 DEFAULT_PHYSICS = "ode,hnn,baseline"
 
 

@@ -1,0 +1,172 @@
+"""The page: its sections, and everything that it needs inlined, so that it works without a network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from hnn_envs import __version__
+from hnn_envs.benchmarks.records import Row
+from hnn_envs.files import write_atomically
+from hnn_envs.report.figures import animation, bars, system_figures
+from hnn_envs.report.sources import Material, collect
+from hnn_envs.report.tables import paper_table, stability_table, targets_table
+from hnn_envs.systems import SYSTEMS
+
+LEAD = (
+    "The same systems, stepped by their true equations (ODE), by a Hamiltonian neural network (HNN) that learned the "
+    "energy, and by a plain network (baseline) that learned the motion. Black is the truth everywhere, blue an HNN, "
+    "orange a baseline; dashed are the models of the seed paper."
+)
+
+
+def write_report(sources: Sequence[Path], out: Path) -> None:
+    """Writes the page.
+
+    Args:
+        sources: results files, or folders of them.
+        out: the HTML file; written atomically.
+
+    Raises:
+        ResultsError: results that are missing, damaged, or of another version.
+    """
+    write_atomically(out, render(collect(sources)).encode())
+
+
+def render(material: Material) -> str:
+    """The page as HTML."""
+    from plotly.offline import get_plotlyjs
+
+    sections, overall = _sections(material)
+    by_system = {name: [c for c in material.curves if c["system"] == name] for name in SYSTEMS}
+    shown = {name: curves for name, curves in by_system.items() if curves}
+    data = {
+        "figures": {name: system_figures(name, curves) for name, curves in shown.items()},
+        "animations": {name: animation(name, curves) for name, curves in shown.items()},
+        "overall": overall,
+    }
+    parts = {
+        "CSS": _asset("page.css"),
+        "LEAD": LEAD,
+        "SECTIONS": "\n".join(sections),
+        "FOOTER": f"Made by hnn_envs {__version__} with <code>hnn-envs report</code>.",
+        "PLOTLY": get_plotlyjs(),
+        "DATA": _inline(data),
+        "SCRIPT": _asset("page.js"),
+    }
+    page = _asset("page.html")
+    for name, content in parts.items():
+        page = page.replace(f"@@{name}@@", content, 1)
+    return page
+
+
+def _asset(name: str) -> str:
+    return (files("hnn_envs.report") / name).read_text(encoding="utf-8")
+
+
+def _inline(data: Any) -> str:
+    """JSON that may stand inside a script element, whatever its strings are."""
+    return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _sections(material: Material) -> tuple[list[str], dict[str, Any]]:
+    """The page's sections, and the figures that are not of one system."""
+    stability, paper, speed = (material.suite(name) for name in ("stability", "paper", "speed"))
+    sections, overall = [], {}
+    if stability:
+        sections.append(_section("What was asked, and what was measured", targets_table(stability), _TARGETS))
+    if paper:
+        sections.append(_section("The seed paper's table", paper_table(paper), _PAPER))
+    if material.curves:
+        names = [name for name in SYSTEMS if any(curve["system"] == name for curve in material.curves)]
+        sections.append(_system_section(names))
+    valid = [row for row in stability if row.metric == "valid_prediction_time"]
+    if valid:
+        sections.append(_section("How long a prediction is valid", _place("valid"), _VALID))
+        overall["valid"] = bars("", "valid prediction time (periods, Lyapunov times)", _values(valid))
+    overall |= _speed_figures(speed, stability, sections)
+    if stability:
+        sections.append(_section("All of the stability benchmark", stability_table(stability), _STABILITY))
+    sections.append(_section("What was run on what", _machines(material)))
+    return sections, overall
+
+
+def _speed_figures(speed: Sequence[Row], stability: Sequence[Row], sections: list[str]) -> dict[str, Any]:
+    """Steps per second where the speed benchmark was run, and else the microseconds that stability measured."""
+    rows = [row for row in speed if row.metric == "steps_per_second"]
+    axis, note = "steps per second", "As the speed benchmark measured it."
+    if not rows:
+        rows = [row for row in stability if row.metric == "microseconds_per_step"]
+        axis, note = "microseconds per step", "One environment step of one state, on one core; less is better."
+    if not rows:
+        return {}
+    sections.append(_section("Speed", _place("speed"), note))
+    return {"speed": bars("", axis, _values(rows))}
+
+
+def _values(rows: Sequence[Row]) -> list[tuple[str, str, float, float | None]]:
+    return [(row.system, row.dynamics, row.value, row.stderr) for row in rows]
+
+
+def _section(title: str, body: str, note: str = "") -> str:
+    words = f'<p class="note">{note}</p>' if note else ""
+    return f"<section><h2>{title}</h2>{words}{body}</section>"
+
+
+def _place(name: str) -> str:
+    return f'<div class="figure" id="{name}"></div>'
+
+
+def _system_section(names: Sequence[str]) -> str:
+    """The figures and the animation of one system at a time, with buttons to choose it."""
+    buttons = "".join(
+        f'<button type="button" data-system="{escape(name)}" aria-pressed="false">{escape(name)}</button>'
+        for name in names
+    )
+    stage = (
+        '<div class="stage"><canvas id="canvas" role="img" aria-label="animation of all physics"></canvas>'
+        '<div class="controls"><button type="button" id="play" aria-pressed="false">Play</button>'
+        '<input type="range" id="scrub" min="0" value="0" aria-label="time"><span class="clock" id="clock"></span>'
+        '<button type="button" id="speed-button">Speed 1 x</button></div>'
+        '<div class="controls" id="legend"></div></div>'
+    )
+    return (
+        f'<section><h2>System by system</h2><nav aria-label="system">{buttons}</nav>'
+        f'<p class="note">{_OVERLAID}</p>{stage}'
+        f'<p class="note">{_CURVES}</p><div class="pair">{_place("energy")}{_place("error")}</div>'
+        f'<p class="note">{_PORTRAITS}</p><div class="pair">{_place("first")}{_place("last")}</div></section>'
+    )
+
+
+def _machines(material: Material) -> str:
+    lines = [
+        f"{escape(name)}: "
+        + escape(", ".join(f"{key} {value}" for key, value in machine.items()) or "machine not recorded")
+        for name, machine in material.machines.items()
+    ]
+    runs = dict.fromkeys(
+        f"{curve['system']} under {curve['dynamics']}: {curve['steps']:,} steps of {curve['dt']:.4g} from "
+        f"{curve['starts']} starts (seed {curve['seed']}), {curve['integrator']} with {curve['substeps']} substeps"
+        for curve in material.curves
+    )
+    items = "".join(f"<li>{line}</li>" for line in (*lines, *(escape(run) for run in runs)))
+    return f'<ul class="note">{items}</ul>'
+
+
+_TARGETS = "The default HNN with its default integrator, at the horizon that was run."
+_PAPER = (
+    "Mean square error of the predicted derivative on the test share, and of the true energy along rollouts from "
+    "unseen states, by the protocol of Greydanus, Dzamba and Yosinski (2019)."
+)
+_OVERLAID = "One start under every physics at once. The truth is drawn as a ring, what was learned as a disc over it."
+_CURVES = "From many starts; both axes are logarithmic. A line ends where the first of its trajectories diverges."
+_PORTRAITS = "The first start over the first 400 steps, and over the last 400 of the whole run."
+_VALID = (
+    "Median time until the squared error exceeds 2.5 % of the squared size of the motion (after Botev et al. 2021). "
+    "A bar that ends at the horizon is a lower bound."
+)
+_STABILITY = "What each number means is written where it is computed, in <code>hnn_envs/benchmarks/metrics.py</code>."

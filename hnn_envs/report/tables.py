@@ -1,0 +1,153 @@
+"""The tables of the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+from hnn_envs.benchmarks.records import Row
+from hnn_envs.systems import SYSTEMS
+
+Key = tuple[str, str, str]
+"""System, dynamics, metric."""
+
+CONSERVATIVE = ("mass-spring", "pendulum", "two-body")
+GAIN = 10.0  # the HNN should be valid for so many times as long as the baseline
+
+
+def table(header: Sequence[str], lines: Sequence[Sequence[str]], *, words: int = 1) -> str:
+    """A table that scrolls by itself where the page is narrow; cells are HTML already.
+
+    Args:
+        header: titles.
+        lines: cells.
+        words: how many columns from the left are words and not numbers.
+    """
+    head = "".join(f"<th{_kind(index, words)}>{title}</th>" for index, title in enumerate(header))
+    body = "".join(
+        "<tr>" + "".join(f"<td{_kind(index, words)}>{cell}</td>" for index, cell in enumerate(line)) + "</tr>"
+        for line in lines
+    )
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _kind(index: int, words: int) -> str:
+    return ' class="words"' if index < words else ""
+
+
+def by_key(rows: Sequence[Row]) -> dict[Key, Row]:
+    """Rows by system, dynamics and metric; a later one replaces an earlier."""
+    return {(row.system, row.dynamics, row.metric): row for row in rows}
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number for readers: powers of ten where it is very small or large."""
+    if value is None or math.isnan(value):
+        return "-"
+    if math.isinf(value):
+        return "diverged"
+    if value == 0 or 0.01 <= abs(value) < 1e4:
+        return f"{value:.{digits + 1}g}" if abs(value) < 1000 else f"{value:,.0f}"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return f"{mantissa}&times;10<sup>{int(exponent)}</sup>".replace("-", "&minus;")
+
+
+def uncertain(row: Row | None) -> str:
+    """A value with its standard error."""
+    if row is None:
+        return "-"
+    error = f" <small>&plusmn; {number(row.stderr, 1)}</small>" if row.stderr else ""
+    return number(row.value) + error
+
+
+def paper_table(rows: Sequence[Row]) -> str:
+    """Test loss and energy MSE of every model, beside what was published."""
+    found = by_key(rows)
+    metrics = [name for name in ("test_loss", "energy_mse") if any(row.metric == name for row in rows)]
+    lines = []
+    for system, dynamics in dict.fromkeys((row.system, row.dynamics) for row in rows):
+        cells = [escape(system), escape(dynamics)]
+        for metric in metrics:
+            row = found.get((system, dynamics, metric))
+            cells += [uncertain(row), number(row.reference) if row is not None else "-"]
+        if any(cell != "-" for cell in cells[2:]):
+            lines.append(cells)
+    titles = [title for metric in metrics for title in (metric.replace("_", " "), "to hold against")]
+    return table(["system", "physics", *titles], lines, words=2)
+
+
+def stability_table(rows: Sequence[Row]) -> str:
+    """The stability benchmark in one line per physics."""
+    found = by_key(rows)
+    columns = {
+        "max_relative_energy_error": "largest energy error",
+        "energy_trend": "energy trend per period",
+        "significant_drift": "drift",
+        "valid_prediction_time": "valid for",
+        "reversal_error": "reversal error",
+        "symplecticity_defect": "symplecticity defect",
+        "momentum_drift": "momentum drift",
+        "angular_momentum_drift": "angular momentum drift",
+        "microseconds_per_step": "&micro;s per step",
+    }
+    lines = []
+    for system, dynamics in dict.fromkeys((row.system, row.dynamics) for row in rows):
+        cells = [_stability_cell(found.get((system, dynamics, metric)), metric) for metric in columns]
+        lines.append([escape(system), escape(dynamics), *cells])
+    return table(["system", "physics", *columns.values()], lines, words=2)
+
+
+def _stability_cell(row: Row | None, metric: str) -> str:
+    if row is not None and metric == "significant_drift":
+        return "yes" if row.value else "none"
+    if row is not None and metric == "valid_prediction_time":
+        return f"{number(row.value)} <small>{escape(row.unit)}</small>"
+    return uncertain(row)
+
+
+def targets_table(rows: Sequence[Row]) -> str:
+    """What was asked of the default HNN, and what was measured."""
+    found = by_key(rows)
+    lines = [line for system in SYSTEMS for line in _targets_of(system, found)]
+    return table(["system", "asked of the HNN", "measured", "baseline", ""], lines, words=2) if lines else ""
+
+
+def _targets_of(system: str, found: dict[Key, Row]) -> list[list[str]]:
+    def value(metric: str, dynamics: str = "hnn") -> float | None:
+        row = found.get((system, dynamics, metric))
+        return None if row is None else row.value
+
+    def line(words: str, metric: str, limit: float) -> list[str]:
+        mine = value(metric)
+        return [system, words, number(mine), number(value(metric, "baseline")), _verdict(mine is None or mine < limit)]
+
+    if value("max_relative_energy_error") is None:
+        return []
+    lines = []
+    if system in CONSERVATIVE:
+        lines.append(
+            line("largest relative energy error below 10<sup>&minus;3</sup>", "max_relative_energy_error", 1e-3)
+        )
+        trend, drift = value("energy_trend"), value("significant_drift")
+        if drift is not None:
+            other = value("significant_drift", "baseline")
+            theirs = "-" if other is None else "drift" if other else "no drift"
+            shown = f"{'drift' if drift else 'no drift'} <small>({number(trend)} per period)</small>"
+            lines.append([system, "no significant trend of the energy error", shown, theirs, _verdict(drift == 0)])
+        lines += _validity(system, value("valid_prediction_time"), value("valid_prediction_time", "baseline"))
+        if value("reversal_error") is not None:
+            lines.append(line("reversal error below 10<sup>&minus;6</sup>", "reversal_error", 1e-6))
+    lines.append(line("symplecticity defect below 10<sup>&minus;9</sup>", "symplecticity_defect", 1e-9))
+    return lines
+
+
+def _validity(system: str, mine: float | None, theirs: float | None) -> list[list[str]]:
+    if mine is None or theirs is None:
+        return []
+    words = f"valid for {GAIN:g} times as long as the baseline"
+    return [[system, words, f"{number(mine)} periods", f"{number(theirs)} periods", _verdict(mine >= GAIN * theirs)]]
+
+
+def _verdict(met: bool) -> str:
+    return '<span class="met">met</span>' if met else '<span class="missed">missed</span>'

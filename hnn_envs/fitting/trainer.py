@@ -163,10 +163,12 @@ def _begin(system: System, family: Family, data: Dataset, stage: Stage, seed: in
         return loss.residuals(family.build(system, _of_model(parameters)), rows, latents)
 
     def begin(parameters: Tensors) -> Optimiser:
-        converted = {name: value.to(dtype) for name, value in parameters.items()}
+        # In the order of an unbroken run, which a file does not keep: the last digits of a step depend on it.
+        converted = {name: parameters[name].to(dtype) for name in order}
         return make_optimiser(stage.optimiser, problem, converted, stage.settings)
 
     problem = Problem(residuals, rows, stage.steps, seed + progress.stage)
+    order = [*family.init(system, np.random.default_rng(0)), *unknown]
     first = _of_model(progress.parameters) | _carried(unknown, progress.parameters)
     optimiser = begin(first)
     if stage.starts > 1:
@@ -244,8 +246,9 @@ class _Saver:
             return
         tensors = {f"parameters/{name}": value.contiguous() for name, value in progress.parameters.items()}
         tensors |= {f"optimiser/{name}": value.contiguous() for name, value in progress.optimiser.items()}
-        header = json.dumps({"key": self._key, "stage": progress.stage, "step": progress.step})
-        write_atomically(self._path, save(tensors, {"hnn_envs": header}))
+        # Safetensors sorts; but in which order parameters enter a sum decides its last digits.
+        header = {"key": self._key, "stage": progress.stage, "step": progress.step, "order": list(tensors)}
+        write_atomically(self._path, save(tensors, {"hnn_envs": json.dumps(header)}))
         self._last = time.monotonic()
         self._saved = f"step {progress.step} of stage {progress.stage + 1} is kept in {self._path}"
 
@@ -261,7 +264,7 @@ def _load(path: Path | None, key: str) -> Progress | None:
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("hnn_envs", "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
+            tensors = {name: file.get_tensor(name) for name in header["order"]}
         if header["key"] != key:
             return None
         parts: dict[str, Tensors] = {"parameters": {}, "optimiser": {}}

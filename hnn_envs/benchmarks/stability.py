@@ -42,6 +42,7 @@ DEFAULT_STARTS = 16
 CURVES_FORMAT = 1
 CURVE_POINTS = 200
 POLL_SECONDS = 0.5
+FEWEST_BATCHES = 8  # a shorter run says nothing about a trend
 
 Progress = Callable[[float, float], object]
 """(work done, work in all), in seconds of one core as estimated at the start."""
@@ -163,8 +164,6 @@ Entry = tuple[str, float, float | None, str]
 
 
 def _energy_rows(trace: Trace, plan: Plan, system: System, scale: str) -> list[Entry]:
-    whole = plan.steps // plan.batch
-    times = (np.arange(whole) + 0.5) * plan.batch * plan.dt / system.time_scale
     squares = np.where(np.isnan(trace.squares), np.inf, trace.squares) / plan.steps
     mean, error = _mean(squares)
     entries: list[Entry] = [
@@ -172,10 +171,11 @@ def _energy_rows(trace: Trace, plan: Plan, system: System, scale: str) -> list[E
         ("max_relative_energy_error", float(trace.largest.max()), None, "1"),
         ("median_relative_energy_error", float(np.median(trace.largest)), None, "1"),
     ]
-    if whole < 3:  # no trend through two points
+    times, means = _batches(trace, plan, system)
+    if len(times) < FEWEST_BATCHES:
         return entries
     with np.errstate(invalid="ignore", over="ignore"):
-        trend = energy_trend(times, trace.means[:whole])
+        trend = energy_trend(times, means)
     per = f"1/{scale.removesuffix('s')}"
     return [
         *entries,
@@ -185,6 +185,14 @@ def _energy_rows(trace: Trace, plan: Plan, system: System, scale: str) -> list[E
         ("drifting_starts", float(trend.drifting), None, "starts"),
         ("significant_drift", float(trend.significant), None, "0 or 1"),
     ]
+
+
+def _batches(trace: Trace, plan: Plan, system: System) -> tuple[Array, Array]:
+    """Middle times and means of batches of at least a period each: shorter ones would show the motion as a trend."""
+    merged = max(1, math.ceil(system.time_scale / (plan.batch * plan.dt)))
+    whole = plan.steps // plan.batch // merged
+    means = trace.means[: whole * merged].reshape(whole, merged, plan.starts).mean(axis=1)
+    return (np.arange(whole) + 0.5) * merged * plan.batch * plan.dt / system.time_scale, means
 
 
 def _prediction_rows(trace: Trace, plan: Plan, reference: Trace, system: System, scale: str) -> list[Entry]:

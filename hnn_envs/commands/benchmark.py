@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
@@ -19,13 +20,11 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Measure the shipped physics.", no_args_is_help=True)
 
 STABILITY_COLUMNS = {
-    "max_relative_energy_error": "largest energy error",
-    "energy_trend": "energy trend",
+    "max_relative_energy_error": "energy error",
     "significant_drift": "drift",
     "valid_prediction_time": "valid for",
-    "reversal_error": "reversal error",
-    "symplecticity_defect": "symplecticity defect",
-    "microseconds_per_step": "us per step",
+    "reversal_error": "reversal",
+    "microseconds_per_step": "us",
 }
 
 
@@ -77,14 +76,17 @@ def stability(
 
 def _stability_table(rows: Sequence[Row], steps: int, starts: int) -> Table:
     values = {(row.system, row.dynamics, row.metric): row for row in rows}
-    table = Table(title=f"{steps} steps from {starts} starts")
-    table.add_column("system")
-    table.add_column("physics")
-    for title in STABILITY_COLUMNS.values():
-        table.add_column(title, justify="right")
+    title = f"{steps} steps from {starts} starts; valid for periods or Lyapunov times; us per step"
+    table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("system", no_wrap=True)
+    table.add_column("physics", no_wrap=True)
+    for column in STABILITY_COLUMNS.values():
+        table.add_column(column, justify="right", no_wrap=True)
+    previous = ""
     for system, dynamics in dict.fromkeys((row.system, row.dynamics) for row in rows):
         cells = [_shown(values.get((system, dynamics, metric)), metric) for metric in STABILITY_COLUMNS]
-        table.add_row(system, escape(dynamics), *cells)
+        table.add_row(system if system != previous else "", escape(dynamics), *cells)
+        previous = system
     return table
 
 
@@ -94,7 +96,7 @@ def _shown(row: Row | None, metric: str) -> str:
     if metric == "significant_drift":
         return "yes" if row.value else "none"
     if metric == "valid_prediction_time":
-        return f"{row.value:.3g} {row.unit}"
+        return f"{row.value:.3g}"
     if metric == "microseconds_per_step":
         return f"{row.value:,.0f}"
     return "diverged" if math.isinf(row.value) else f"{row.value:.1e}"

@@ -20,7 +20,7 @@ PLANE = {
     "pendulum": ("angle q (rad)", "momentum p"),
     "real-pendulum": ("angle q (rad)", "angular velocity p (rad/s)"),
 }
-ORDER = ("ode", "hnn", "baseline")
+ORDER = ("ode", "hnn", "baseline", "paper/hnn", "paper/structured", "paper/baseline")
 PER_ANIMATION = 4  # physics; more would hide each other
 
 
@@ -77,8 +77,10 @@ def system_figures(system: str, curves: Sequence[Curve]) -> dict[str, Figure]:
     """All figures of one system, by the id of their place on the page."""
     ordered = in_order(curves)
     return {
-        "energy": _over_time(ordered, "energy_error_max", "Energy error, largest of all starts", "|H - H(0)| / |H(0)|"),
-        "error": _over_time(ordered, "state_rmse", "State error", "root mean square distance to the truth"),
+        "energy": _over_time(
+            ordered, "energy_error_max", "Energy error, largest of all starts", "relative energy error"
+        ),
+        "error": _over_time(ordered, "state_rmse", "State error", "rms distance to the truth"),
         "first": _portrait(system, ordered, "first", "The first steps"),
         "last": _portrait(system, ordered, "last", "The last steps"),
     }
@@ -172,7 +174,7 @@ def animation(system: str, curves: Sequence[Curve]) -> dict[str, Any]:
             "hollow": curve["dynamics"] == "ode",
             "states": [_positions(state, kind) for state in curve["first"]],
         }
-        for curve in shown
+        for curve in (shown[0], *reversed(shown[1:]))  # what comes later is drawn over what came before
     ]
     scale = get_system(system).time_scale
     count = max(len(track["states"]) for track in tracks)

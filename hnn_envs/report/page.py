@@ -78,7 +78,8 @@ def _sections(material: Material) -> tuple[list[str], dict[str, Any]]:
     stability, paper, speed = (material.suite(name) for name in ("stability", "paper", "speed"))
     sections, overall = [], {}
     if stability:
-        sections.append(_section("What was asked, and what was measured", targets_table(stability), _TARGETS))
+        asked = f'<div id="asked">{targets_table(stability)}</div>'
+        sections.append(_section("What was asked, and what was measured", asked, _TARGETS))
     if paper:
         sections.append(_section("The seed paper's table", paper_table(paper), _PAPER))
     if material.curves:
@@ -148,12 +149,16 @@ def _machines(material: Material) -> str:
         + escape(", ".join(f"{key} {value}" for key, value in machine.items()) or "machine not recorded")
         for name, machine in material.machines.items()
     ]
-    runs = dict.fromkeys(
-        f"{curve['system']} under {curve['dynamics']}: {curve['steps']:,} steps of {curve['dt']:.4g} from "
-        f"{curve['starts']} starts (seed {curve['seed']}), {curve['integrator']} with {curve['substeps']} substeps"
-        for curve in material.curves
-    )
-    items = "".join(f"<li>{line}</li>" for line in (*lines, *(escape(run) for run in runs)))
+    runs: dict[str, list[str]] = {}
+    for curve in material.curves:
+        what = (
+            f"{curve['system']}, {curve['steps']:,} steps of {curve['dt']:.4g} from {curve['starts']} starts "
+            f"(seed {curve['seed']})"
+        )
+        how = f"{curve['dynamics']} ({curve['integrator']}, {curve['substeps']} substeps)"
+        runs.setdefault(what, []).append(how)
+    lines += [escape(f"{what}: {', '.join(how)}") for what, how in runs.items()]
+    items = "".join(f"<li>{line}</li>" for line in lines)
     return f'<ul class="note">{items}</ul>'
 
 

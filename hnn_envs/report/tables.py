@@ -110,7 +110,7 @@ def targets_table(rows: Sequence[Row]) -> str:
     """What was asked of the default HNN, and what was measured."""
     found = by_key(rows)
     lines = [line for system in SYSTEMS for line in _targets_of(system, found)]
-    return table(["system", "asked of the HNN", "measured", "baseline", ""], lines, words=2) if lines else ""
+    return table(["system", "asked of the HNN", "measured", "", "baseline"], lines, words=2) if lines else ""
 
 
 def _targets_of(system: str, found: dict[Key, Row]) -> list[list[str]]:
@@ -120,7 +120,7 @@ def _targets_of(system: str, found: dict[Key, Row]) -> list[list[str]]:
 
     def line(words: str, metric: str, limit: float) -> list[str]:
         mine = value(metric)
-        return [system, words, number(mine), number(value(metric, "baseline")), _verdict(mine is None or mine < limit)]
+        return [system, words, number(mine), _verdict(mine is None or mine < limit), number(value(metric, "baseline"))]
 
     if value("max_relative_energy_error") is None:
         return []
@@ -134,19 +134,24 @@ def _targets_of(system: str, found: dict[Key, Row]) -> list[list[str]]:
             other = value("significant_drift", "baseline")
             theirs = "-" if other is None else "drift" if other else "no drift"
             shown = f"{'drift' if drift else 'no drift'} <small>({number(trend)} per period)</small>"
-            lines.append([system, "no significant trend of the energy error", shown, theirs, _verdict(drift == 0)])
-        lines += _validity(system, value("valid_prediction_time"), value("valid_prediction_time", "baseline"))
+            lines.append([system, "no significant trend of the energy error", shown, _verdict(drift == 0), theirs])
+        horizon = value("horizon")
+        lines += _validity(system, value("valid_prediction_time"), value("valid_prediction_time", "baseline"), horizon)
         if value("reversal_error") is not None:
             lines.append(line("reversal error below 10<sup>&minus;6</sup>", "reversal_error", 1e-6))
     lines.append(line("symplecticity defect below 10<sup>&minus;9</sup>", "symplecticity_defect", 1e-9))
     return lines
 
 
-def _validity(system: str, mine: float | None, theirs: float | None) -> list[list[str]]:
+def _validity(system: str, mine: float | None, theirs: float | None, horizon: float | None) -> list[list[str]]:
     if mine is None or theirs is None:
         return []
     words = f"valid for {GAIN:g} times as long as the baseline"
-    return [[system, words, f"{number(mine)} periods", f"{number(theirs)} periods", _verdict(mine >= GAIN * theirs)]]
+    to_the_end = horizon is not None and mine >= horizon
+    met = mine >= GAIN * theirs
+    verdict = "horizon too short to tell" if to_the_end and not met else _verdict(met)
+    shown = f"{'at least ' if to_the_end else ''}{number(mine)} periods"
+    return [[system, words, shown, verdict, f"{number(theirs)} periods"]]
 
 
 def _verdict(met: bool) -> str:

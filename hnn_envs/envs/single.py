@@ -115,7 +115,9 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
         self._elapsed = 0
         if self.render_mode == "human":
             self.render()
-        return self._observation(), self._info(False, False)
+        observation, energy = self._world.look(self._current())
+        info = {"energy": float(energy), "out_of_domain": 0.0, "diverged": 0.0}
+        return self.dynamics.to_numpy(observation), info
 
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """Advances the physics by ``dt`` under an action.
@@ -126,12 +128,13 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
         """
         x = self._current()
         u = self._world.control(action, self._action_shape)
-        self._x, reward, terminated, outside, diverged = self._world.advance(x, u)
+        self._x, observation, reward, energy, terminated, outside, diverged = self._world.advance(x, u)
         self._elapsed += 1
-        ended, left = bool(terminated), bool(outside)
         if self._trails is not None:
             self._record(self._trails, u)
-        return self._observation(), float(reward), ended, left and not ended, self._info(left, bool(diverged))
+        ended, left = bool(terminated), bool(outside)
+        info = {"energy": float(energy), "out_of_domain": float(left), "diverged": float(diverged)}
+        return self.dynamics.to_numpy(observation), float(reward), ended, left and not ended, info
 
     def render(self) -> Array | None:
         """A frame, uint8, shape (height, width, 3), or None where a window shows it or nothing is drawn."""
@@ -176,13 +179,6 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
         trails.record(self.state[None], self.dynamics.to_numpy(u)[None] / self.task.max_input)
         if self.render_mode == "human":
             self.render()
-
-    def _observation(self) -> Array:
-        return self.dynamics.to_numpy(self.task.observation(self._x))
-
-    def _info(self, outside: bool, diverged: bool) -> dict[str, Any]:
-        energy = float(self.task.system.value(self._x))
-        return {"energy": energy, "out_of_domain": float(outside), "diverged": float(diverged)}
 
     def _open_window(self) -> None:
         if self._window is None:

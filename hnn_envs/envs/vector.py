@@ -148,8 +148,8 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
             self._random[row] = generator
         self._restart(rows, None if states is None else states[rows])
         nowhere = np.zeros(self.num_envs, dtype=np.bool_)
-        infos = self._infos(self._energy(), nowhere, nowhere, chosen)
-        return self._out(self.task.observation(self._x)), infos
+        observations, energy = self._world.look(self._current())
+        return self._out(observations), self._infos(energy, nowhere, nowhere, chosen)
 
     def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
         """Advances all sub-environments by ``dt``, and resets those that ended as the autoreset mode says.
@@ -160,9 +160,8 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
         """
         x, due = self._current(), self._due()
         u = self._world.control(actions, self._action_shape, due)
-        outcome = self._world.advance(x, u)
-        self._x, reward = outcome.state, outcome.reward
-        terminated, outside, diverged = map(self._numpy, (outcome.terminated, outcome.outside, outcome.diverged))
+        self._x, observations, reward, energy, *flags = self._world.advance(x, u)
+        terminated, outside, diverged = map(self._numpy, flags)
         self._elapsed += 1
         truncated = outside & ~terminated
         if self.max_episode_steps is not None:
@@ -174,8 +173,9 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
             for values in (reward, terminated, truncated, outside, diverged):
                 values[rows] = 0
             self._restart(rows)
+            observations[rows], energy[rows] = self._world.look(self._current()[rows])
         self._ended = terminated | truncated
-        observations, infos = self._report(outside, diverged)
+        infos = self._report(observations, energy, outside, diverged)
         return self._out(observations), self._out(reward), self._out(terminated), self._out(truncated), infos
 
     def render(self) -> tuple[Array, ...] | None:
@@ -256,25 +256,20 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
         if self._trails is not None:
             self._trails.restart(self._numpy(x), rows)
 
-    def _report(self, outside: Array, diverged: Array) -> tuple[Array, dict[str, Any]]:
-        """Observations and infos after a step, where SAME_STEP resets what ended and reports its end apart."""
-        observations, energy = self.task.observation(self._x), self._energy()
+    def _report(self, observations: Array, energy: Array, outside: Array, diverged: Array) -> dict[str, Any]:
+        """The infos after a step; SAME_STEP resets what ended, in the observations too, and reports its end apart."""
         if self.autoreset_mode != AutoresetMode.SAME_STEP or not self._ended.any():
-            return observations, self._infos(energy, outside, diverged)
+            return self._infos(energy, outside, diverged)
         ended, rows = self._ended.copy(), np.flatnonzero(self._ended)
         final_obs = np.full(self.num_envs, None, dtype=object)
         for row, seen in zip(rows, self._out(observations[rows]), strict=True):
             final_obs[row] = seen
         final_info = self._infos(energy, outside, diverged, ended)
         self._restart(rows)
-        x = self._current()[rows]
-        observations[rows], energy[rows] = self.task.observation(x), self.task.system.value(x)
+        observations[rows], energy[rows] = self._world.look(self._current()[rows])
         outside[rows] = diverged[rows] = False
         final = {"final_obs": final_obs, "_final_obs": ended, "final_info": final_info, "_final_info": ended.copy()}
-        return observations, final | self._infos(energy, outside, diverged)
-
-    def _energy(self) -> Array:
-        return self.task.system.value(self._current())
+        return final | self._infos(energy, outside, diverged)
 
     def _infos(self, energy: Array, outside: Array, diverged: Array, present: Array | None = None) -> dict[str, Any]:
         """Infos in SyncVectorEnv's layout: a value and a mask per name; absent rows read zero."""

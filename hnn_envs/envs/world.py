@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from hnn_envs.arrays import Array, namespace
+from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import Domain
 from hnn_envs.dynamics import make_dynamics
+from hnn_envs.envs.referee import LARGEST, Outcome, make_referee
 from hnn_envs.errors import HnnEnvsError, InvalidActionError, InvalidOptionError, InvalidStateError
 from hnn_envs.tasks import get_task
 from hnn_envs.tasks.task import View
-
-LARGEST = 1e9
-"""A state component of this size counts as diverged: squares and quartics of smaller ones cannot overflow."""
 
 TRAIL = 120
 """How many past states a drawing shows."""
@@ -25,16 +23,6 @@ TRAIL = 120
 
 class ResetNeededError(HnnEnvsError, gymnasium.error.ResetNeeded):
     """The environment was used before its first reset, or after the end of an episode that nothing resets."""
-
-
-class Outcome(NamedTuple):
-    """What one step leads to; every entry has the leading axes of the states."""
-
-    state: Array
-    reward: Array
-    terminated: Array
-    outside: Array
-    diverged: Array
 
 
 class World:
@@ -68,6 +56,8 @@ class World:
         self.inputs = int(np.shape(self.task.system.field.input_matrix)[-1])
         self.action_space = spaces.Box(-1.0, 1.0, (self.inputs,), np.float32)
         self.observation_space = spaces.Box(self.task.observation_low, self.task.observation_high, dtype=np.float32)
+        self._referee = make_referee(self.task, self.dynamics.device)
+        self.look = self._referee.look
         if self.dynamics.card is not None:
             self._warn_where_untrained(self.dynamics.card.domain)
 
@@ -101,17 +91,7 @@ class World:
 
     def advance(self, x: Array, u: Array) -> Outcome:
         """One step. A state that diverged is replaced by the last one, so that nothing downstream ever sees a NaN."""
-        task = self.task
-        with np.errstate(all="ignore"):
-            x_next = self.dynamics.step(x, u)
-            inside = task.inside(x_next)
-            outside = ~inside if x.ndim > 1 else not inside  # ~ takes a microsecond for a single flag
-            # A diverged state goes into the reward as it is: it is outside, and that has its price.
-            reward = task.reward(x, u, x_next)
-            diverged = outside
-            if _any(outside):
-                x_next, diverged = _hold_diverged(x, x_next)
-        return Outcome(x_next, reward, task.terminated(x_next), outside, diverged)
+        return self._referee.judge(x, u, self.dynamics.step(x, u))
 
     def initial_states(self, generators: Sequence[np.random.Generator]) -> Array:
         """One initial state per generator, NumPy, shape (len(generators), 2*dof)."""
@@ -198,13 +178,6 @@ def check_options(options: Any, allowed: Sequence[str]) -> Mapping[str, Any]:
     return options
 
 
-def _hold_diverged(x: Array, x_next: Array) -> tuple[Array, Array]:
-    """The next states, the last ones where they diverged, and where that is."""
-    xp = namespace(x_next)
-    diverged = ~xp.all(xp.abs(x_next) < LARGEST, axis=-1)
-    return xp.where(diverged[..., None], x, x_next), diverged
-
-
 def _in_box(values: Array) -> bool:
     """Whether all actions are in [-1, 1]; False for NaN."""
     if values.ndim == 1:  # One action, as Python floats: a fifth of the time of array functions
@@ -219,11 +192,6 @@ def _clipped(values: Array, ignored: Array | None) -> Array:
             raise InvalidActionError(f"an action must be finite, within [-1, 1]; {_excerpt(values)} was given")
         values = np.where(ignored[:, None], 0.0, values)
     return np.clip(values, -1.0, 1.0)
-
-
-def _any(flags: Any) -> bool:
-    """Whether a flag, or one of many, is set; a single one needs no reduction, which is slow for its size."""
-    return bool(flags.any()) if getattr(flags, "ndim", 0) else bool(flags)
 
 
 def _excerpt(values: Any) -> str:

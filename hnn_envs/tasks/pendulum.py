@@ -98,7 +98,7 @@ class PendulumTask:
     def initial_state(self, rng: np.random.Generator) -> Array:
         """Any angle and a small momentum, shape (2,)."""
         momentum = self.start_velocity / self.velocity_unit
-        return rng.uniform((-math.pi, -momentum), (math.pi, momentum))
+        return np.array((rng.uniform(-math.pi, math.pi), rng.uniform(-momentum, momentum)))
 
     def observation(self, x: Array) -> Array:
         """[cos q, sin q, p], float32, shape (..., 3)."""

@@ -1,0 +1,135 @@
+"""What a step amounts to under a task's rules: for torch and for tasks of users' own by array code, else compiled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from hnn_envs.arrays import Array, namespace
+from hnn_envs.tasks import MassSpringTask, PendulumTask, RealPendulumTask, Task, ThreeBodyTask, TwoBodyTask
+
+LARGEST = 1e9
+"""A state component of this size counts as diverged: squares and quartics of smaller ones cannot overflow."""
+
+
+class Outcome(NamedTuple):
+    """What one step leads to; every entry has the leading axes of the states."""
+
+    state: Array
+    observation: Array
+    reward: Array
+    energy: Array
+    terminated: Array
+    outside: Array
+    diverged: Array
+
+
+class Referee(Protocol):
+    """Judges steps by a task's rules."""
+
+    def judge(self, x: Array, u: Array, x_next: Array) -> Outcome:
+        """What the step from x to x_next under u amounts to; a state that diverged is replaced by the last one.
+
+        The outcome may take over the memory of x_next.
+        """
+        ...
+
+    def look(self, x: Array) -> tuple[Array, Array]:
+        """Observation and true energy of states."""
+        ...
+
+
+def make_referee(task: Task, device: str | None) -> Referee:
+    """The fastest referee of a task for arrays on a device; None is NumPy on the CPU."""
+    if device is None and type(task) in _NUMBERS:
+        return CompiledReferee(task)
+    return ArrayReferee(task)
+
+
+@dataclass(frozen=True)
+class ArrayReferee:
+    """The definition: the functions of the task, for NumPy and torch."""
+
+    task: Task
+
+    def judge(self, x: Array, u: Array, x_next: Array) -> Outcome:
+        """See ``Referee``."""
+        task = self.task
+        with np.errstate(all="ignore"):
+            outside = namespace(x).logical_not(task.inside(x_next))
+            # A diverged state goes into the reward as it is: it is outside, and that has its price.
+            reward = task.reward(x, u, x_next)
+            diverged = outside
+            if outside.any():
+                x_next, diverged = _hold_diverged(x, x_next, outside)
+            observation, energy = self.look(x_next)
+        return Outcome(x_next, observation, reward, energy, task.terminated(x_next), outside, diverged)
+
+    def look(self, x: Array) -> tuple[Array, Array]:
+        """See ``Referee``."""
+        return self.task.observation(x), self.task.system.value(x)
+
+
+def _hold_diverged(x: Array, x_next: Array, outside: Array) -> tuple[Array, Array]:
+    """The next states, the last ones where they diverged, and where that is."""
+    xp = namespace(x_next)
+    diverged = outside & ~xp.all(xp.abs(x_next) < LARGEST, axis=-1)
+    return xp.where(diverged[..., None], x, x_next), diverged
+
+
+_BODIES = ("system.coupling", "system.inverse_mass", "smallest_separation")
+_NUMBERS: dict[type, tuple[str, ...]] = {
+    MassSpringTask: ("system.stiffness", "system.inverse_mass", "input_cost", "exit_cost"),
+    PendulumTask: (
+        *("system.gravity", "system.inverse_mass", "velocity_unit", "torque_unit"),
+        *("velocity_cost", "torque_cost", "exit_cost"),
+    ),
+    RealPendulumTask: ("system.gravity", "system.inverse_mass", "target_energy", "effort_cost", "max_input"),
+    TwoBodyTask: (
+        *_BODIES,
+        *("largest_separation", "target_separation", "target_velocity", "separation_scale", "velocity_scale"),
+        *("effort_cost", "max_input"),
+    ),
+    ThreeBodyTask: (*_BODIES, "largest_distance", "effort_cost", "max_input"),
+}
+"""The tasks that ``hnn_envs.kernels.tasks`` knows, in its order, and the numbers that it wants."""
+
+
+class CompiledReferee:
+    """The same, compiled, for NumPy: one call a step. Machine code is made at the first call, or read from disk."""
+
+    def __init__(self, task: Task) -> None:
+        self._kind = list(_NUMBERS).index(type(task))
+        numbers = attrgetter(*_NUMBERS[type(task)])(task)
+        bounds = (task.low, task.high, task.observation_low, task.observation_high)
+        self._constants = np.concatenate(([LARGEST], *bounds, numbers), dtype=np.float64)
+        self._features = len(task.observation_low)
+        self._rest = np.zeros(np.shape(task.system.field.input_matrix)[-1])
+
+    def judge(self, x: Array, u: Array, x_next: Array) -> Outcome:
+        """See ``Referee``."""
+        from hnn_envs.kernels.tasks import judge
+
+        if x.ndim == 1:
+            seen, report = np.empty(self._features, np.float32), np.empty(5)
+            judge(self._kind, 1, x, u, x_next, self._constants, seen, report)
+            return Outcome(x_next, seen, *report.tolist())
+        rows = len(x)
+        seen, report = np.empty((rows, self._features), np.float32), np.empty((5, rows))
+        judge(
+            self._kind,
+            rows,
+            *(a.reshape(-1) for a in (x, u, x_next)),
+            self._constants,
+            seen.reshape(-1),
+            report.reshape(-1),
+        )
+        return Outcome(x_next, seen, report[0], report[1], *(flags != 0 for flags in report[2:]))
+
+    def look(self, x: Array) -> tuple[Array, Array]:
+        """See ``Referee``."""
+        outcome: Any = self.judge(x, np.broadcast_to(self._rest, (*x.shape[:-1], self._rest.size)).copy(), x.copy())
+        return outcome.observation, outcome.energy

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from hnn_envs.errors import CheckpointError, DeviceError, InvalidOptionError, Un
 from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian, VectorField
 from hnn_envs.integrators import Integrator, get_integrator
 from hnn_envs.systems import System
+
+if TYPE_CHECKING:
+    from hnn_envs.kernels import CompiledStep
 
 DTYPES = ("float64", "float32")
 
@@ -61,10 +65,23 @@ class Dynamics:
         Arrays stay on the device that they are on. A state that diverges comes back as it is, inf or NaN: whoever
         calls decides what that means.
         """
+        if isinstance(x, np.ndarray) and x.dtype == np.float64 and self._compiled is not None:
+            return self._compiled(x, u)
         h = self.dt / self.substeps
         for _ in range(self.substeps):
             x = self.integrator.step(self.field, x, u, h)
         return x
+
+    @cached_property
+    def _compiled(self) -> CompiledStep | None:
+        """The same step as machine code, where there is a kernel for it."""
+        from hnn_envs.kernels import compile_step
+
+        return compile_step(self.field, self.integrator, self.dt, self.substeps)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the machine code, which each process makes or loads for itself."""
+        return {name: value for name, value in self.__dict__.items() if name != "_compiled"}
 
     def to_device(self, values: Array) -> Array:
         """Moves NumPy values to where this physics computes; a no-op on the CPU."""

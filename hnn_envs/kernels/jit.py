@@ -1,0 +1,42 @@
+"""How this package is compiled: Numba's machine code, cached on disk where there is a place for it."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+from typing import Any
+
+from numba import njit
+from numba.extending import intrinsic
+
+inlined = njit(error_model="numpy")
+"""Compiles a function as a part of those that call it."""
+
+_SOURCES = sorted((file for file in files(__package__).iterdir() if file.name.endswith(".py")), key=str)
+_DIGEST = hashlib.sha256(b"".join(file.read_bytes() for file in _SOURCES)).hexdigest()[:12]
+
+
+def compiled(function: Any) -> Any:
+    """Compiles a function when it is first called, and keeps the machine code on disk.
+
+    That is in ``__pycache__`` beside the source or, where that cannot be written, in the user's cache.
+    """
+    # Numba's cache is named after the function and notices changes in its file only; code of this package comes from
+    # several, so the name tells them all.
+    function.__qualname__ += f"_{_DIGEST}"
+    try:
+        return njit(error_model="numpy", nogil=True, cache=True)(function)
+    except RuntimeError:  # there is no place that can be written
+        return njit(error_model="numpy", nogil=True)(function)
+
+
+@intrinsic
+def borrowed(_: Any, array: Any) -> Any:
+    """A view that owns nothing, so that slices of it count no references; its array must outlive it."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        view = context.make_array(signature.return_type)(context, builder, value=values[0])
+        view.meminfo, view.parent = view.meminfo.type(None), view.parent.type(None)
+        return view._getvalue()
+
+    return array(array), build

@@ -36,7 +36,7 @@ class Cell:
     Attributes:
         system: its name.
         dynamics: a physics as for ``make_dynamics``, or "reference": the ODE in steps half as long as usual.
-        integrator: a name, or None for the physics' own choice.
+        integrator: a name, with ":200" behind it for so many substeps; None for the physics' own choice.
         steps, starts, seed: how long, from how many states, drawn by which seed.
     """
 
@@ -56,7 +56,8 @@ class Cell:
         """The physics, with the step of the system's task."""
         task = get_task(self.system)
         if self.dynamics != REFERENCE:
-            return make_dynamics(task.system, self.dynamics, dt=task.dt, integrator=self.integrator)
+            method, substeps = _method(self.integrator)
+            return make_dynamics(task.system, self.dynamics, dt=task.dt, integrator=method, substeps=substeps)
         usual = make_dynamics(task.system, "ode", dt=task.dt)
         return make_dynamics(task.system, "ode", dt=task.dt, substeps=2 * usual.substeps)
 
@@ -153,8 +154,8 @@ def make_cells(
     Args:
         systems: names; none for all.
         dynamics: names or paths; none for the ODE and all shipped checkpoints.
-        integrators: names, "default" for each physics' own choice, "all" for all but DOP853. One that needs a separable
-            Hamiltonian is left out where there is none.
+        integrators: names, as for ``Cell``; "default" for each physics' own choice, "all" for all but DOP853. One that
+            needs a separable Hamiltonian is left out where there is none.
         steps: environment steps.
         starts: initial states per system.
         seed: of the initial states.
@@ -200,16 +201,26 @@ def _variants(system: str, dynamics: str, integrators: Sequence[str]) -> list[tu
             methods.append(None)
         elif name == "all":
             methods += [method for method in INTEGRATORS if method != "dop853"]
-        elif name in INTEGRATORS:
+        elif _method(name)[0] in INTEGRATORS:
             methods.append(name)
         else:
             raise UnknownNameError.of("integrator", name, (DEFAULT, "all", *INTEGRATORS))
-    separable = get_integrator_names(made)
-    own = [None if method == made.integrator.name else method for method in methods]
-    return [(dynamics, method) for method in dict.fromkeys(own) if method is None or method in separable]
+    own = dict.fromkeys(None if method == made.integrator.name else method for method in methods)
+    return [(dynamics, method) for method in own if _fits(made, _method(method)[0])]
 
 
-def get_integrator_names(dynamics: Dynamics) -> list[str]:
-    """The integrators that can step a physics."""
-    splits = dynamics.integrator.separable_only
-    return [name for name, method in INTEGRATORS.items() if splits or not method.separable_only]
+def _method(integrator: str | None) -> tuple[str | None, int | None]:
+    """An integrator's name and its substeps, from "name", "name:substeps" or None."""
+    if integrator is None:
+        return None, None
+    name, colon, substeps = integrator.partition(":")
+    if not colon:
+        return name, None
+    if not substeps.isdecimal():
+        raise InvalidOptionError(f"substeps are a positive integer, as in {name}:50, not {integrator!r}")
+    return name, int(substeps)
+
+
+def _fits(made: Dynamics, method: str | None) -> bool:
+    """Whether an integrator can step a physics whose own choice is known."""
+    return method is None or made.integrator.separable_only or not INTEGRATORS[method].separable_only

@@ -25,8 +25,9 @@ VALID_MSE = 0.025
 """A prediction counts as valid while its mean square error, relative to the mean square of the truth, is below this."""
 
 CONFIDENCE = 0.95
+OWN_LEVEL = 0.01  # that any start is found to drift by chance; stricter, as errors along one start are estimates
 ESCAPE_DISTANCE = 3.5  # from the others' centre: the largest distance of the three-body task
-ENCOUNTER_DISTANCE = 0.2  # as in the definition of the system's Lyapunov time
+ENCOUNTER_DISTANCE = 0.5  # closer than that, the three-body task is over
 
 
 def never_missing(values: Array) -> Array:
@@ -72,7 +73,7 @@ class Trend:
     significant: bool
 
 
-def energy_trend(times: Array, means: Array) -> Trend:
+def energy_trend(times: Array, means: Array, *, floor: float = 0.0) -> Trend:
     """Trend of the relative energy error, from its means over successive batches of steps.
 
     Energy errors of neighbouring steps are anything but independent: they follow the motion. Two things allow for that.
@@ -85,6 +86,7 @@ def energy_trend(times: Array, means: Array) -> Trend:
     Args:
         times: middle of each batch, shape (batches,).
         means: mean relative energy error in each batch, shape (batches, starts).
+        floor: what the error may change by over the whole run without counting as a drift, see ``rounding_walk``.
     """
     if not np.isfinite(means).all():
         return Trend(math.inf, math.inf, -math.inf, math.inf, int((~np.isfinite(means).all(axis=0)).sum()), True)
@@ -93,16 +95,26 @@ def energy_trend(times: Array, means: Array) -> Trend:
     mean = float(slopes.mean())
     stderr = float(slopes.std(ddof=1) / math.sqrt(count)) if count > 1 else float(errors[0])
     half = stderr * float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1 if count > 1 else batches - 2))
-    drifting = int(_holm(_p_values(slopes, errors, batches - 2)).sum())
-    shared = not -half <= mean <= half
+    length = float(times[-1] - times[0])
+    own = _holm(_p_values(slopes, errors, batches - 2)) & (np.abs(slopes) * length > floor)
+    drifting, shared = int(own.sum()), abs(mean) > half and abs(mean) * length > floor
     return Trend(mean, stderr, mean - half, mean + half, drifting, shared or drifting > 0)
+
+
+def rounding_walk(steps: int) -> float:
+    """How far rounding moves the relative energy error in so many integrator steps.
+
+    Rounding errors make a random walk, which grows as the square root of time and looks like a trend to every test for
+    one, though it is none of the method's (HLW, section VIII.5, Reducing Rounding Errors). Each step rounds its handful
+    of sums of q and p; four standard deviations of that, taken as independent, are allowed.
+    """
+    return 4 * float(np.finfo(np.float64).eps) * math.sqrt(10 * steps)
 
 
 def slopes_with_errors(times: Array, series: Array) -> tuple[Array, Array]:
     """Least-squares slopes of series (records, n) over time and their standard errors by Newey and West, each (n,).
 
-    Bartlett weights; as many lags as the larger of 4 (T/100)^(2/9), the usual rule, and the bandwidth that Andrews,
-    Econometrica 59 (1991) 817, gives for an AR(1) series with the residuals' own autocorrelation.
+    Bartlett weights over 4 (T/100)^(2/9) lags, the usual rule.
     """
     centred = times - times.mean()
     slopes = centred @ series / (centred @ centred)
@@ -112,17 +124,23 @@ def slopes_with_errors(times: Array, series: Array) -> tuple[Array, Array]:
 
 
 def _long_run_variance(scores: Array) -> float:
-    """The sum of a series' autocovariances times its length, with Bartlett weights."""
-    count = len(scores)
+    """The sum of a series' autocovariances times its length, by Newey and West on the prewhitened series.
+
+    Prewhitening takes out what an AR(1) process explains and puts it back in the end (Andrews and Monahan, Econometrica
+    60 (1992) 953); without it, strongly correlated noise is taken for a trend in every fourth case.
+    """
     power = float(scores @ scores)
     if power == 0.0:
         return 0.0
-    correlation = min(0.97, abs(float(scores[1:] @ scores[:-1])) / power)
-    andrews = 1.1447 * (4 * correlation**2 / (1 - correlation**2) ** 2 * count) ** (1 / 3)
-    lags = int(min(count // 2, max(4 * (count / 100) ** (2 / 9), andrews)))
-    covariances = [float(scores[lag:] @ scores[: count - lag]) for lag in range(1, lags + 1)]
-    weights = 1 - np.arange(1, lags + 1) / (lags + 1)
-    return power + 2 * float(weights @ np.array(covariances)) if lags else power
+    correlation = min(0.97, max(-0.9, float(scores[1:] @ scores[:-1]) / power))
+    correlation = min(0.97, correlation + (1 + 3 * correlation) / len(scores))  # its estimate is too small by that
+    white = scores[1:] - correlation * scores[:-1]
+    count = len(white)
+    lags = min(count // 2, int(4 * (count / 100) ** (2 / 9)))
+    covariances = np.array([float(white[lag:] @ white[: count - lag]) for lag in range(lags + 1)])
+    weights = 2 - 2 * np.arange(lags + 1) / (lags + 1)
+    weights[0] = 1
+    return max(0.0, float(weights @ covariances)) / (1 - correlation) ** 2
 
 
 def _p_values(slopes: Array, errors: Array, freedom: int) -> Array:
@@ -134,7 +152,7 @@ def _p_values(slopes: Array, errors: Array, freedom: int) -> Array:
 def _holm(p_values: Array) -> Array:
     """Which of several tests are significant together: Holm, Scandinavian Journal of Statistics 6 (1979) 65."""
     order = np.argsort(p_values)
-    passed = p_values[order] <= (1 - CONFIDENCE) / np.arange(len(p_values), 0, -1)
+    passed = p_values[order] <= OWN_LEVEL / np.arange(len(p_values), 0, -1)
     kept = np.zeros(len(p_values), dtype=bool)
     kept[order[: int(np.argmin(passed)) if not passed.all() else len(passed)]] = True
     return kept

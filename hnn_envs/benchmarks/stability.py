@@ -26,6 +26,7 @@ from hnn_envs.benchmarks.cells import REFERENCE, Cell, Checks, load_cell, make_c
 from hnn_envs.benchmarks.metrics import (
     energy_trend,
     relative_energy_error,
+    rounding_walk,
     same_survival,
     state_rmse,
     valid_prediction_time,
@@ -175,7 +176,7 @@ def _energy_rows(trace: Trace, plan: Plan, system: System, scale: str) -> list[E
     if len(times) < FEWEST_BATCHES:
         return entries
     with np.errstate(invalid="ignore", over="ignore"):
-        trend = energy_trend(times, means)
+        trend = energy_trend(times, means, floor=rounding_walk(plan.steps * plan.substeps))
     per = f"1/{scale.removesuffix('s')}"
     return [
         *entries,

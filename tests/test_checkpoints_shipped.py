@@ -1,0 +1,81 @@
+"""The shipped checkpoints: all are there, each is what its recipe makes, and its card tells the truth."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from measured_series import measured_series
+
+from hnn_envs.checkpoints import Checkpoint, checkpoint_path, load_checkpoint, shipped_checkpoints
+from hnn_envs.dynamics import make_dynamics
+from hnn_envs.recipes import load_recipe, make_data, measure, recipe_of, shipped_recipes
+from hnn_envs.systems import SYSTEMS
+
+SHIPPED = [f"{system}/{name}" for system in SYSTEMS for name in shipped_checkpoints(system)]
+
+
+def shipped(identity: str) -> Checkpoint:
+    """The checkpoint of an identity such as "pendulum/default/hnn"."""
+    system, name = identity.split("/", 1)
+    return load_checkpoint(checkpoint_path(system, name), system)
+
+
+def by_data() -> dict[str, list[str]]:
+    """Checkpoints whose recipes have the same data, under the name of the first: for bodies, data takes a while."""
+    groups: dict[str, list[str]] = {}
+    for identity in SHIPPED:
+        recipe = recipe_of(shipped(identity))
+        groups.setdefault(json.dumps([recipe.system, recipe.seed, recipe.data]), []).append(identity)
+    return {group[0]: group for group in groups.values()}
+
+
+@pytest.mark.parametrize("name", ["default/hnn", "default/baseline", "paper/hnn", "paper/baseline"])
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_system_has_both_families(system: str, name: str) -> None:
+    assert name in shipped_checkpoints(system)
+
+
+def test_every_recipe_has_its_checkpoint_and_every_checkpoint_its_recipe() -> None:
+    assert set(SHIPPED) == set(shipped_recipes())
+
+
+@pytest.mark.parametrize("identity", SHIPPED)
+def test_it_was_made_from_the_recipe_that_stands_beside_it(identity: str) -> None:
+    card = shipped(identity).card
+    assert card.recipe == load_recipe(identity).text
+    assert f"{card.system}/{card.name}" == identity
+    assert card.seed == load_recipe(identity).seed
+
+
+@pytest.mark.parametrize("identities", by_data().values(), ids=by_data())
+def test_its_metrics_are_measured_again(identities: list[str]) -> None:
+    recipe = load_recipe(identities[0])
+    _, test = make_data(recipe, measured_series() if "measured" in json.dumps(recipe.data) else None)
+    for identity in identities:
+        checkpoint = shipped(identity)
+        claimed, found = dict(checkpoint.card.metrics), measure(load_recipe(identity), checkpoint, test)
+        assert found.keys() == claimed.keys(), identity
+        assert found.pop("test_loss") == pytest.approx(claimed.pop("test_loss"), rel=1e-3), identity
+        assert found == pytest.approx(claimed, rel=0.05), identity
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_default_hnn_stands_in_for_the_ode(system: str) -> None:
+    assert shipped(f"{system}/default/hnn").card.metrics["episode_error_95"] <= 0.01
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_default_hnn_beats_the_baseline(system: str) -> None:
+    hnn, baseline = (shipped(f"{system}/default/{name}").card.metrics for name in ("hnn", "baseline"))
+    assert hnn["test_loss"] < baseline["test_loss"]
+    assert hnn["episode_error_95"] < baseline["episode_error_95"]
+
+
+@pytest.mark.parametrize("identity", SHIPPED)
+def test_it_moves_its_system_as_the_ode_does(identity: str) -> None:
+    system, name = identity.split("/", 1)
+    x = SYSTEMS[system].sample_states(np.random.default_rng(1), 50)
+    learned, true = (make_dynamics(SYSTEMS[system], physics).step(x) for physics in (name, "ode"))
+    assert np.abs(learned - true).mean() < 0.3 * np.abs(true - x).mean()

@@ -13,11 +13,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from hnn_envs.commands.console import console, names_in, plain_errors, say, timing
+from hnn_envs.commands.transfer import transfer
 
 if TYPE_CHECKING:
     from hnn_envs.benchmarks.records import Row
 
 app = typer.Typer(help="Measure the shipped physics.", no_args_is_help=True)
+app.command()(transfer)
 
 STABILITY_COLUMNS = {
     "max_relative_energy_error": "energy error",

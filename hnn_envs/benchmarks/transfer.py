@@ -1,0 +1,237 @@
+"""Does a policy learned in the learned physics hold in the true one?
+
+The same agent is trained under several physics, with the same budget and seeds, and every one is played under the ODE
+from the same starts, next to anchors that nothing was trained for. ``run`` gives rows; for each task and agent:
+
+- ``return``, with ``return_low`` and ``return_high``: the mean over training seeds and episodes under the ODE, and its
+  95 % bootstrap interval;
+- ``relative_improvement`` (with its interval): what the agent gained over a random policy, as a share of what the
+  ode-trained agent gained;
+- ``believed_return``: the return in the agent's own physics, from the same starts;
+- ``believed_gap``: believed less real return, as a share of what the ode-trained agent gained over a random policy;
+- ``steps_per_second`` of its training, and ``training_seeds``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed, parallel_config
+
+from hnn_envs.arrays import Array
+from hnn_envs.benchmarks import anchors
+from hnn_envs.benchmarks.agents import Run, check_dynamics, is_finished, load_hyperparameters, train
+from hnn_envs.benchmarks.playing import Estimate, bootstrap, by_policy, play
+from hnn_envs.benchmarks.records import Row
+from hnn_envs.errors import InvalidOptionError, ResultsError
+from hnn_envs.policies import load_policy, policies_folder
+from hnn_envs.tasks import TASKS, get_task
+
+SUITE = "transfer"
+AGENTS = ("ode", "hnn", "baseline")
+SEEDS = 5
+EPISODES = 20
+FIRST_START = 10_000  # seed of the first evaluated start; no training draws its starts from here on
+LEAST_IMPROVEMENT = 0.95  # target of the hnn-trained agent
+LARGEST_GAP = 0.05  # target for its believed return
+
+MAKERS: dict[str, Callable[[str], Any]] = {
+    "random": lambda task: anchors.random_policy(get_task(task)),
+    "lqr": lambda task: anchors.lqr(),
+    "energy-shaping/ode": lambda task: anchors.swing_up("ode"),
+    "energy-shaping/hnn": lambda task: anchors.swing_up("hnn"),
+    "mpc/ode": lambda task: anchors.mpc(task, "ode"),
+    "mpc/hnn": lambda task: anchors.mpc(task, "hnn"),
+}
+ANCHORS: dict[str, tuple[str, ...]] = {
+    "mass-spring": ("random", "lqr"),
+    "pendulum": ("random", "energy-shaping/ode", "energy-shaping/hnn", "mpc/ode", "mpc/hnn"),
+    "two-body": ("random", "mpc/ode", "mpc/hnn"),
+}
+"""The anchors of each task; the others have the random policy."""
+
+Progress = Callable[[str, float, float], object]
+"""(what is being done, amount done, amount in all)"""
+
+
+@dataclass(frozen=True)
+class Played:
+    """Returns of an agent under the ODE and in its own physics, shape (training seeds, episodes), and its training."""
+
+    real: Array
+    believed: Array | None = None
+    steps_per_second: float | None = None
+
+
+def run(
+    tasks: Sequence[str] = (),
+    agents: Sequence[str] = (),
+    *,
+    seeds: int = SEEDS,
+    episodes: int = EPISODES,
+    policies: Path | None = None,
+    retrain: bool = False,
+    hyperparameters: Path | None = None,
+    logs: Path | None = None,
+    jobs: int = 1,
+    progress: Progress = lambda what, done, total: None,
+) -> list[Row]:
+    """Plays all agents and anchors, after training the agents that are asked for and not there.
+
+    Args:
+        tasks: names; none for all.
+        agents: the physics that agents were trained in, of ``AGENTS``; none for all. "ode" is always played, too.
+        seeds: training seeds, from 0 on.
+        episodes: starts per training seed.
+        policies: the folder of the policies; by default the shipped ones.
+        retrain: trains what is missing in ``policies``, which must be given then, or was trained otherwise.
+        hyperparameters: a YAML file to train by instead of the shipped ones.
+        logs: folder of the trainings' logs.
+        jobs: processes, each with one thread.
+        progress: told how far it is.
+
+    Raises:
+        UnknownNameError: an unknown task or agent.
+        InvalidOptionError: an option that is out of range, or does not fit.
+        ResultsError: policies are missing.
+        CheckpointError: a policy cannot be used.
+    """
+    for task in tasks:
+        get_task(task)
+    for agent in agents:
+        check_dynamics(agent, AGENTS)
+    if seeds < 1 or episodes < 1 or jobs < 1:
+        raise InvalidOptionError(f"seeds, episodes and jobs must be positive, not {seeds}, {episodes} and {jobs}")
+    if retrain and policies is None:
+        raise InvalidOptionError("name the folder that retrained policies go to")
+    chosen = [agent for agent in AGENTS if agent == "ode" or agent in agents or not agents]
+    runs = [Run(task, agent, seed) for seed in range(seeds) for task in tasks or TASKS for agent in chosen]
+    folder = policies_folder() if policies is None else policies
+    if retrain:
+        _train_all(runs, folder, hyperparameters, logs, jobs, progress)
+    return _rows(_play_all(runs, folder, episodes, jobs, progress))
+
+
+def _train_all(
+    runs: Sequence[Run], folder: Path, file: Path | None, logs: Path | None, jobs: int, progress: Progress
+) -> None:
+    """Trains what has not been trained; each run is kept as it ends."""
+    settings = {task: load_hyperparameters(task, file) for task in dict.fromkeys(run.task for run in runs)}
+    left = [run for run in runs if not is_finished(run, folder, settings[run.task])]
+    done = len(runs) - len(left)
+    progress("training", done, len(runs))
+    if jobs == 1:
+        for index, run in enumerate(left, start=done):
+
+            def report(steps: int, total: int, index: int = index, name: str = run.name) -> None:
+                progress(f"training {name}", index + steps / total, len(runs))
+
+            train(run, folder, settings[run.task], logs=logs, progress=report)
+        return
+    calls = [delayed(train)(run, folder, settings[run.task], logs=logs) for run in left]
+    with parallel_config("loky", inner_max_num_threads=1):
+        for finished in Parallel(n_jobs=jobs, return_as="generator_unordered")(calls):
+            done += 1
+            progress(f"trained {finished.card.name}", done, len(runs))
+
+
+def _play_all(
+    runs: Sequence[Run], folder: Path, episodes: int, jobs: int, progress: Progress
+) -> dict[tuple[str, str], Played]:
+    """Plays all agents and anchors: (task, name) -> returns."""
+    missing = [run.name for run in runs if not run.path(folder).is_file()]
+    if missing:
+        raise ResultsError(
+            f"{folder} has no policy {', '.join(missing[:5])}{' and more' if missing[5:] else ''}; "
+            "train what is missing with --retrain"
+        )
+    seeds = 1 + max(run.seed for run in runs)
+    tasks = list(dict.fromkeys(run.task for run in runs))
+    names = [(task, name) for task in tasks for name in ANCHORS.get(task, ("random",))]
+    calls = [delayed(_play_anchor)(task, name, seeds, episodes) for task, name in names]
+    calls += [delayed(_play_agent)(run, folder, episodes) for run in runs]
+    results = []
+    with parallel_config("loky", inner_max_num_threads=1):
+        for result in Parallel(n_jobs=jobs, return_as="generator")(calls):
+            results.append(result)
+            progress("playing", len(results), len(calls))
+    played = dict(zip(names, results, strict=False))
+    by_run = dict(zip(runs, results[len(names) :], strict=True))
+    for task, agent in dict.fromkeys((run.task, run.dynamics) for run in runs):
+        played[task, agent] = _joined([by_run[Run(task, agent, seed)] for seed in range(seeds)])
+    return played
+
+
+def _play_agent(run: Run, folder: Path, episodes: int) -> Played:
+    """One training seed of an agent; its starts differ from those of other training seeds, not from other agents'."""
+    policy = load_policy(run.path(folder), task=run.task)
+    if (policy.card.dynamics, policy.card.seed) != (run.dynamics, run.seed):
+        raise ResultsError(f"{run.path(folder)} is policy {policy.card.name}")
+    controller, start = by_policy(policy), FIRST_START + run.seed * episodes
+    real = play(run.task, "ode", controller, episodes, start)
+    believed = real if run.dynamics == "ode" else play(run.task, run.dynamics, controller, episodes, start)
+    return Played(real[None], believed[None], policy.card.metrics.get("steps_per_second"))
+
+
+def _play_anchor(task: str, name: str, seeds: int, episodes: int) -> Played:
+    """An anchor from all starts; planning is slow, and plays from the first training seed's only."""
+    controller = MAKERS[name](task)
+    groups = 1 if name.startswith("mpc/") else seeds
+    return Played(play(task, "ode", controller, groups * episodes, FIRST_START).reshape(groups, episodes))
+
+
+def _joined(parts: Sequence[Played]) -> Played:
+    speeds = [part.steps_per_second for part in parts if part.steps_per_second is not None]
+    believed = [part.believed for part in parts if part.believed is not None]
+    return Played(
+        np.concatenate([part.real for part in parts]),
+        np.concatenate(believed),
+        float(np.median(speeds)) if speeds else None,
+    )
+
+
+def _rows(played: dict[tuple[str, str], Played]) -> list[Row]:
+    rows = []
+    for (task, name), each in sorted(played.items(), key=lambda item: list(TASKS).index(item[0][0])):
+        ode, random = played[task, "ode"], played[task, "random"]
+        rows += _interval(task, name, "return", bootstrap(lambda real: real, each.real))
+        if name != "random":
+            share = bootstrap(_share, each.real, ode.real, random.real)
+            reference = LEAST_IMPROVEMENT if name == "hnn" else None
+            rows += _interval(task, name, "relative_improvement", share, reference=reference)
+        if each.believed is not None:
+            rows += _belief(task, name, each, ode, random)
+    return rows
+
+
+def _belief(task: str, name: str, each: Played, ode: Played, random: Played) -> list[Row]:
+    """What a trained agent believes, and how fast it was trained."""
+    believed = bootstrap(lambda real: real, each.believed)
+    gap = bootstrap(lambda a, b, c, d: (a - b) / (c - d), each.believed, each.real, ode.real, random.real)
+    reference = LARGEST_GAP if name == "hnn" else None
+    rows = [
+        Row(SUITE, task, name, "believed_return", believed.value, believed.stderr),
+        *_interval(task, name, "believed_gap", gap, reference=reference),
+        Row(SUITE, task, name, "training_seeds", float(len(each.real))),
+    ]
+    if each.steps_per_second is not None:
+        rows.append(Row(SUITE, task, name, "steps_per_second", each.steps_per_second, unit="1/s"))
+    return rows
+
+
+def _share(agent: Array, ode: Array, random: Array) -> Array:
+    """What an agent gained over the random policy as a share of what the ode-trained agent gained."""
+    share: Array = (agent - random) / (ode - random)
+    return share
+
+
+def _interval(task: str, name: str, metric: str, estimate: Estimate, reference: float | None = None) -> list[Row]:
+    return [
+        Row(SUITE, task, name, metric, estimate.value, estimate.stderr, reference=reference),
+        Row(SUITE, task, name, f"{metric}_low", estimate.low),
+        Row(SUITE, task, name, f"{metric}_high", estimate.high),
+    ]

@@ -1,0 +1,129 @@
+"""``hnn-envs benchmark transfer``: agents trained under each physics, played under the ODE."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from hnn_envs.commands.console import console, names_in, plain_errors, say, timing
+
+if TYPE_CHECKING:
+    from hnn_envs.benchmarks.records import Row
+
+Values = dict[tuple[str, str, str], float]
+"""(task, agent, metric) -> value"""
+
+
+def transfer(
+    tasks: Annotated[str, typer.Option(help="Tasks, separated by commas; by default all.")] = "",
+    agents: Annotated[str, typer.Option(help="Physics that agents were trained in: ode,hnn,baseline.")] = "",
+    seeds: Annotated[int, typer.Option(min=1, help="Training seeds.")] = 5,
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes per training seed.")] = 20,
+    policies: Annotated[
+        Optional[Path],  # noqa: UP045 - typer
+        typer.Option(help="Folder of the policies; by default the shipped ones, or OUT/policies.", file_okay=False),
+    ] = None,
+    retrain: Annotated[bool, typer.Option("--retrain", help="Train the agents that are not in POLICIES yet.")] = False,
+    hyperparameters: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="YAML file to train by, in rl-baselines3-zoo's form.", dir_okay=False),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes, each with one thread.")] = 1,
+    out: Annotated[Path, typer.Option(help="Folder for results, logs and retrained policies.", file_okay=False)] = Path(
+        "runs/transfer"
+    ),
+    json: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Where to write the rows; by default OUT/transfer.json.", dir_okay=False),
+    ] = None,
+) -> None:
+    """Train an agent in true and in learned physics, and play all of them in the true one, next to anchors.
+
+    Without --retrain the shipped policies are played. With it, what is not trained yet is; interrupted, it goes on with
+    the runs that are left. TensorBoard shows OUT/logs where it is installed: pip install 'hnn_envs[tensorboard]'.
+    """
+    from hnn_envs.benchmarks.records import write_rows
+    from hnn_envs.benchmarks.transfer import run
+
+    with plain_errors(), timing() as bar:
+        task = bar.add_task("transfer", total=None)
+        rows = run(
+            names_in(tasks),
+            names_in(agents),
+            seeds=seeds,
+            episodes=episodes,
+            policies=policies or (out / "policies" if retrain else None),
+            retrain=retrain,
+            hyperparameters=hyperparameters,
+            logs=out / "logs",
+            jobs=jobs,
+            progress=lambda what, done, total: bar.update(task, description=what, completed=done, total=total),
+        )
+        write_rows(json or out / "transfer.json", rows)
+    console.print(transfer_table(rows))
+    for line in verdict(rows):
+        say(line)
+    say(f"results: {json or out / 'transfer.json'}")
+
+
+def transfer_table(rows: Sequence[Row]) -> Table:
+    """Return, improvement, belief and speed of every agent."""
+    values = _values(rows)
+    table = Table(title="Played under the ODE; in brackets the 95 % interval")
+    table.add_column("task")
+    table.add_column("agent")
+    for title in ("return", "improvement", "believed gap", "training steps/s"):
+        table.add_column(title, justify="right")
+    for task, agent in dict.fromkeys((row.system, row.dynamics) for row in rows):
+        cells = (
+            _interval(values, (task, agent, "return"), "{:.1f}"),
+            _interval(values, (task, agent, "relative_improvement"), "{:.1%}"),
+            _interval(values, (task, agent, "believed_gap"), "{:+.1%}"),
+            _plain(values, (task, agent, "steps_per_second"), "{:,.0f}"),
+        )
+        table.add_row(task, escape(agent), *cells)
+    return table
+
+
+def verdict(rows: Sequence[Row]) -> list[str]:
+    """The targets, met or not, and where the baseline does as well as the HNN."""
+    values, lines = _values(rows), []
+    for row in rows:
+        if row.dynamics == "hnn" and row.metric == "relative_improvement" and row.reference is not None:
+            gap = values[row.system, "hnn", "believed_gap"]
+            reached = row.value >= row.reference and abs(gap) < 0.05
+            lines.append(
+                f"{row.system}: trained under hnn, {row.value:.1%} of the ode-trained agent's improvement, belief off "
+                f"by {abs(gap):.1%}: {'targets met' if reached else 'TARGETS MISSED'}{_beside(values, row.system)}"
+            )
+    return lines
+
+
+def _beside(values: Values, task: str) -> str:
+    """What the baseline does on the same task."""
+    hnn, other = (values.get((task, name, "relative_improvement")) for name in ("hnn", "baseline"))
+    if hnn is None or other is None:
+        return ""
+    low, high = (values[task, "baseline", f"relative_improvement_{end}"] for end in ("low", "high"))
+    return f"; the baseline does {'as well' if low <= hnn <= high or other >= hnn else 'worse'} ({other:.1%})"
+
+
+def _values(rows: Sequence[Row]) -> Values:
+    return {(row.system, row.dynamics, row.metric): row.value for row in rows}
+
+
+def _plain(values: Values, key: tuple[str, str, str], form: str) -> str:
+    return form.format(values[key]) if key in values else ""
+
+
+def _interval(values: Values, key: tuple[str, str, str], form: str) -> str:
+    if key not in values:
+        return ""
+    task, agent, metric = key
+    low, high = (form.format(values[task, agent, f"{metric}_{end}"]) for end in ("low", "high"))
+    return f"{form.format(values[key])} \\[{low}, {high}]"

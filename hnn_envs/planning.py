@@ -1,0 +1,149 @@
+"""Model-predictive control by the cross-entropy method, over a batch of candidates in any physics, true or learned.
+
+    planner = Planner("pendulum", "hnn")
+    action = planner.plan(env.unwrapped.state)  # once per step of the environment
+
+At every step the planner draws a few hundred sequences of actions around the best known one, rolls them all out as one
+batch, refits the distribution to the elite, and returns the first action of the best sequence. Candidates are constant
+over ``hold`` steps: weak actuators need long pushes, and white noise would cancel itself (Pinneri et al. 2020, iCEM,
+arXiv 2008.06389, colour the noise for this reason). Those steps are one step of the planner's physics, and the reward
+counts once for them. The last plan, shifted, starts the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hnn_envs.arrays import Array
+from hnn_envs.checkpoints import Checkpoint
+from hnn_envs.dynamics import make_dynamics
+from hnn_envs.errors import InvalidOptionError, InvalidStateError
+from hnn_envs.tasks import Task, get_task
+
+
+@dataclass(frozen=True)
+class Search:
+    """How a planner searches.
+
+    Attributes:
+        horizon: actions per plan.
+        hold: steps for which each action is held.
+        candidates: plans per iteration.
+        elites: how many of them the distribution is refitted to.
+        iterations: refits per step of the environment.
+        spread: standard deviation of an action that nothing is known about; actions are in [-1, 1].
+        smallest_spread: what it may shrink to, so that the next step can still change its mind.
+    """
+
+    horizon: int = 20
+    hold: int = 2
+    candidates: int = 200
+    elites: int = 20
+    iterations: int = 3
+    spread: float = 0.7
+    smallest_spread: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("horizon", "hold", "candidates", "elites", "iterations"):
+            value = getattr(self, name)
+            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+                raise InvalidOptionError(f"{name} must be a positive integer, not {value!r}")
+        if self.elites >= self.candidates:
+            raise InvalidOptionError(f"{self.elites} elites need more than {self.candidates} candidates")
+        if not 0 <= self.smallest_spread <= self.spread:
+            raise InvalidOptionError(f"smallest_spread must be between 0 and spread, not {self.smallest_spread!r}")
+
+
+SEARCHES = {
+    "mass-spring": Search(horizon=20, hold=2),
+    "pendulum": Search(horizon=20, hold=2),
+    "real-pendulum": Search(horizon=20, hold=5),
+    "two-body": Search(horizon=10, hold=5),
+    "three-body": Search(horizon=10, hold=6),
+}
+"""What suits each task: a plan must be long enough to see the reward that it works for."""
+
+
+@dataclass
+class Planner:
+    """Plans for one state or for several at once, each with candidates of its own.
+
+    Args:
+        task: a task or its name.
+        dynamics: the physics to plan in, as for ``make_dynamics``.
+        search: how to search; by default what suits the task.
+        seed: of the candidates.
+    """
+
+    task: str | Task
+    dynamics: str | Checkpoint = "hnn"
+    search: Search | None = None
+    seed: int = 0
+    _mean: Array = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._task = get_task(self.task) if isinstance(self.task, str) else self.task
+        system = self._task.system
+        self._search = SEARCHES.get(self._task.name, Search()) if self.search is None else self.search
+        hold = self._search.hold
+        # One integrator step per step of the environment: a plan need not be as exact as what is planned for.
+        self._dynamics = make_dynamics(system, self.dynamics, dt=hold * self._task.dt, substeps=hold)
+        self._inputs = int(np.shape(system.field.input_matrix)[-1])
+        self._rng = np.random.default_rng(self.seed)
+
+    def reset(self) -> None:
+        """Forgets the plan; call it at the start of an episode."""
+        self._mean = None
+
+    def plan(self, state: Array) -> Array:
+        """The action for a state, in [-1, 1], float32, shape (..., inputs) for states (..., 2*dof).
+
+        Raises:
+            InvalidStateError: a state of another shape, or not finite.
+        """
+        given = np.asarray(state, dtype=np.float64)
+        x = np.atleast_2d(given)
+        if x.ndim != 2 or x.shape[-1] != 2 * self._task.system.dof or not np.isfinite(x).all():
+            raise InvalidStateError(f"{self._task.name} has finite states of {2 * self._task.system.dof} numbers")
+        best = self._optimise(x)
+        return best.reshape((*given.shape[:-1], self._inputs)).astype(np.float32)
+
+    def _optimise(self, x: Array) -> Array:
+        """The first actions of the best plans, shape (n, inputs)."""
+        search, rows = self._search, np.arange(len(x))[:, None]
+        shape = (len(x), search.horizon, self._inputs)
+        mean = self._mean if self._mean is not None and self._mean.shape == shape else np.zeros(shape)
+        spread = np.full(shape, search.spread)
+        best, best_value = mean[:, 0], np.full(len(x), -np.inf)
+        for _ in range(search.iterations):
+            noise = self._rng.standard_normal((len(x), search.candidates, *shape[1:]))
+            plans = np.clip(mean[:, None] + spread[:, None] * noise, -1.0, 1.0)
+            plans[:, 0] = mean
+            values = self._values(x, plans)
+            elite = np.argpartition(-values, search.elites, axis=1)[:, : search.elites]
+            chosen = plans[rows, elite]
+            mean, spread = chosen.mean(1), np.maximum(chosen.std(1), search.smallest_spread)
+            top = values.argmax(1)
+            better = values[rows[:, 0], top] > best_value
+            best = np.where(better[:, None], plans[rows[:, 0], top, 0], best)
+            best_value = np.maximum(best_value, values[rows[:, 0], top])
+        later = np.concatenate((mean[:, 1:], mean[:, -1:]), axis=1)
+        self._mean = mean + (later - mean) / search.hold
+        return best
+
+    def _values(self, x: Array, plans: Array) -> Array:
+        """Sums of rewards of plans (n, candidates, horizon, inputs) from states (n, 2*dof), shape (n, candidates)."""
+        count, candidates = plans.shape[:2]
+        states = np.repeat(x, candidates, axis=0)
+        inputs = self._task.max_input * plans.reshape(count * candidates, *plans.shape[2:])
+        total, going = np.zeros(len(states)), np.ones(len(states), dtype=np.bool_)
+        with np.errstate(all="ignore"):
+            for step in range(self._search.horizon):
+                u = np.ascontiguousarray(inputs[:, step])
+                following = self._dynamics.step(states, u)
+                total += np.where(going, self._task.reward(states, u, following), 0.0)
+                going &= self._task.inside(following) & ~self._task.terminated(following)
+                states = np.where(going[:, None], following, states)
+        return np.where(np.isfinite(total), total, -np.inf).reshape(count, candidates)

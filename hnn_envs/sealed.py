@@ -1,0 +1,76 @@
+"""Safetensors with a card in the header and a digest over both: how policies are kept. Nothing is ever unpickled.
+
+The layout is that of ``hnn_envs.checkpoints``, whose cards say other things.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from hnn_envs.arrays import Array
+from hnn_envs.errors import CheckpointError
+from hnn_envs.files import write_atomically
+
+
+def write_sealed(path: Path, header: str, card: Mapping[str, Any], tensors: Mapping[str, Array]) -> None:
+    """Writes a card and tensors under one digest; a kill leaves the old file or the new one."""
+    ordered = {name: np.asarray(value, order="C") for name, value in sorted(tensors.items())}
+    stamped = {**card, "digest": _digest(card, ordered)}
+    write_atomically(path, save(ordered, {header: json.dumps(stamped, sort_keys=True)}))
+
+
+def read_sealed(path: Path, header: str, kind: str, layout: int) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Reads the card's entries and the tensors of a file.
+
+    Args:
+        path: the file.
+        header: the name of the card in it.
+        kind: what to call the file in messages, such as "policy".
+        layout: the only value of the card's entry "format" that is read.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, changed, or something else.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{kind} {path} does not exist")
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{kind} {path} is not a readable safetensors file ({error}); it may be truncated, or of another format "
+            "such as a zip or a pickle, which hnn_envs never loads"
+        ) from error
+    if header not in metadata:
+        raise CheckpointError(f"{kind} {path} has no card {header!r} in its header; it is no {kind} of hnn_envs")
+    try:
+        values = json.loads(metadata[header])
+    except ValueError as error:
+        raise CheckpointError(f"{kind} {path} has a damaged card: {error}") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{kind} {path} has a damaged card: it is no table of entries")
+    if values.get("format") != layout:
+        raise CheckpointError(f"{kind} {path} has format {values.get('format')!r}; this version reads format {layout}")
+    if values.get("digest") != _digest(values, tensors):
+        raise CheckpointError(f"{kind} {path} was changed after it was written: its digest does not match")
+    return values, tensors
+
+
+def _digest(card: Mapping[str, Any], tensors: Mapping[str, Array]) -> str:
+    """SHA-256 of the card, less the digest itself, and the tensors."""
+    digest = hashlib.sha256()
+    entries = {name: value for name, value in card.items() if name != "digest"}
+    digest.update(json.dumps(entries, sort_keys=True).encode())
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {value.dtype} {value.shape}".encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hnn_envs import ENVIRONMENTS, __version__
-from hnn_envs.commands import benchmark, report
+from hnn_envs.commands import benchmark, play, report
 from hnn_envs.commands.console import console, counting, names_in, plain_errors, say
 from hnn_envs.errors import CheckpointError, InvalidOptionError
 
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 app.add_typer(benchmark.app, name="benchmark")
 app.command()(report.report)
+app.command()(play.play)
 DEFAULT_PHYSICS = "ode,hnn,baseline"
 
 

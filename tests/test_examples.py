@@ -1,0 +1,47 @@
+"""Every example runs, in a short form."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+ELSEWHERE = {"ppo.py", "figures.py"}  # tested by test_sb3, and the README's pictures
+SHORT = {
+    "ten_lines.py": ["--steps", "4096"],
+    "side_by_side.py": ["--steps", "4096", "--frames", "3", "--out", "side.gif"],
+    "sac.py": ["--steps", "200"],
+    "custom_reward.py": ["--steps", "2048"],
+    "mpc.py": ["--episodes", "1", "--steps", "10"],
+    "video.py": ["--steps", "5", "--out", "videos"],
+}
+
+
+def run(name, arguments, monkeypatch, folder):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+
+
+def test_every_example_is_tested():
+    assert {path.name for path in EXAMPLES.glob("*.py")} == set(SHORT) | ELSEWHERE
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_an_example_runs_from_top_to_bottom(name, monkeypatch, tmp_path, capsys):
+    run(name, SHORT[name], monkeypatch, tmp_path)
+    assert "return" in capsys.readouterr().out
+
+
+def test_the_pictures_are_there(monkeypatch, tmp_path):
+    run("side_by_side.py", ["--steps", "0", "--frames", "3", "--out", "side.gif"], monkeypatch, tmp_path)
+    run("video.py", SHORT["video.py"], monkeypatch, tmp_path)
+    assert (tmp_path / "side.gif").stat().st_size > 1000
+    assert (tmp_path / "videos" / "Pendulum-episode-0.mp4").stat().st_size > 1000
+
+
+def test_every_example_is_one_page():
+    for path in EXAMPLES.glob("*.py"):
+        if path.name != "figures.py":
+            assert len(path.read_text(encoding="utf-8").splitlines()) <= 70

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from hnn_envs.arrays import Array, split
 from hnn_envs.colors import TEXT, colour_of
 from hnn_envs.comparison import Comparison, Track
+from hnn_envs.hamiltonian import Hamiltonian, VectorField
 
 STYLE: dict[str, dict[str, Any]] = {
     "baseline": {"linewidth": 1.2, "zorder": 2},
@@ -101,6 +102,109 @@ def error_over_time(axes: Axes, comparison: Comparison) -> None:
     what = "measurement" if comparison.measured is not None else "ODE"
     axes.set(ylabel=f"distance to the {what}", title="State error")
     _time_axis(axes, comparison)
+
+
+def plane(hamiltonian: Hamiltonian, field: VectorField, q: Array, p: Array) -> tuple[Array, Array]:
+    """Energy (len(p), len(q)) and rates of change (len(p), len(q), 2) of a system with one degree of freedom.
+
+    Args:
+        hamiltonian: the energy, true or learned (``Dynamics.hamiltonian``).
+        field: the vector field (``Dynamics.field``).
+        q: coordinates of the grid's columns.
+        p: momenta of its rows.
+    """
+    states = np.stack(np.meshgrid(q, p), axis=-1)
+    return hamiltonian.value(states), field(states)
+
+
+def landscape(axes: Axes, q: Array, p: Array, energy: Array, rates: Array | None = None, *, levels: Any = 16) -> None:
+    """Contours of an energy over the phase plane, and arrows of the flow.
+
+    Args:
+        axes: where to draw.
+        q: coordinates of the columns.
+        p: momenta of the rows.
+        energy: shape (len(p), len(q)).
+        rates: [q', p'] at every point, shape (len(p), len(q), 2); None for no arrows.
+        levels: of the contours, how many or which.
+    """
+    drawn = axes.contour(q, p, energy, levels=levels, cmap="viridis", linewidths=1.1)
+    if rates is not None:
+        rows, columns = (slice(size // 30, None, max(1, size // 15)) for size in energy.shape)
+        arrows = rates[rows, columns]
+        axes.quiver(q[columns], p[rows], arrows[..., 0], arrows[..., 1], color=TEXT, width=0.004, alpha=0.8)
+    axes.set(xlim=(q[0], q[-1]), ylim=(p[0], p[-1]), xlabel="q", ylabel="p")
+    axes.figure.colorbar(drawn, ax=axes, shrink=0.8).ax.tick_params(labelsize=8, colors=TEXT)
+    _tidy(axes)
+
+
+def landscapes_figure(
+    q: Array,
+    p: Array,
+    true: tuple[Array, Array],
+    learned: tuple[Array, Array],
+    *,
+    title: str = "",
+    names: tuple[str, str] = ("true", "learned"),
+) -> Figure:
+    """A learned energy with its flow beside the true one, and how far apart they are.
+
+    Args:
+        q: coordinates of the grid's columns.
+        p: momenta of its rows.
+        true: energy and rates, as ``plane`` gives them.
+        learned: the same of the model; an energy is free up to a constant, so its mean is moved to the true one's.
+        title: of the figure.
+        names: of the two.
+    """
+    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    panels = figure.subplots(1, 3)
+    energy = learned[0] - learned[0].mean() + true[0].mean()
+    levels = np.linspace(true[0].min(), true[0].max(), 17)[1:]
+    for axes, name, values, rates in zip(panels[:2], names, (true[0], energy), (true[1], learned[1]), strict=True):
+        landscape(axes, q, p, values, rates, levels=levels)
+        axes.set_title(f"H and its flow, {name}")
+    difference = np.maximum(np.abs(energy - true[0]), 1e-16)
+    drawn = panels[2].pcolormesh(q, p, np.log10(difference), cmap="magma", shading="auto", rasterized=True)
+    figure.colorbar(drawn, ax=panels[2], shrink=0.8, label="log$_{10}$ of the difference")
+    panels[2].set(xlabel="q", title="Where they differ")
+    figure.suptitle(title)
+    return figure
+
+
+def energy_drift(axes: Axes, times: Array, errors: Mapping[str, Array], *, unit: str = "") -> None:
+    """Absolute relative energy errors over time, on logarithmic axes.
+
+    Args:
+        axes: where to draw.
+        times: shape (records,); where it is 0, the error is 0 and is not drawn.
+        errors: one series per physics, shape (records,), or (records, starts) drawn as the median and the range.
+        unit: of time.
+    """
+    later = np.asarray(times) > 0
+    for name, values in errors.items():
+        size = np.maximum(np.abs(np.asarray(values)[later]), 1e-17)
+        if size.ndim > 1:
+            axes.fill_between(times[later], size.min(axis=1), size.max(axis=1), color=colour_of(name), alpha=0.15)
+            size = np.median(size, axis=1)
+        axes.loglog(times[later], size, label=_label(name), **_style(name))
+    axes.set(xlabel=f"time ({unit})" if unit else "time", ylabel="relative energy error", title="Energy drift")
+    axes.legend(frameon=False)
+    _tidy(axes)
+
+
+def latent_space(axes: Axes, latents: Array, angles: Array) -> None:
+    """The latent plane of a model that sees pixels, coloured by the angle that it was never told.
+
+    Args:
+        axes: where to draw.
+        latents: encoded frames, shape (records, 2).
+        angles: true angles, rad, shape (records,).
+    """
+    drawn = axes.scatter(latents[:, 0], latents[:, 1], c=angles, cmap="twilight", s=6)
+    axes.figure.colorbar(drawn, ax=axes, shrink=0.8, label="true angle (rad)")
+    axes.set(xlabel="latent $z_1$", ylabel="latent $z_2$", title="Latent space")
+    _tidy(axes)
 
 
 def _energy_limits(reference: Array, tracks: Sequence[Track]) -> tuple[float, float]:

@@ -160,7 +160,10 @@ def _rows(cell: Cell, trace: Trace, checks: Checks | None, reference: Trace, ode
         *(_body_rows(trace, plan, ode) if hasattr(system, "bodies") else ()),
     ]
     targets = TARGETS if cell.label == "hnn" else {}
-    return [Row(SUITE, cell.system, cell.label, *entry, reference=targets.get(entry[0])) for entry in found]
+    return [
+        Row(SUITE, cell.system, cell.label, metric, value, stderr, unit, targets.get(metric))
+        for metric, value, stderr, unit in found
+    ]
 
 
 Entry = tuple[str, float, float | None, str]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +174,19 @@ class TestStream:
         assert np.array_equal(whole.records, resumed.records)
         assert np.array_equal(whole.largest, resumed.largest)
         assert np.array_equal(whole.last, resumed.last)
+
+    def test_a_killed_command_leaves_work_that_can_be_used(self, tmp_path: Path) -> None:
+        words = "benchmark stability --systems mass-spring --dynamics ode --steps 100000000 --starts 8 --jobs 1 --out"
+        command = [sys.executable, "-m", "hnn_envs.cli", *words.split(), str(tmp_path)]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:  # noqa: S603
+            end = time.monotonic() + 60
+            while not list(tmp_path.glob("cells/*.npz")) and time.monotonic() < end:
+                time.sleep(0.1)
+            process.kill()
+        cells = make_cells(["mass-spring"], ["ode"], [], 10**8, 8, 0)
+        kept = [load_trace(cell.path(tmp_path / "cells"), cell.plan(cell.make()), cell.states()) for cell in cells]
+        assert max(trace.done for trace in kept) > 0
+        assert all(np.isfinite(trace.x).all() for trace in kept)
 
     def test_a_damped_energy_is_held_against_the_true_one(self, tmp_path: Path) -> None:
         system = get_system("real-pendulum")

@@ -106,6 +106,22 @@ def _stability_cell(row: Row | None, metric: str) -> str:
     return uncertain(row)
 
 
+def rows_table(rows: Sequence[Row]) -> str:
+    """Any rows, one line each."""
+    lines = [
+        [
+            escape(row.system) or "-",
+            escape(row.dynamics),
+            escape(row.metric.replace("_", " ")),
+            uncertain(row),
+            escape(row.unit),
+            number(row.reference),
+        ]
+        for row in rows
+    ]
+    return table(["system", "physics", "metric", "value", "unit", "to hold against"], lines, words=3)
+
+
 def targets_table(rows: Sequence[Row]) -> str:
     """What was asked of the default HNN, and what was measured."""
     found = by_key(rows)

@@ -68,8 +68,9 @@ class Dynamics:
         if isinstance(x, np.ndarray) and x.dtype == np.float64 and self._compiled is not None:
             return self._compiled(x, u)
         h = self.dt / self.substeps
-        for _ in range(self.substeps):
-            x = self.integrator.step(self.field, x, u, h)
+        with np.errstate(all="ignore"):
+            for _ in range(self.substeps):
+                x = self.integrator.step(self.field, x, u, h)
         return x
 
     @cached_property

@@ -82,9 +82,11 @@ def test_so_it_does_where_bodies_meet(mode: AutoresetMode) -> None:
     assert run_both(native, sync, 60)["terminated"] > 0
 
 
+@pytest.mark.parametrize("integrator", ["rk4", "implicit_midpoint"])  # compiled, and not
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
-def test_so_it_does_where_physics_diverges(mode: AutoresetMode, random_checkpoint: Any) -> None:
-    native, sync = pair("Pendulum", mode, dynamics=random_checkpoint("pendulum", "baseline", scale=1e306))
+def test_so_it_does_where_physics_diverges(mode: AutoresetMode, integrator: str, random_checkpoint: Any) -> None:
+    dynamics = random_checkpoint("pendulum", "baseline", scale=1e306)
+    native, sync = pair("Pendulum", mode, dynamics=dynamics, integrator=integrator)
     native.reset(seed=0), sync.reset(seed=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -12,14 +12,18 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from hnn_envs.commands import speed
 from hnn_envs.commands.console import console, names_in, plain_errors, say, timing
+from hnn_envs.commands.paper import paper
 from hnn_envs.commands.transfer import transfer
 
 if TYPE_CHECKING:
     from hnn_envs.benchmarks.records import Row
 
 app = typer.Typer(help="Measure the shipped physics.", no_args_is_help=True)
+app.command()(speed.speed)
 app.command()(transfer)
+app.command()(paper)
 
 STABILITY_COLUMNS = {
     "max_relative_energy_error": "energy error",

@@ -13,18 +13,12 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from hnn_envs.kernels.jit import compiled
+
 SPRING, PENDULUM, REAL_PENDULUM, TWO_BODY, THREE_BODY = range(5)
 """The tasks."""
 
 inlined = njit(error_model="numpy", forceinline=True)
-
-
-def compiled(function: Any) -> Any:
-    """Compiles a function when it is first called, and keeps the machine code on disk where there is a place for it."""
-    try:
-        return njit(error_model="numpy", nogil=True, cache=True)(function)
-    except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        return njit(error_model="numpy", nogil=True)(function)
 
 
 @compiled

@@ -1,0 +1,71 @@
+"""``hnn-envs benchmark speed``: what a step costs here, next to peers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from hnn_envs.commands.console import console, plain_errors, say, timing
+
+if TYPE_CHECKING:
+    from hnn_envs.benchmarks.records import Row
+
+
+def speed(
+    json: Annotated[Optional[Path], typer.Option(help="Where to write the rows.", dir_okay=False)] = None,  # noqa: UP045
+    quick: Annotated[bool, typer.Option("--quick", help="A moment only: to see that it works.")] = False,
+) -> None:
+    """Measure speed: single environments, batches, rollouts, training, start-up, next to peers that are installed.
+
+    Cases take turns, so that other work on the machine hits all alike; a value is the median over the turns, with its
+    standard error. Ratios count; those with a target say whether it is met.
+    """
+    from hnn_envs.benchmarks.records import write_rows
+    from hnn_envs.benchmarks.speed import FULL, QUICK, missed, run
+    from hnn_envs.benchmarks.speed.peers import has_jax
+
+    with plain_errors(), timing() as bar:
+        task = bar.add_task("speed", total=None)
+
+        def progress(done: int, total: int, part: str) -> None:
+            bar.update(task, description=f"speed: {part}", completed=done, total=total)
+
+        rows = run(QUICK if quick else FULL, progress)
+        if json is not None:
+            write_rows(json, rows)
+    console.print(_table(rows))
+    if not has_jax():
+        say("JAX is not installed, and was left out; pip install 'hnn_envs[peers]' brings it.")
+    short = [row for row in rows if missed(row)]
+    say(f"{len(short)} of {sum(row.reference is not None for row in rows)} targets missed.")
+    if json is not None:
+        say(f"results: {json}")
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    from hnn_envs.benchmarks.speed import AT_MOST, missed
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in ("system", "what", "metric"):
+        table.add_column(column, no_wrap=column != "metric")
+    for column in ("value", "+-", "unit", "target", ""):
+        table.add_column(column, no_wrap=True, justify="right" if column in ("value", "+-", "target") else "left")
+    for row in rows:
+        target = verdict = ""
+        if row.reference is not None:
+            target = f"{'at most' if row.metric in AT_MOST else 'at least'} {row.reference:g}"
+            verdict = "[red]MISSED[/red]" if missed(row) else "[green]met[/green]"
+        spread = "" if row.stderr is None else _shown(row.stderr)
+        words = (row.system, escape(row.dynamics), row.metric.replace("_", " "))
+        table.add_row(*words, _shown(row.value), spread, row.unit, target, verdict)
+    return table
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

@@ -175,6 +175,7 @@ def shown_start(task: Task, seed: int | None) -> Array:
     return task.initial_state(np.random.default_rng(0 if seed is None else seed))
 
 
+@np.errstate(all="ignore")
 def step_costs(movers: Sequence[Dynamics], start: Array) -> list[float]:
     """Microseconds per step of one state: medians of interleaved rounds, after a warm-up."""
     samples: list[list[float]] = [[] for _ in movers]
@@ -196,6 +197,7 @@ def _movers(task: Task, physics: Sequence[str], integrator: str | None) -> list[
     return [make_dynamics(task.system, name, dt=task.dt, integrator=integrator) for name in physics]
 
 
+@np.errstate(all="ignore")  # what diverges overflows first
 def _track(dynamics: Dynamics, states: Array, reference: Array, microseconds: float) -> Track:
     system = get_system(dynamics.system.name)
     energies, true_energies = system.value(states), system.value(reference)
@@ -216,4 +218,4 @@ def _track(dynamics: Dynamics, states: Array, reference: Array, microseconds: fl
 
 def _stride(steps: int, records: int = 4000) -> int:
     """Records so seldom that a plot can hold them."""
-    return max(1, steps // records)
+    return max(1, math.ceil(steps / records))

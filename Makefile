@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 DATA ?= $(firstword $(HNN_ENVS_DATA) $(wildcard ../shared/data))
 
-.PHONY: demo test lint checkpoints paper-checkpoints figures clean
+.PHONY: demo test lint checkpoints paper-checkpoints figures report clean
 
 demo: $(VENV)/.installed
 	$(BIN)/hnn-envs compare
@@ -28,6 +28,11 @@ checkpoints: $(VENV)/.installed
 # The pictures of the README.
 figures: $(VENV)/.installed
 	$(BIN)/python examples/figures.py
+
+# What happens in the long run, as one page: runs/report.html.
+report: $(VENV)/.installed
+	$(BIN)/hnn-envs benchmark stability
+	$(BIN)/hnn-envs report
 
 $(VENV)/.installed: pyproject.toml .ci/constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -34,7 +34,7 @@ def layout(title: str, x: dict[str, Any], y: dict[str, Any], **more: Any) -> dic
         "paper_bgcolor": "#ffffff",
         "plot_bgcolor": "#ffffff",
         "hovermode": "closest",
-        "legend": {"orientation": "h", "y": -0.24, "yanchor": "top"},
+        "legend": {"orientation": "h", "traceorder": "normal", "y": -0.24, "yanchor": "top"},
         "xaxis": axis | _titled(x),
         "yaxis": axis | _titled(y),
         **more,
@@ -58,6 +58,11 @@ def in_order(curves: Sequence[Curve]) -> list[Curve]:
 
 def _place(dynamics: str) -> int:
     return ORDER.index(dynamics) if dynamics in ORDER else len(ORDER)
+
+
+def _truth_first(ordered: Sequence[Curve]) -> list[Curve]:
+    """In the order of drawing: what comes later lies over what came before, so the HNN is last."""
+    return [*ordered[:1], *reversed(ordered[1:])]
 
 
 def line_of(dynamics: str, *, thin: bool = False) -> dict[str, Any]:
@@ -117,7 +122,7 @@ def time_axis(curves: Sequence[Curve]) -> str:
 
 def _portrait(system: str, curves: Sequence[Curve], part: str, title: str) -> Figure:
     data = []
-    for curve in curves:
+    for curve in _truth_first(curves):
         for number, (horizontal, vertical) in enumerate(_paths(system, curve[part])):
             data.append(
                 {
@@ -174,7 +179,7 @@ def animation(system: str, curves: Sequence[Curve]) -> dict[str, Any]:
             "hollow": curve["dynamics"] == "ode",
             "states": [_positions(state, kind) for state in curve["first"]],
         }
-        for curve in (shown[0], *reversed(shown[1:]))  # what comes later is drawn over what came before
+        for curve in _truth_first(shown)
     ]
     scale = get_system(system).time_scale
     count = max(len(track["states"]) for track in tracks)

@@ -14,7 +14,7 @@ from hnn_envs.benchmarks.records import Row
 from hnn_envs.files import write_atomically
 from hnn_envs.report.figures import animation, bars, system_figures
 from hnn_envs.report.sources import Material, collect
-from hnn_envs.report.tables import paper_table, rows_table, stability_table, targets_table
+from hnn_envs.report.tables import escapes_table, paper_table, rows_table, stability_table, targets_table
 from hnn_envs.systems import SYSTEMS
 
 LEAD = (
@@ -92,6 +92,9 @@ def _sections(material: Material) -> tuple[list[str], dict[str, Any]]:
     overall |= _speed_figures(speed, stability, sections)
     if stability:
         sections.append(_section("All of the stability benchmark", stability_table(stability), _STABILITY))
+    escapes = escapes_table(stability)
+    if escapes:
+        sections.append(_section("Three bodies, statistically", escapes, _ESCAPES))
     others = dict.fromkeys(row.suite for row in material.rows if row.suite not in ("stability", "paper"))
     sections += [_section(f"The {escape(name)} benchmark", rows_table(material.suite(name))) for name in others]
     sections.append(_section("What was run on what", _machines(material)))
@@ -172,6 +175,11 @@ _PORTRAITS = "The first start over the first 400 steps, and over the last 400 of
 _VALID = (
     "Median time until the squared error exceeds 2.5 % of the squared size of the motion (after Botev et al. 2021). "
     "A bar that ends at the horizon is a lower bound."
+)
+_ESCAPES = (
+    "Single trajectories of a chaotic system cannot be predicted, their statistics can. p is the chance that the times "
+    "would differ so much if they were of the ODE's distribution (log-rank test; what had not happened at the end of "
+    "the run counts as censored)."
 )
 _SPEED = "One step of one state on one core; less is better."
 _STABILITY = "What each number means is written where it is computed, in <code>hnn_envs/benchmarks/metrics.py</code>."

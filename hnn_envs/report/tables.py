@@ -98,6 +98,26 @@ def stability_table(rows: Sequence[Row]) -> str:
     return table(["system", "physics", *columns.values()], lines, words=2)
 
 
+def escapes_table(rows: Sequence[Row]) -> str:
+    """What becomes of three bodies, statistically; nothing where that was not run."""
+    found = by_key(rows)
+    columns = {
+        "max_relative_energy_error_apart": "largest energy error before an encounter",
+        "encountered": "met closely",
+        "escaped": "lost a body",
+        "escape_time": "median time until then",
+        "escape_p_value": "p, times of escape",
+        "encounter_p_value": "p, times of encounter",
+    }
+    lines = [
+        [escape(row.system), escape(row.dynamics)]
+        + [uncertain(found.get((row.system, row.dynamics, metric))) for metric in columns]
+        for row in rows
+        if row.metric == "escaped"
+    ]
+    return table(["system", "physics", *columns.values()], lines, words=2) if lines else ""
+
+
 def _stability_cell(row: Row | None, metric: str) -> str:
     if row is not None and metric == "significant_drift":
         return "yes" if row.value else "none"
@@ -155,6 +175,14 @@ def _targets_of(system: str, found: dict[Key, Row]) -> list[list[str]]:
         lines += _validity(system, value("valid_prediction_time"), value("valid_prediction_time", "baseline"), horizon)
         if value("reversal_error") is not None:
             lines.append(line("reversal error below 10<sup>&minus;6</sup>", "reversal_error", 1e-6))
+    if value("max_relative_energy_error_apart") is not None:
+        words = "largest relative energy error before a close encounter below 10<sup>&minus;3</sup>"
+        lines.append(line(words, "max_relative_energy_error_apart", 1e-3))
+    chance = value("escape_p_value")
+    if chance is not None:
+        words = "times of escape compatible with the ODE's (log-rank test, p above 0.05)"
+        theirs = number(value("escape_p_value", "baseline"))
+        lines.append([system, words, f"p = {number(chance)}", _verdict(chance > 0.05), theirs])
     lines.append(line("symplecticity defect below 10<sup>&minus;9</sup>", "symplecticity_defect", 1e-9))
     return lines
 

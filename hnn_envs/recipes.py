@@ -169,6 +169,7 @@ def follow(
     output: Path,
     *,
     data_path: str | None = None,
+    shares: tuple[Dataset, Dataset] | None = None,
     report: Report | None = None,
     message: Message = lambda _: None,
     threads: int = 1,
@@ -182,6 +183,7 @@ def follow(
         recipe: the recipe.
         output: where the checkpoint goes.
         data_path: where the measured series is, for recipes that need it.
+        shares: what ``make_data`` gave for this recipe, where the caller has it already.
         report: called with the trainer's progress.
         message: called with a line at every milestone.
         threads: torch threads.
@@ -192,7 +194,7 @@ def follow(
     """
     system, state = get_system(recipe.system), output.with_suffix(".state.safetensors")
     message("making the data")
-    train, test = make_data(recipe, data_path)
+    train, test = shares or make_data(recipe, data_path)
     domain = trusted_domain(recipe, system, train)
     message(f"fitting {recipe.model['family']} to {train.states.shape[0] * train.states.shape[1]} states")
     stages = [_stage(table) for table in recipe.stages]

@@ -179,7 +179,8 @@ def _energy_rows(trace: Trace, plan: Plan, system: System, scale: str) -> list[E
         ("median_relative_energy_error", float(np.median(trace.largest)), None, "1"),
     ]
     times, means = _batches(trace, plan, system)
-    if len(times) < FEWEST_BATCHES:
+    # Where the energy decays, so does its error, and a trend says nothing.
+    if len(times) < FEWEST_BATCHES or system.field.damping is not None:
         return entries
     with np.errstate(invalid="ignore", over="ignore"):
         trend = energy_trend(times, means, floor=rounding_walk(plan.steps * plan.substeps))

@@ -26,9 +26,9 @@ app.command()(transfer)
 app.command()(paper)
 
 STABILITY_COLUMNS = {
-    "max_relative_energy_error": "energy error",
+    "max_relative_energy_error": "energy",
     "significant_drift": "drift",
-    "valid_prediction_time": "valid for",
+    "valid_prediction_time": "valid",
     "reversal_error": "reversal",
     "microseconds_per_step": "us",
 }
@@ -82,7 +82,7 @@ def stability(
 
 def _stability_table(rows: Sequence[Row], steps: int, starts: int) -> Table:
     values = {(row.system, row.dynamics, row.metric): row for row in rows}
-    title = f"{steps} steps from {starts} starts; valid for periods or Lyapunov times; us per step"
+    title = f"{steps} steps from {starts} starts; energy error; valid: periods or Lyapunov times; us per step"
     table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("system", no_wrap=True)
     table.add_column("physics", no_wrap=True)

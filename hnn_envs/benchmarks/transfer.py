@@ -82,6 +82,8 @@ def run(
 ) -> list[Row]:
     """Plays all agents and anchors, after training the agents that are asked for and not there.
 
+    A task is played with the training seeds that all its agents have; ``training_seeds`` says how many.
+
     Args:
         tasks: names; none for all.
         agents: the physics that agents were trained in, of ``AGENTS``; none for all. "ode" is always played, too.
@@ -143,16 +145,11 @@ def _play_all(
     runs: Sequence[Run], folder: Path, episodes: int, jobs: int, progress: Progress
 ) -> dict[tuple[str, str], Played]:
     """Plays all agents and anchors: (task, name) -> returns."""
-    missing = [run.name for run in runs if not run.path(folder).is_file()]
-    if missing:
-        raise ResultsError(
-            f"{folder} has no policy {', '.join(missing[:5])}{' and more' if missing[5:] else ''}; "
-            "train what is missing with --retrain"
-        )
-    seeds = 1 + max(run.seed for run in runs)
+    runs = _complete(runs, folder)
     tasks = list(dict.fromkeys(run.task for run in runs))
+    trained = {task: list(dict.fromkeys(run.seed for run in runs if run.task == task)) for task in tasks}
     names = [(task, name) for task in tasks for name in ANCHORS.get(task, ("random",))]
-    calls = [delayed(_play_anchor)(task, name, seeds, episodes) for task, name in names]
+    calls = [delayed(_play_anchor)(task, name, trained[task], episodes) for task, name in names]
     calls += [delayed(_play_agent)(run, folder, episodes) for run in runs]
     results = []
     with parallel_config("loky", inner_max_num_threads=1):
@@ -162,8 +159,27 @@ def _play_all(
     played = dict(zip(names, results, strict=False))
     by_run = dict(zip(runs, results[len(names) :], strict=True))
     for task, agent in dict.fromkeys((run.task, run.dynamics) for run in runs):
-        played[task, agent] = _joined([by_run[Run(task, agent, seed)] for seed in range(seeds)])
+        played[task, agent] = _joined([by_run[Run(task, agent, seed)] for seed in trained[task]])
     return played
+
+
+def _complete(runs: Sequence[Run], folder: Path) -> list[Run]:
+    """The runs of those training seeds that all agents of a task have, so that all are compared on the same ones.
+
+    Raises:
+        ResultsError: a task has none.
+    """
+    missing = {run for run in runs if not run.path(folder).is_file()}
+    gaps = {(run.task, run.seed) for run in missing}
+    kept = [run for run in runs if (run.task, run.seed) not in gaps]
+    lost = sorted({run.task for run in runs} - {run.task for run in kept})
+    if lost:
+        names = sorted(run.name for run in missing if run.task in lost)
+        raise ResultsError(
+            f"{folder} has no policy {', '.join(names[:5])}{' and more' if names[5:] else ''}; "
+            "train what is missing with --retrain"
+        )
+    return kept
 
 
 def _play_agent(run: Run, folder: Path, episodes: int) -> Played:
@@ -177,11 +193,12 @@ def _play_agent(run: Run, folder: Path, episodes: int) -> Played:
     return Played(real[None], believed[None], policy.card.metrics.get("steps_per_second"))
 
 
-def _play_anchor(task: str, name: str, seeds: int, episodes: int) -> Played:
-    """An anchor from all starts; planning is slow, and plays from the first training seed's only."""
+def _play_anchor(task: str, name: str, seeds: Sequence[int], episodes: int) -> Played:
+    """An anchor from the starts of all training seeds; planning is slow, and plays from the first seed's only."""
     controller = MAKERS[name](task)
-    groups = 1 if name.startswith("mpc/") else seeds
-    return Played(play(task, "ode", controller, groups * episodes, FIRST_START).reshape(groups, episodes))
+    chosen = seeds[:1] if name.startswith("mpc/") else seeds
+    returns = [play(task, "ode", controller, episodes, FIRST_START + seed * episodes) for seed in chosen]
+    return Played(np.stack(returns))
 
 
 def _joined(parts: Sequence[Played]) -> Played:

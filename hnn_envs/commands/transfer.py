@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
@@ -65,28 +66,35 @@ def transfer(
             progress=lambda what, done, total: bar.update(task, description=what, completed=done, total=total),
         )
         write_rows(json or out / "transfer.json", rows)
-    console.print(transfer_table(rows))
+    for name in dict.fromkeys(row.system for row in rows):
+        console.print(transfer_table(rows, name))
+    say(
+        "Improvement: return beyond a random policy's, as a share of the ode-trained agent's. Belief: return in the\n"
+        "agent's own physics less that under the ODE, as a share of the same. Training: steps per second of one core."
+    )
     for line in verdict(rows):
         say(line)
     say(f"results: {json or out / 'transfer.json'}")
 
 
-def transfer_table(rows: Sequence[Row]) -> Table:
-    """Return, improvement, belief and speed of every agent."""
+def transfer_table(rows: Sequence[Row], task: str) -> Table:
+    """Return, improvement, belief and training speed of every agent of a task."""
     values = _values(rows)
-    table = Table(title="Played under the ODE; in brackets the 95 % interval")
-    table.add_column("task")
-    table.add_column("agent")
-    for title in ("return", "improvement", "believed gap", "training steps/s"):
+    seeds = values.get((task, "ode", "training_seeds"), 0)
+    table = Table(title=f"{task}, played under the ODE; {seeds:.0f} training seeds", box=SIMPLE_HEAD)
+    table.add_column("agent", no_wrap=True)
+    for title in ("return", "95 % interval", "improvement", "belief", "training"):
         table.add_column(title, justify="right")
-    for task, agent in dict.fromkeys((row.system, row.dynamics) for row in rows):
-        cells = (
-            _interval(values, (task, agent, "return"), "{:.1f}"),
-            _interval(values, (task, agent, "relative_improvement"), "{:.1%}"),
-            _interval(values, (task, agent, "believed_gap"), "{:+.1%}"),
-            _plain(values, (task, agent, "steps_per_second"), "{:,.0f}"),
+    for agent in dict.fromkeys(row.dynamics for row in rows if row.system == task):
+
+        def shown(metric: str, form: str, agent: str = agent) -> str:
+            return form.format(values[task, agent, metric]) if (task, agent, metric) in values else ""
+
+        interval = f"{shown('return_low', '{:.1f}')} to {shown('return_high', '{:.1f}')}"
+        numbers = (shown("relative_improvement", "{:.1%}"), shown("believed_gap", "{:+.1%}"))
+        table.add_row(
+            escape(agent), shown("return", "{:.1f}"), interval, *numbers, shown("steps_per_second", "{:,.0f}/s")
         )
-        table.add_row(task, escape(agent), *cells)
     return table
 
 
@@ -115,15 +123,3 @@ def _beside(values: Values, task: str) -> str:
 
 def _values(rows: Sequence[Row]) -> Values:
     return {(row.system, row.dynamics, row.metric): row.value for row in rows}
-
-
-def _plain(values: Values, key: tuple[str, str, str], form: str) -> str:
-    return form.format(values[key]) if key in values else ""
-
-
-def _interval(values: Values, key: tuple[str, str, str], form: str) -> str:
-    if key not in values:
-        return ""
-    task, agent, metric = key
-    low, high = (form.format(values[task, agent, f"{metric}_{end}"]) for end in ("low", "high"))
-    return f"{form.format(values[key])} \\[{low}, {high}]"

@@ -1,0 +1,193 @@
+"""The transfer benchmark: same starts and budget for all, anchors that are what they claim, no finished run lost."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from hnn_envs.benchmarks import anchors, transfer
+from hnn_envs.benchmarks.agents import Run, load_hyperparameters, train
+from hnn_envs.benchmarks.playing import bootstrap, by_policy, play
+from hnn_envs.benchmarks.records import read_rows
+from hnn_envs.cli import app
+from hnn_envs.errors import CheckpointError, InvalidOptionError, ResultsError, TrainingError, UnknownNameError
+from hnn_envs.policies import load_policy
+from hnn_envs.tasks import TASKS
+
+QUICK = """
+hnn_envs/MassSpring-v0:
+  n_timesteps: 256
+  n_envs: 16
+  policy: MlpPolicy
+  normalize: true
+  n_steps: 8
+  batch_size: 64
+  learning_rate: lin_0.001
+"""
+
+
+@pytest.fixture
+def quick(tmp_path):
+    path = tmp_path / "quick.yml"
+    path.write_text(QUICK)
+    return path
+
+
+def values_of(rows):
+    return {(row.system, row.dynamics, row.metric): row.value for row in rows}
+
+
+def test_the_regulator_is_within_one_percent_of_the_finite_horizons_optimum_and_shares_its_starts_with_others():
+    lqr = play("mass-spring", "ode", anchors.lqr(), 20, transfer.FIRST_START)
+    again = play("mass-spring", "ode", anchors.lqr("hnn"), 20, transfer.FIRST_START)
+    np.testing.assert_allclose(again, lqr, rtol=1e-2)
+    idle = play("mass-spring", "ode", lambda seen, states: np.zeros((len(states), 1)), 20, transfer.FIRST_START)
+    assert (lqr > idle).all()
+
+
+def test_energy_shaping_on_the_learned_hamiltonian_swings_the_true_pendulum_up():
+    learned, true = (play("pendulum", "ode", anchors.swing_up(name), 20, 0) for name in ("hnn", "ode"))
+    assert learned.mean() > -250
+    assert abs(learned.mean() - true.mean()) < 5
+
+
+def test_energy_shaping_needs_an_energy():
+    with pytest.raises(InvalidOptionError, match="baseline"):
+        anchors.swing_up("baseline")
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_has_hyperparameters_in_the_zoos_form(name):
+    table = load_hyperparameters(name)
+    assert table["policy"] == "MlpPolicy"
+    assert table["n_timesteps"] > 1e4
+
+
+@pytest.mark.parametrize("text", ["", "[", "3", "other: {}", "hnn_envs/MassSpring-v0: 3", "hnn_envs/MassSpring-v0: {}"])
+def test_files_without_hyperparameters_are_refused(tmp_path, text):
+    path = tmp_path / "bad.yml"
+    path.write_text(text)
+    with pytest.raises(InvalidOptionError, match=r"bad\.yml"):
+        load_hyperparameters("mass-spring", path)
+
+
+@pytest.mark.parametrize(
+    "change", [{"learning_rate": "cos_3"}, {"wings": 2}, {"policy": "BirdPolicy"}, {"learning_rate": "lin_x"}]
+)
+def test_hyperparameters_that_ppo_cannot_use_are_refused(quick, tmp_path, change):
+    table = {**load_hyperparameters("mass-spring", quick), **change}
+    with pytest.raises(InvalidOptionError):
+        train(Run("mass-spring", "ode", 0), tmp_path, table)
+
+
+def test_a_training_that_diverges_leaves_no_policy(quick, tmp_path):
+    table = {**load_hyperparameters("mass-spring", quick), "learning_rate": 1e30}
+    with pytest.raises((TrainingError, ValueError)):
+        train(Run("mass-spring", "ode", 0), tmp_path, table)
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_a_bootstrap_interval_covers_seeds_and_episodes():
+    rng = np.random.default_rng(0)
+    returns = rng.normal(0, 1, (5, 1)) + rng.normal(0, 0.1, (5, 20))
+    estimate = bootstrap(lambda mean: mean, returns)
+    assert estimate.value == pytest.approx(returns.mean())
+    assert estimate.low < estimate.value < estimate.high
+    assert estimate.stderr == pytest.approx(returns.mean(1).std() / np.sqrt(5), rel=0.2)
+    same = bootstrap(lambda a, b: a / b, returns, returns)
+    assert (same.low, same.high) == (pytest.approx(1.0), pytest.approx(1.0))
+
+
+def test_retraining_keeps_what_is_finished_and_goes_on_with_the_rest(quick, tmp_path):
+    options = {"seeds": 1, "episodes": 2, "policies": tmp_path / "p", "hyperparameters": quick, "retrain": True}
+    done = []
+    transfer.run(["mass-spring"], ["ode"], **options, logs=tmp_path / "logs")
+    first = (tmp_path / "p/mass-spring/ode-0.safetensors").read_bytes()
+    rows = transfer.run(
+        ["mass-spring"], ["hnn"], **options, progress=lambda what, now, total: done.append((what, now, total))
+    )
+    assert (tmp_path / "p/mass-spring/ode-0.safetensors").read_bytes() == first
+    assert ("training", 1, 2) in done
+    assert list((tmp_path / "logs/mass-spring/ode-0").iterdir())
+    values = values_of(rows)
+    assert values["mass-spring", "ode", "relative_improvement"] == 1.0
+    assert values["mass-spring", "hnn", "training_seeds"] == 1
+    assert np.isfinite(values["mass-spring", "hnn", "believed_gap"])
+    # Other hyperparameters: what was trained by the old ones is trained again.
+    quick.write_text(QUICK.replace("0.001", "0.002"))
+    transfer.run(["mass-spring"], ["ode"], **options)
+    assert (tmp_path / "p/mass-spring/ode-0.safetensors").read_bytes() != first
+
+
+def test_processes_train_the_same_policies(quick, tmp_path):
+    options = {"seeds": 1, "episodes": 2, "hyperparameters": quick, "retrain": True}
+    transfer.run(["mass-spring"], ["hnn"], **options, policies=tmp_path, jobs=2)
+    for run in (Run("mass-spring", "ode", 0), Run("mass-spring", "hnn", 0)):
+        alone = train(run, tmp_path / "alone", load_hyperparameters("mass-spring", quick))
+        np.testing.assert_array_equal(load_policy(run.path(tmp_path)).weights["0.weight"], alone.weights["0.weight"])
+
+
+def test_seeds_that_an_agent_lacks_are_left_out_for_all(quick, tmp_path):
+    table = load_hyperparameters("mass-spring", quick)
+    for run in (Run("mass-spring", "ode", 0), Run("mass-spring", "ode", 1), Run("mass-spring", "hnn", 1)):
+        train(run, tmp_path, table)
+    rows = transfer.run(["mass-spring"], ["hnn"], policies=tmp_path, episodes=2)
+    assert values_of(rows)["mass-spring", "ode", "training_seeds"] == 1
+    with pytest.raises(ResultsError, match=r"mass-spring/baseline-0.*--retrain"):
+        transfer.run(["mass-spring"], [], policies=tmp_path)
+
+
+def test_policies_under_wrong_names_are_refused(quick, tmp_path):
+    table = load_hyperparameters("mass-spring", quick)
+    train(Run("mass-spring", "ode", 0), tmp_path, table)
+    good = tmp_path / "mass-spring/ode-0.safetensors"
+    (tmp_path / "mass-spring/hnn-0.safetensors").write_bytes(good.read_bytes())
+    with pytest.raises(ResultsError, match="is policy mass-spring/ode-0"):
+        transfer.run(["mass-spring"], ["hnn"], seeds=1, policies=tmp_path, episodes=2)
+    for physics in ("ode", "hnn", "baseline"):
+        (tmp_path / "pendulum").mkdir(exist_ok=True)
+        (tmp_path / f"pendulum/{physics}-0.safetensors").write_bytes(good.read_bytes())
+    with pytest.raises(CheckpointError, match="not for 'pendulum'"):
+        transfer.run(["pendulum"], ["ode"], seeds=1, policies=tmp_path, episodes=2)
+
+
+def test_the_command_plays_shipped_policies_and_writes_rows(tmp_path):
+    path = tmp_path / "rows.json"
+    arguments = ["--tasks", "mass-spring", "--seeds", "1", "--episodes", "4", "--json", str(path)]
+    result = CliRunner().invoke(app, ["benchmark", "transfer", *arguments, "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert "lqr" in result.output
+    assert "of the ode-trained agent's improvement" in result.output
+    values = values_of(read_rows(path))
+    assert json.loads(path.read_text())["rows"][0]["suite"] == "transfer"
+    assert values["mass-spring", "hnn", "relative_improvement"] > 0.95
+    assert values["mass-spring", "hnn", "return"] > 1.05 * values["mass-spring", "lqr", "return"]  # costs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--tasks", "juggling"], "unknown task 'juggling'"),
+        (["--agents", "magic"], "unknown agent 'magic'"),
+        (["--policies", "nowhere"], "--retrain"),
+        (["--retrain", "--hyperparameters", "nowhere.yml"], "nowhere.yml"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["benchmark", "transfer", *arguments])
+    assert result.exit_code == 1
+    assert words in result.output
+
+
+def test_options_out_of_range_are_refused():
+    for options in ({"seeds": 0}, {"episodes": 0}, {"jobs": 0}, {"retrain": True}):
+        with pytest.raises((InvalidOptionError, UnknownNameError)):
+            transfer.run(["mass-spring"], **options)
+
+
+def test_a_policy_and_a_planner_play_in_any_physics():
+    policy = load_policy("pendulum/hnn-0")
+    for dynamics in ("ode", "hnn", "baseline"):
+        assert play("pendulum", dynamics, by_policy(policy), 2, 0).shape == (2,)

@@ -77,27 +77,40 @@ class Physics:
         )
 
 
+FEW = 8
+"""Fewer rows than this are faster one by one than as a chunk that is mostly empty."""
+
+
 @dataclass(frozen=True)
 class CompiledStep:
     """A step by machine code: states (..., 2*dof) and inputs (..., inputs) or None -> the next states.
 
     Attributes:
-        kernel: advances rows of states in place under rows of inputs; both contiguous and writable.
+        kernel: the compiled function; its first arguments are flat states, changed in place, flat inputs, and None for
+            one state or True for many.
+        arguments: its other arguments.
         inputs: number of inputs.
     """
 
-    kernel: Callable[[Array, Array], None]
+    kernel: Callable[..., int]
+    arguments: tuple[Any, ...]
     inputs: int
 
     def __call__(self, x: Array, u: Array | None = None) -> Array:
         """The next states, a new array."""
-        if u is not None and u.shape[:-1] != x.shape[:-1]:
+        if u is None:
+            u = np.zeros((*x.shape[:-1], self.inputs))
+        elif u.ndim != x.ndim or (x.ndim > 1 and u.shape[:-1] != x.shape[:-1]):
             leading = np.broadcast_shapes(x.shape[:-1], u.shape[:-1])
             x, u = np.broadcast_to(x, (*leading, x.shape[-1])), np.broadcast_to(u, (*leading, u.shape[-1]))
-        x = x.copy()
-        rows = x.reshape(-1, x.shape[-1])
-        held = np.zeros((len(rows), self.inputs)) if u is None else np.array(u, np.float64).reshape(-1, self.inputs)
-        self.kernel(rows, held)
+        x, u = x.copy(), np.array(u, np.float64)  # Numba compiles anew for arrays that are read-only or not contiguous
+        if x.ndim == 1:
+            self.kernel(x, u, None, *self.arguments)
+        elif x.size < FEW * x.shape[-1]:
+            for row, held in zip(x.reshape(-1, x.shape[-1]), u.reshape(-1, self.inputs), strict=True):
+                self.kernel(row, held, None, *self.arguments)
+        else:
+            self.kernel(x.reshape(-1), u.reshape(-1), True, *self.arguments)
         return x
 
 
@@ -109,12 +122,13 @@ def compile_step(field: VectorField, integrator: Integrator, dt: float, substeps
     physics = _describe(field)
     if physics is None:
         return None
-    arguments, h, inputs = physics.arguments(), dt / substeps, np.shape(physics.inputs)[-1]
+    h, inputs = dt / substeps, np.shape(physics.inputs)[-1]
     if integrator.step is rk4:
-        return CompiledStep(lambda x, u: steps.runge_kutta(x, u, h, substeps, *arguments), inputs)
+        return CompiledStep(steps.runge_kutta, (np.full(substeps, h), *physics.arguments()), inputs)
     if isinstance(integrator.step, Splitting):
-        stages = _stages(integrator.step, physics, h, substeps)
-        return CompiledStep(lambda x, u: steps.splitting(x, u, stages, *arguments), inputs)
+        return CompiledStep(
+            steps.splitting, (_stages(integrator.step, physics, h, substeps), *physics.arguments()), inputs
+        )
     return None
 
 

@@ -12,8 +12,10 @@ from numba.extending import intrinsic
 inlined = njit(error_model="numpy")
 """Compiles a function as a part of those that call it."""
 
-_SOURCES = sorted((file for file in files(__package__).iterdir() if file.name.endswith(".py")), key=str)
-_DIGEST = hashlib.sha256(b"".join(file.read_bytes() for file in _SOURCES)).hexdigest()[:12]
+
+SHARED = ("functions.py", "jit.py", "network.py")
+"""The files whose functions become part of others."""
+DIGEST = hashlib.sha256(b"".join((files(__package__) / name).read_bytes() for name in SHARED)).hexdigest()[:12]
 
 
 def compiled(function: Any) -> Any:
@@ -21,9 +23,8 @@ def compiled(function: Any) -> Any:
 
     That is in ``__pycache__`` beside the source or, where that cannot be written, in the user's cache.
     """
-    # Numba's cache is named after the function and notices changes in its file only; code of this package comes from
-    # several, so the name tells them all.
-    function.__qualname__ += f"_{_DIGEST}"
+    # Numba's cache is named after the function and notices changes in its own file only.
+    function.__qualname__ += f"_{DIGEST}"
     try:
         return njit(error_model="numpy", nogil=True, cache=True)(function)
     except RuntimeError:  # there is no place that can be written

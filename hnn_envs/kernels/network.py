@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import types
+from numba.extending import overload
 
 from hnn_envs.kernels.functions import fma, tanh
 from hnn_envs.kernels.jit import inlined
@@ -30,21 +32,36 @@ ZERO, ONE, TWO, THREE, FOUR = (np.uint64(n) for n in range(5))
 ROW, ROW2, ROW3 = (np.uint64(n * LANES) for n in range(1, 4))
 
 
+def lanes_of(chunk: Any) -> Any:
+    """The number of lanes, 1 where ``chunk`` is None and LANES where it is True: a constant, told by the type."""
+
+
+@overload(lanes_of)
+def _lanes_of(chunk: Any) -> Any:
+    return _one_lane if chunk == types.none else _all_lanes
+
+
+def _one_lane(chunk: Any) -> Any:
+    return 1
+
+
+def _all_lanes(chunk: Any) -> Any:
+    return LANES
+
+
 @inlined
-def propagate(moves: Any, weights: Any, units: Any, copies: Any, lanes: Any) -> None:
-    """Runs a network on the inputs at the start of ``units``, for each lane of each copy; all numbers are unsigned.
+def propagate(moves: Any, weights: Any, units: Any, copies: Any, chunk: Any) -> None:
+    """Runs a network on the inputs at the start of ``units``, for each lane of each copy.
 
     The results are the targets of the last move. A place in ``units`` holds the copies one after another.
     """
+    lanes = np.uint64(lanes_of(chunk))
     for n in range(moves.shape[0]):
         matrix, bias, inputs, outputs = moves[n, MATRIX], moves[n, BIAS], moves[n, INPUTS], moves[n, OUTPUTS]
         source, target = moves[n, SOURCE] * copies * lanes, moves[n, TARGET] * copies * lanes
         for copy in range(copies):
             of, to = source + copy * inputs * lanes, target + copy * outputs * lanes
-            if lanes == ONE:
-                _multiply_one(weights, matrix, bias, units, of, to, inputs, outputs)
-            else:
-                _multiply(weights, matrix, bias, units, of, to, inputs, outputs)
+            multiply(chunk, weights, matrix, bias, units, of, to, inputs, outputs)
         after, last = moves[n, AFTER], target + outputs * copies * lanes
         if after == TANH:
             for k in range(target, last):
@@ -60,11 +77,23 @@ def propagate(moves: Any, weights: Any, units: Any, copies: Any, lanes: Any) -> 
                 units[target + k] *= fma(-h, h, 1)
 
 
-@inlined
-def _multiply_one(
-    weights: Any, matrix: Any, bias: Any, units: Any, source: Any, target: Any, inputs: Any, outputs: Any
+def multiply(
+    chunk: Any, weights: Any, matrix: Any, bias: Any, units: Any, source: Any, target: Any, inputs: Any, outputs: Any
 ) -> None:
-    """target[j] = bias[j] + sum_i source[i] matrix[i, j], added in the order of i, along the rows of the matrix."""
+    """target[j] = bias[j] + sum_i source[i] matrix[i, j], added in the order of i."""
+
+
+@overload(multiply)
+def _multiply(
+    chunk: Any, weights: Any, matrix: Any, bias: Any, units: Any, source: Any, target: Any, inputs: Any, outputs: Any
+) -> Any:
+    return _multiply_one if chunk == types.none else _multiply_chunk
+
+
+def _multiply_one(
+    chunk: Any, weights: Any, matrix: Any, bias: Any, units: Any, source: Any, target: Any, inputs: Any, outputs: Any
+) -> None:
+    """One lane: along the rows of the matrix, four at a time."""
     for j in range(outputs):
         units[target + j] = weights[bias + j]
     blocks = inputs - inputs % FOUR
@@ -81,11 +110,10 @@ def _multiply_one(
             units[target + j] = fma(a, weights[one + j], units[target + j])
 
 
-@inlined
-def _multiply(
-    weights: Any, matrix: Any, bias: Any, units: Any, source: Any, target: Any, inputs: Any, outputs: Any
+def _multiply_chunk(
+    chunk: Any, weights: Any, matrix: Any, bias: Any, units: Any, source: Any, target: Any, inputs: Any, outputs: Any
 ) -> None:
-    """The same for a chunk: four outputs and four inputs at a time, whose sixteen weights stay in registers."""
+    """A chunk: four outputs and four inputs at a time, whose sixteen weights stay in registers."""
     blocks = inputs - inputs % FOUR
     for j in range(ZERO, outputs, FOUR):
         to, at = target + j * ROW, bias + j

@@ -214,6 +214,7 @@ def _prediction_rows(trace: Trace, plan: Plan, reference: Trace, system: System,
         ("valid_to_the_end", float(np.isinf(valid).mean()), None, "share of starts"),
         ("state_rmse", float(error[-1]), None, "state"),
         ("horizon", float(times[-1]), None, scale),
+        ("starts", float(plan.starts), None, "starts"),
     ]
 
 

@@ -130,6 +130,7 @@ def _portrait(system: str, curves: Sequence[Curve], part: str, title: str) -> Fi
                     "mode": "lines",
                     "name": label_of(curve["dynamics"]),
                     "legendgroup": curve["dynamics"],
+                    "legendrank": _place(curve["dynamics"]),
                     "showlegend": number == 0,
                     "x": horizontal,
                     "y": vertical,

@@ -127,6 +127,8 @@ const PAINTERS = {
       coil.push(place(left + (q - left) * n / 48, lane + 0.04 * scene.reach * ease * Math.sin(n * Math.PI / 2)));
     }
     stroke(pen, coil, track.colour, 1.5, 0.7);
+    // Where the truth is, through all lanes.
+    if (track.hollow) stroke(pen, [place(q, -scene.reach), place(q, scene.reach)], track.colour, 1, 0.35);
     disc(pen, place(q, lane), track.hollow ? 13 : 10, track);
   },
   bodies(pen, place, zoom, track, state, at) {

@@ -88,7 +88,7 @@ def _sections(material: Material) -> tuple[list[str], dict[str, Any]]:
     valid = [row for row in stability if row.metric == "valid_prediction_time"]
     if valid:
         sections.append(_section("How long a prediction is valid", _place("valid"), _VALID))
-        overall["valid"] = bars("", "valid prediction time (periods, Lyapunov times)", _values(valid))
+        overall["valid"] = bars("", "periods, Lyapunov times", _values(valid))
     overall |= _speed_figures(speed, stability, sections)
     if stability:
         sections.append(_section("All of the stability benchmark", stability_table(stability), _STABILITY))

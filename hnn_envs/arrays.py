@@ -6,9 +6,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from array_api_compat import array_namespace
+from numpy.typing import ArrayLike
 
 Array: TypeAlias = Any
 """A NumPy array or a torch tensor. The physics is written once for both."""
+
+
+MOST_MOVED = 256
+"""Tensors of constants that are kept; there are a handful per task and device."""
 
 
 def namespace(x: Array) -> Any:
@@ -27,13 +32,41 @@ def join(q: Array, p: Array) -> Array:
     return namespace(q).concat((q, p), axis=-1)
 
 
+def constant(values: ArrayLike, dtype: type[np.floating[Any]] = np.float64) -> Array:
+    """A read-only array, which nobody changes by accident and which moves to a device once."""
+    out = np.array(values, dtype=dtype)
+    out.flags.writeable = False
+    return out
+
+
 def like(values: Array, x: Array) -> Array:
-    """Converts ``values`` to the namespace, dtype and device of ``x``; gradients of torch tensors pass through."""
+    """Converts ``values`` to the namespace, dtype and device of ``x``; gradients of torch tensors pass through.
+
+    Read-only arrays are constants: their tensors are kept.
+    """
     if isinstance(x, np.ndarray):
         return np.asarray(values, dtype=x.dtype)
     if isinstance(values, np.ndarray):
+        if not values.flags.writeable:
+            return _moved(values, x)
         return namespace(x).asarray(values.copy(), dtype=x.dtype, device=x.device)
     return values.to(x)
+
+
+_MOVED: dict[tuple[int, Any, Any], tuple[Array, Array]] = {}
+
+
+def _moved(values: Array, x: Array) -> Array:
+    """The tensor of a constant, kept next to it, so that the constant's id is not given to another."""
+    key = (id(values), x.dtype, x.device)
+    if key not in _MOVED:
+        import torch
+
+        if len(_MOVED) >= MOST_MOVED:
+            _MOVED.clear()
+        with torch.inference_mode(mode=False):  # a tensor made in that mode could not be used outside of it
+            _MOVED[key] = (values, torch.tensor(values, dtype=x.dtype, device=x.device))
+    return _MOVED[key][1]
 
 
 def cast(x: Array, dtype: Any) -> Array:

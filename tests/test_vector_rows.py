@@ -14,7 +14,7 @@ from environments import MODES, NAMES, Choose, actions_of, assert_same, make_bat
 from gymnasium.vector import AutoresetMode
 
 from hnn_envs.envs import PhysicsEnv
-from hnn_envs.errors import InvalidStateError
+from hnn_envs.errors import InvalidActionError, InvalidStateError
 
 DEVICES = [None, "cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -119,6 +119,19 @@ def test_tensors_hold_what_arrays_hold(name: str, mode: AutoresetMode, device: s
     observations, reward, terminated, truncated, _ = results[-1][1]
     assert (observations.dtype, reward.dtype) == (torch.float32, torch.float64)
     assert terminated.dtype == truncated.dtype == torch.bool
+
+
+def test_bad_tensors_are_refused_on_every_device(device: str | None) -> None:
+    envs = make_batch(output="torch", device=device, max_episode_steps=1)
+    envs.reset(seed=0)
+    before = envs.state
+    bad = [torch.zeros((2, 1)), torch.tensor([[0.0], [float("nan")], [0.0]]), torch.full((3, 1), float("inf"))]
+    for actions in bad:
+        with pytest.raises(InvalidActionError, match="action"):
+            envs.step(actions.to(device or "cpu"))
+        np.testing.assert_array_equal(envs.state, before)
+    envs.step(torch.full((3, 1), 7.0, device=device))  # clipped
+    envs.step(bad[-1].to(device or "cpu"))  # ignored: all rows are reset
 
 
 @pytest.mark.parametrize("dynamics", ["ode", "hnn", "baseline"])

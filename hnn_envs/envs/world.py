@@ -78,6 +78,8 @@ class World:
             InvalidActionError: actions of another shape, or not finite.
         """
         if hasattr(action, "detach"):
+            if self.dynamics.device is not None:
+                return self._control_there(action.detach(), shape, ignored)
             action = action.detach().cpu()
         try:
             values = np.asarray(action, dtype=np.float64)
@@ -88,6 +90,21 @@ class World:
         if not _in_box(values):
             values = _clipped(values, ignored)
         return self.dynamics.to_device(self.task.max_input * values)
+
+    def _control_there(self, action: Any, shape: tuple[int, ...], ignored: Array | None) -> Array:
+        """The same for tensors, without leaving the device."""
+        import torch
+
+        values = action.to(self.dynamics.device, torch.float64)
+        if values.shape != shape:
+            raise InvalidActionError(f"an action has shape {shape}, not {tuple(values.shape)}")
+        finite = torch.isfinite(values)
+        if ignored is not None:
+            there = torch.as_tensor(ignored, device=values.device)[:, None]
+            finite, values = finite | there, torch.where(there, 0.0, values)
+        if not finite.all():
+            raise InvalidActionError(f"an action must be finite, within [-1, 1]; {_excerpt(values.cpu())} was given")
+        return self.task.max_input * values.clamp(-1.0, 1.0)
 
     def advance(self, x: Array, u: Array) -> Outcome:
         """One step. A state that diverged is replaced by the last one, so that nothing downstream ever sees a NaN."""

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from hnn_envs.arrays import Array
+from hnn_envs.arrays import Array, constant
 from hnn_envs.hamiltonian import PortHamiltonian, Separable
 from hnn_envs.systems.sampling import on_circles
 
@@ -46,7 +46,7 @@ class MassSpring(Separable):
     @cached_property
     def field(self) -> PortHamiltonian:
         """The true vector field, q' = 2 p, p' = -2 q + u."""
-        return PortHamiltonian(self, np.ones((1, 1)))
+        return PortHamiltonian(self, constant([[1.0]]))
 
     def invariants(self, x: Array) -> dict[str, Array]:
         """The energy, which the free system conserves."""

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from hnn_envs.arrays import Array, namespace
+from hnn_envs.arrays import Array, constant, namespace
 from hnn_envs.hamiltonian import PortHamiltonian, Separable
 from hnn_envs.systems.sampling import on_circles
 
@@ -54,7 +54,7 @@ class RealPendulum(Separable):
     @cached_property
     def field(self) -> PortHamiltonian:
         """The fitted vector field, q' = p / m, p' = -g sin q - gamma p + u."""
-        return PortHamiltonian(self, np.ones((1, 1)), self.damping)
+        return PortHamiltonian(self, constant([[1.0]]), self.damping)
 
     def invariants(self, x: Array) -> dict[str, Array]:
         """The energy; it decays as p' = -gamma p takes it away, dH/dt = -gamma p^2 / m."""

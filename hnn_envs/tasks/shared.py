@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from hnn_envs.arrays import Array, cast, like, namespace
+from hnn_envs.arrays import Array, cast, constant, like, namespace
 
 
 def limits(*values: float) -> Array:
     """A read-only float64 vector of limits, so that nobody changes a task by accident."""
-    out = np.array(values, dtype=np.float64)
-    out.flags.writeable = False
-    return out
+    return constant(values)
 
 
 def bounds(*values: float) -> Array:
     """A read-only float32 vector of observation bounds."""
-    out = np.array(values, dtype=np.float32)
-    out.flags.writeable = False
-    return out
+    return constant(values, np.float32)
 
 
 def within(x: Array, low: Array, high: Array) -> Array:

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from hnn_envs.arrays import Array
-from hnn_envs.integrators import PEFRL
+from hnn_envs.integrators import INTEGRATORS, PEFRL
 from hnn_envs.systems import System
 
 TOLERANCE = 1e-8
@@ -51,10 +51,19 @@ def _stepped(system: System, starts: Array, times: Array, inputs: Array | None, 
     states[:, 0] = x = starts
     for index, span in enumerate(np.diff(times)):
         steps = max(1, int(np.ceil(span / longest)))
-        for _ in range(steps):
-            x = PEFRL(system.field, x, inputs, span / steps)
-        states[:, index + 1] = x
+        states[:, index + 1] = x = _advanced(system, x, inputs, span, steps)
     return states
+
+
+def _advanced(system: System, x: Array, inputs: Array | None, span: float, steps: int) -> Array:
+    from hnn_envs.kernels import compile_step
+
+    compiled = compile_step(system.field, INTEGRATORS["pefrl"], span, steps)
+    if compiled is not None:
+        return compiled(x, inputs)
+    for _ in range(steps):
+        x = PEFRL(system.field, x, inputs, span / steps)
+    return x
 
 
 def _dop853(system: System, start: Array, times: Array, held: Array | None) -> Array:

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 DATA ?= $(firstword $(HNN_ENVS_DATA) $(wildcard ../shared/data))
 
-.PHONY: demo test lint checkpoints paper-checkpoints figures report clean
+.PHONY: demo test lint checkpoints paper-checkpoints figures report clean policies
 
 demo: $(VENV)/.installed
 	$(BIN)/hnn-envs compare
@@ -24,6 +24,10 @@ lint: $(VENV)/.installed
 # The measured series (DATA, or HNN_ENVS_DATA) is needed for real-pendulum/paper only.
 checkpoints: $(VENV)/.installed
 	$(BIN)/python training/build.py $(if $(DATA),--data $(DATA))
+
+# Trains the agents that are shipped, or what is left of them, and plays all: about half an hour on one core.
+policies: $(VENV)/.installed
+	$(BIN)/hnn-envs benchmark transfer --retrain --policies checkpoints/policies --json examples/results/transfer.json
 
 # The pictures of the README.
 figures: $(VENV)/.installed

@@ -154,7 +154,7 @@ def test_policies_under_wrong_names_are_refused(quick, tmp_path):
 
 def test_the_command_plays_shipped_policies_and_writes_rows(tmp_path):
     path = tmp_path / "rows.json"
-    arguments = ["--tasks", "mass-spring", "--seeds", "1", "--episodes", "4", "--json", str(path)]
+    arguments = ["--tasks", "mass-spring", "--seeds", "1", "--episodes", "4", "--jobs", "1", "--json", str(path)]
     result = CliRunner().invoke(app, ["benchmark", "transfer", *arguments, "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
     assert "lqr" in result.output
@@ -176,7 +176,7 @@ def test_the_command_plays_shipped_policies_and_writes_rows(tmp_path):
 )
 def test_bad_input_is_one_line(arguments, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(app, ["benchmark", "transfer", *arguments])
+    result = CliRunner().invoke(app, ["benchmark", "transfer", "--jobs", "1", *arguments])
     assert result.exit_code == 1
     assert words in result.output
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -34,7 +35,10 @@ def transfer(
         Optional[Path],  # noqa: UP045
         typer.Option(help="YAML file to train by, in rl-baselines3-zoo's form.", dir_okay=False),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes, each with one thread.")] = 1,
+    jobs: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, help="Processes, each with one thread; by default one per core."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for results, logs and retrained policies.", file_okay=False)] = Path(
         "runs/transfer"
     ),
@@ -62,7 +66,7 @@ def transfer(
             retrain=retrain,
             hyperparameters=hyperparameters,
             logs=out / "logs",
-            jobs=jobs,
+            jobs=jobs or os.cpu_count() or 1,
             progress=lambda what, done, total: bar.update(task, description=what, completed=done, total=total),
         )
         write_rows(json or out / "transfer.json", rows)

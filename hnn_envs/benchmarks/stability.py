@@ -69,16 +69,15 @@ def run(
         systems: names; none for all.
         dynamics: "ode", "hnn", "paper/*", a path, ...; none for the ODE and all shipped checkpoints.
         integrators: names, "default" (the physics' own, as when none is given) or "all".
-        steps: environment steps.
-        starts: initial states per system.
+        steps: environment steps, from each start.
+        starts: initial states per system, drawn by ``seed``.
         seed: of the initial states.
         jobs: processes, each with one thread; by default one per core.
         folder: where results go, and where what has been done is kept in ``cells``.
         progress: told how far it is.
 
     Raises:
-        InvalidOptionError, UnknownNameError: what cannot be run.
-        ResultsError: kept work that cannot be used.
+        HnnEnvsError: what cannot be run, or kept work that cannot be used.
     """
     cells = make_cells(systems, dynamics, integrators, steps, starts, seed)
     _run_cells(cells, folder / "cells", jobs or os.cpu_count() or 1, progress)

@@ -20,6 +20,10 @@ SPANS = {
     "three-body": (3.0, 500),
 }
 """Duration and number of points of the rollouts whose energy is compared."""
+NOISY = ("mass-spring", "pendulum")
+"""Systems whose data has noise on x and none on x'."""
+DEGREES, FOLDS = (1, 2, 3, 4), 5
+"""What is tried for the re-clocking, and in how many folds of the training share."""
 TOLERANCE = 1e-8
 RESCALING = 1.09
 """1 + 0.9 sd: how the paper speeds up its mass-spring models, whose noise of sd 0.1 on x slows the learned motion."""
@@ -62,12 +66,11 @@ def measure(system: System, field: VectorField, model: str, train: Dataset, test
     if test.spans is not None:
         return found | _of_series(field, test, np.reshape(test.spans, (-1, 1)))
     found["energy_mse"] = Estimate.of(energy_errors(system, field))
-    if system.name == "mass-spring":
-        if isinstance(field, PortHamiltonian) and model == "paper/structured":
-            clocked = Reclocked.fitted(field, train)
-            found["test_loss_reclocked"] = Estimate.of(_squares(clocked(states) - derivatives))
-        else:
-            found["energy_mse_rescaled"] = Estimate.of(energy_errors(system, field, RESCALING))
+    if system.name in NOISY and model == "paper/structured" and isinstance(field, PortHamiltonian):
+        clocked = Reclocked.chosen(field, train)
+        found["test_loss_reclocked"] = Estimate.of(_squares(clocked(states) - derivatives))
+    if system.name == "mass-spring" and model != "paper/structured":
+        found["energy_mse_rescaled"] = Estimate.of(energy_errors(system, field, RESCALING))
     return found
 
 
@@ -130,7 +133,22 @@ class Reclocked:
     coefficients: Array
 
     @classmethod
-    def fitted(cls, field: PortHamiltonian, train: Dataset, degree: int = 2) -> Reclocked:
+    def chosen(cls, field: PortHamiltonian, train: Dataset) -> Reclocked:
+        """Fits s of the degree that does best on left-out trajectories of the training share."""
+        folds = [np.arange(len(train)) % FOLDS == fold for fold in range(FOLDS)]
+
+        def missed(degree: int) -> float:
+            errors = 0.0
+            for left_out in folds:
+                clocked = cls.fitted(field, _some(train, ~left_out), degree)
+                tried = _some(train, left_out)
+                errors += float(np.square(clocked(tried.states) - tried.derivatives).sum())
+            return errors
+
+        return cls.fitted(field, train, min(DEGREES, key=missed))
+
+    @classmethod
+    def fitted(cls, field: PortHamiltonian, train: Dataset, degree: int) -> Reclocked:
         """Fits s to the noisy states of the training share by linear least squares."""
         states, derivatives, _ = train.flat()
         powers = _powers(field.hamiltonian.value(states), degree + 1)
@@ -142,6 +160,10 @@ class Reclocked:
         """x', shape (..., 2*dof)."""
         speed = _powers(self.hamiltonian.value(x), len(self.coefficients)) @ self.coefficients
         return speed[..., None] * self.field(x, u)
+
+
+def _some(data: Dataset, chosen: Array) -> Dataset:
+    return Dataset(data.times, data.states[chosen], data.derivatives[chosen], data.inputs[chosen])
 
 
 def _powers(values: Array, count: int) -> Array:

@@ -51,21 +51,23 @@ def speed(
 def _table(rows: Sequence[Row]) -> Table:
     from hnn_envs.benchmarks.speed import AT_MOST, missed
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for column in ("system", "what", "metric"):
-        table.add_column(column, no_wrap=column != "metric")
-    for column in ("value", "+-", "unit", "target", ""):
-        table.add_column(column, no_wrap=True, justify="right" if column in ("value", "+-", "target") else "left")
+    title = "Median of all turns, with its standard error; a pendulum, unless it says otherwise"
+    table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("physics", no_wrap=True)
+    table.add_column("metric", min_width=20)
+    for column in ("value", "target"):
+        table.add_column(column, no_wrap=True, justify="right")
+    table.add_column("", no_wrap=True)
     for row in rows:
         target = verdict = ""
         if row.reference is not None:
-            target = f"{'at most' if row.metric in AT_MOST else 'at least'} {row.reference:g}"
+            target = f"{'<=' if row.metric in AT_MOST else '>='} {row.reference:g}"
             verdict = "[red]MISSED[/red]" if missed(row) else "[green]met[/green]"
-        spread = "" if row.stderr is None else _shown(row.stderr)
-        words = (row.system, escape(row.dynamics), row.metric.replace("_", " "))
-        table.add_row(*words, _shown(row.value), spread, row.unit, target, verdict)
+        physics = f"{row.system if row.system != 'pendulum' else ''} {escape(row.dynamics)}".strip()
+        spread = "" if row.stderr is None else f" ± {_shown(row.stderr, 2)}"
+        table.add_row(physics, row.metric.replace("_", " "), f"{_shown(row.value)}{spread} {row.unit}", target, verdict)
     return table
 
 
-def _shown(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+def _shown(value: float, digits: int = 3) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"

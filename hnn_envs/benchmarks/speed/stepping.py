@@ -44,7 +44,7 @@ def one_environment(effort: Effort) -> Iterator[Row]:
 
 def _steps(env: Any, effort: Effort) -> Case:
     """A case of the first steps of an episode; resets are not timed."""
-    count = max(20, int(1000 * effort.seconds))
+    count = max(20, int(4000 * effort.seconds))
     actions = list(np.random.default_rng(0).uniform(-1, 1, (count, *env.action_space.shape)).astype(np.float32))
 
     def case() -> float:

@@ -101,7 +101,12 @@ def _free(environments: Any) -> Any:
     return Free(environments)
 
 
-IMPORT = "import time; start = time.perf_counter(); import hnn_envs; print(time.perf_counter() - start)"
+IMPORT = """
+import time
+start = time.perf_counter()
+import hnn_envs
+print(time.perf_counter() - start)
+"""
 FIRST_STEP = """
 import time, gymnasium, hnn_envs
 start = time.perf_counter()
@@ -145,7 +150,7 @@ def training(effort: Effort) -> Iterator[Row]:
 
     recipe, system = load_recipe("pendulum/paper/hnn"), get_system("pendulum")
     data, _ = make_data(recipe)
-    family, loss, steps = recipe.family, make_loss("derivative", {}), max(2, int(1000 * effort.seconds))
+    family, loss, steps = recipe.family, make_loss("derivative", {}), max(2, int(250 * effort.seconds))
     rows = loss.prepare(data, torch.float32)
     problem = Problem(lambda given, batch: loss.residuals(family.build(system, given), batch), rows, steps, 0)
     start = family.init(system, np.random.default_rng(0))

@@ -238,6 +238,12 @@ def tanh(x: float) -> float:
     return functions.tanh(x)
 
 
+@njit
+def bell(x: float) -> float:
+    """The same of ``functions.bell``."""
+    return functions.bell(x)
+
+
 RNG = np.random.default_rng(0)
 SIGNS = RNG.choice((-1.0, 1.0), 4000)
 ANGLES = np.concatenate(
@@ -266,7 +272,15 @@ def test_tanh_of_floats_is_off_by_less_than_four_units_in_the_last_place() -> No
     assert units_off(elementwise(tanh)(x), np.tanh(x.astype(np.float64))) < 4
 
 
-@pytest.mark.parametrize("function", [tanh, functions.sin, functions.cos, functions.log])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_slope_of_tanh_is_off_by_less_than_four_units_in_the_last_place(dtype: type) -> None:
+    x = np.concatenate((RNG.uniform(-60, 60, 4000), RNG.normal(0, 3, 4000))).astype(dtype)
+    power = 2.0 ** -np.abs(x.astype(np.longdouble))
+    assert units_off(elementwise(bell)(x), power / (1 + power) ** 2) < 4
+    np.testing.assert_allclose(elementwise(bell)(np.array([1e300, -1e300, 0.0])), (0.0, 0.0, 0.25), atol=1e-100)
+
+
+@pytest.mark.parametrize("function", [tanh, bell, functions.sin, functions.cos, functions.log])
 def test_elementary_functions_keep_a_nan(function: Any) -> None:
     assert np.isnan(elementwise(function)(np.full(9, np.nan))).all()
 

@@ -18,6 +18,7 @@ from hnn_envs.hamiltonian import PortHamiltonian, VectorField
 from hnn_envs.integrators import Integrator, Splitting, rk4
 from hnn_envs.kernels import network as networks
 from hnn_envs.kernels import steps
+from hnn_envs.kernels.functions import BELL_UNIT
 from hnn_envs.models.baseline import MLPField
 from hnn_envs.models.features import Features
 from hnn_envs.models.generic import GenericHamiltonian
@@ -196,13 +197,14 @@ def plan(network: MLP, *, gradient: bool) -> tuple[Array, Array]:
     last = len(matrices) - 1
     places = [0]
     for layer in range(last):
-        level = gradient and layer == last - 1 and network.activation == "tanh"
-        after = networks.SLOPE if level else networks.TANH  # the slope of log cosh is tanh
-        places.append(moves.add(matrices[layer], biases[layer], places[-1], after))
+        after, unit = networks.TANH, 1.0  # tanh is the slope of log cosh, too
+        if gradient and layer == last - 1 and network.activation == "tanh":
+            after, unit = networks.BELL, BELL_UNIT
+        places.append(moves.add(unit * matrices[layer], unit * biases[layer], places[-1], after))
     if not gradient:
         moves.add(matrices[last], biases[last], places[-1], networks.NOTHING)
         return moves.table, moves.weights
-    place, seeds = places[last], matrices[last][:, :1]
+    place, seeds = places[last], (4.0 if after == networks.BELL else 1.0) * matrices[last][:, :1]
     for layer in reversed(range(last)):
         after = networks.CHAIN if layer else networks.NOTHING
         place = moves.add(_padded(seeds * matrices[layer].T), np.zeros(0), place, after, places[layer])

@@ -23,10 +23,14 @@ LN2_32 = (np.float32(0.6931472), np.float32(-1.9046542e-09))
 HALF_PI = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591833e-33)
 PER_LN2, PER_LN2_32, PER_PI = 1 / math.log(2), np.float32(1 / math.log(2)), 1 / math.pi
 # Taylor series, highest power first: (e^r - 1 - r) / r^2; (sin r - r) / r^3 and (ln m - 2 s) / s^3 in the square.
+# 2^r.
+EXP2 = tuple(math.log(2) ** n / math.factorial(n) for n in range(12, -1, -1))
+EXP2_32 = tuple(np.float32(math.log(2) ** n / math.factorial(n)) for n in range(6, -1, -1))
 EXP = tuple(1 / math.factorial(n) for n in range(13, 1, -1))
 EXP_32 = tuple(np.float32(1 / math.factorial(n)) for n in range(7, 1, -1))
 SIN = tuple((-1) ** n / math.factorial(2 * n + 1) for n in range(10, 0, -1))
 LOG = tuple(2 / (2 * n + 1) for n in range(11, 0, -1))
+FLAT, FLAT_32 = 500.0, np.float32(60.0)  # squares of 2^x are still finite
 SATURATED, SATURATED_32 = -80.0, np.float32(-40.0)  # tanh is 1 to rounding long before
 LARGEST_ANGLE = 2.0**50  # beyond it a double does not tell an angle's cosine
 
@@ -89,6 +93,34 @@ def _tanh_32(z: Any) -> Any:
     power = unbits(np.int32(np.int32(bits(shifted) << np.int32(23)) + np.int32(127 << 23)))
     m = fma(power, fma(horner(r, EXP_32) * r, r, r), power - np.float32(1.0))
     return math.copysign(m / (m + np.float32(2.0)), z)
+
+
+def bell(x: Any) -> Any:
+    """A quarter of tanh's slope, e / (1 + e)^2 with e = 2^x in the precision of x, at x = BELL_UNIT z."""
+
+
+BELL_UNIT = 2 / math.log(2)
+
+
+@overload(bell)
+def _bell(x: Any) -> Any:
+    return _bell_32 if x == types.float32 else _bell_64
+
+
+def _bell_64(x: Any) -> Any:
+    x = -FLAT if x < -FLAT else x
+    x = FLAT if x > FLAT else x
+    shifted = x + ROUND
+    e = unbits(bits(horner(x - (shifted - ROUND), EXP2)) + (bits(shifted) << 52))
+    return e / ((1.0 + e) * (1.0 + e))
+
+
+def _bell_32(x: Any) -> Any:
+    x = -FLAT_32 if x < -FLAT_32 else x
+    x = FLAT_32 if x > FLAT_32 else x
+    shifted = x + ROUND_32
+    e = unbits(np.int32(bits(horner(x - (shifted - ROUND_32), EXP2_32)) + np.int32(bits(shifted) << np.int32(23))))
+    return e / ((np.float32(1.0) + e) * (np.float32(1.0) + e))
 
 
 @inlined

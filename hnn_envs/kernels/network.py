@@ -13,7 +13,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from hnn_envs.kernels.functions import fma, tanh
+from hnn_envs.kernels.functions import bell, fma, tanh
 from hnn_envs.kernels.jit import inlined
 
 LANES = 64
@@ -21,8 +21,8 @@ LANES = 64
 
 MATRIX, BIAS, SOURCE, TARGET, INPUTS, OUTPUTS, AFTER, OTHER = range(8)
 """Columns of a move: where its matrix and bias begin in ``weights``, its inputs and outputs in ``units``; how many."""
-NOTHING, TANH, SLOPE, CHAIN = range(4)
-"""What is done to y: nothing; tanh y; the slope of that, 1 - tanh(y)^2; y times the slope of OTHER units, 1 - h^2."""
+NOTHING, TANH, BELL, CHAIN = range(4)
+"""What is done to y: nothing; tanh y; tanh's slope as ``bell`` has it; y times the slope of OTHER units, 1 - h^2."""
 BLOCK = 4
 """Outputs come in multiples of this."""
 
@@ -66,10 +66,9 @@ def propagate(moves: Any, weights: Any, units: Any, copies: Any, chunk: Any) -> 
         if after == TANH:
             for k in range(target, last):
                 units[k] = tanh(units[k])
-        elif after == SLOPE:
+        elif after == BELL:
             for k in range(target, last):
-                t = tanh(units[k])
-                units[k] = fma(-t, t, 1)
+                units[k] = bell(units[k])
         elif after == CHAIN:
             other = moves[n, OTHER] * copies * lanes
             for k in range(last - target):
@@ -114,13 +113,20 @@ def _multiply_chunk(
     chunk: Any, weights: Any, matrix: Any, bias: Any, units: Any, source: Any, target: Any, inputs: Any, outputs: Any
 ) -> None:
     """A chunk: four outputs and four inputs at a time, whose sixteen weights stay in registers."""
-    blocks = inputs - inputs % FOUR
+    single = inputs % FOUR
     for j in range(ZERO, outputs, FOUR):
         to, at = target + j * ROW, bias + j
-        b0, b1, b2, b3 = weights[at], weights[at + ONE], weights[at + TWO], weights[at + THREE]
+        a0, a1, a2, a3 = weights[at], weights[at + ONE], weights[at + TWO], weights[at + THREE]
         for k in range(to, to + ROW):
-            units[k], units[k + ROW], units[k + ROW2], units[k + ROW3] = b0, b1, b2, b3
-        for i in range(ZERO, blocks, FOUR):
+            units[k], units[k + ROW], units[k + ROW2], units[k + ROW3] = a0, a1, a2, a3
+        for i in range(single):
+            of, at = source + i * ROW, matrix + i * outputs + j
+            a0, a1, a2, a3 = weights[at], weights[at + ONE], weights[at + TWO], weights[at + THREE]
+            for k in range(ROW):
+                a, n = units[of + k], to + k
+                units[n], units[n + ROW] = fma(a, a0, units[n]), fma(a, a1, units[n + ROW])
+                units[n + ROW2], units[n + ROW3] = fma(a, a2, units[n + ROW2]), fma(a, a3, units[n + ROW3])
+        for i in range(single, inputs, FOUR):
             of, at = source + i * ROW, matrix + i * outputs + j
             a0, a1, a2, a3 = weights[at], weights[at + ONE], weights[at + TWO], weights[at + THREE]
             at += outputs
@@ -136,10 +142,3 @@ def _multiply_chunk(
                 units[n + ROW] = fma(d, d1, fma(c, c1, fma(b, b1, fma(a, a1, units[n + ROW]))))
                 units[n + ROW2] = fma(d, d2, fma(c, c2, fma(b, b2, fma(a, a2, units[n + ROW2]))))
                 units[n + ROW3] = fma(d, d3, fma(c, c3, fma(b, b3, fma(a, a3, units[n + ROW3]))))
-        for i in range(blocks, inputs):
-            of, at = source + i * ROW, matrix + i * outputs + j
-            a0, a1, a2, a3 = weights[at], weights[at + ONE], weights[at + TWO], weights[at + THREE]
-            for k in range(ROW):
-                a, n = units[of + k], to + k
-                units[n], units[n + ROW] = fma(a, a0, units[n]), fma(a, a1, units[n + ROW])
-                units[n + ROW2], units[n + ROW3] = fma(a, a2, units[n + ROW2]), fma(a, a3, units[n + ROW3])

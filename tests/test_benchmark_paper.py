@@ -61,11 +61,16 @@ class TestStructuredFromScratch:
         stages = [Stage(**{**table, "steps": min(table["steps"], 150)}) for table in recipe.stages]
         parameters = fit(system, recipe.family, train, stages, recipe.seed)
         found = measure(system, recipe.family.build(system, parameters), "paper/structured", train, test)
-        for metric, target in targets(name).items():
-            if metric in found and metric != "test_loss":
-                assert found[metric].value <= target
+        assert found["energy_mse"].value <= TARGETS[name, "energy_mse"]
         if name == "two-body":
             assert found["test_loss"].value <= TARGETS[name, "test_loss"]
+            return
+        # Noise on the states makes the test loss of one data seed: the truth itself is what it can be held to.
+        states, derivatives, _ = test.flat()
+        true_loss = np.square(system.field(states) - derivatives).mean()
+        assert found["test_loss"].value == pytest.approx(true_loss, rel=1e-3)
+        if name == "mass-spring":
+            assert found["test_loss_reclocked"].value < true_loss
 
     @pytest.mark.slow
     @pytest.mark.parametrize("name", ["real-pendulum", "three-body"])

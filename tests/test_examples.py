@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-ELSEWHERE = {"ppo.py", "figures.py"}  # tested by test_sb3, and the README's pictures
+PICTURES = {"figures.py", "screenshots.py"}  # they make the README's pictures
+ELSEWHERE = {"ppo.py"} | PICTURES  # ppo.py is tested by test_sb3
 SHORT = {
     "ten_lines.py": ["--steps", "4096"],
     "side_by_side.py": ["--steps", "4096", "--frames", "3", "--out", "side.gif"],
@@ -43,5 +44,5 @@ def test_the_pictures_are_there(monkeypatch, tmp_path):
 
 def test_every_example_is_one_page():
     for path in EXAMPLES.glob("*.py"):
-        if path.name != "figures.py":
+        if path.name not in PICTURES:
             assert len(path.read_text(encoding="utf-8").splitlines()) <= 70

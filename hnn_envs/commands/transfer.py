@@ -50,7 +50,7 @@ def transfer(
     """Train an agent in true and in learned physics, and play all of them in the true one, next to anchors.
 
     Without --retrain the shipped policies are played. With it, what is not trained yet is; interrupted, it goes on with
-    the runs that are left. TensorBoard shows OUT/logs where it is installed: pip install 'hnn_envs[tensorboard]'.
+    the runs that are left. TensorBoard shows OUT/logs where it is installed (the extra `tensorboard` of hnn_envs).
     """
     from hnn_envs.benchmarks.records import write_rows
     from hnn_envs.benchmarks.transfer import run

@@ -122,7 +122,11 @@ def _beside(values: Values, task: str) -> str:
     if hnn is None or other is None:
         return ""
     low, high = (values[task, "baseline", f"relative_improvement_{end}"] for end in ("low", "high"))
-    return f"; the baseline does {'as well' if low <= hnn <= high or other >= hnn else 'worse'} ({other:.1%})"
+    if other >= hnn:
+        words = "does as well"
+    else:
+        words = "cannot be told apart" if low <= hnn <= high else "does worse"
+    return f"; the baseline {words} ({other:.1%})"
 
 
 def _values(rows: Sequence[Row]) -> Values:

@@ -122,10 +122,7 @@ def _beside(values: Values, task: str) -> str:
     if hnn is None or other is None:
         return ""
     low, high = (values[task, "baseline", f"relative_improvement_{end}"] for end in ("low", "high"))
-    if other >= hnn:
-        words = "does as well"
-    else:
-        words = "cannot be told apart" if low <= hnn <= high else "does worse"
+    words = "does as well" if other >= hnn else "cannot be told apart" if low <= hnn <= high else "does worse"
     return f"; the baseline {words} ({other:.1%})"
 
 

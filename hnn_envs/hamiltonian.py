@@ -8,6 +8,7 @@ dynamics, environments) sees a vector field and does not know which one it is.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -35,7 +36,7 @@ class VectorField(Protocol):
         ...
 
 
-class Separable:
+class Separable(ABC):
     """H(q, p) = T(p) + V(q) with T(p) = inverse_mass |p|^2 / 2, the kinetic energy of every mechanical system here.
 
     A subclass has the attribute ``inverse_mass`` (a number or a 0-d array) and defines V and its gradient.
@@ -43,13 +44,13 @@ class Separable:
 
     inverse_mass: Array
 
+    @abstractmethod
     def potential(self, q: Array) -> Array:
         """V(q), shape (...,) for q of shape (..., dof)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def potential_gradient(self, q: Array) -> Array:
         """dV/dq, shape (..., dof)."""
-        raise NotImplementedError
 
     def kinetic(self, p: Array) -> Array:
         """T(p), shape (...,) for p of shape (..., dof)."""

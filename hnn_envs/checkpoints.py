@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors with a typed, versioned model card in the header. Only this file reads or writes weights.
+"""Checkpoints: safetensors with a typed, versioned model card in the header. The layout is that of ``sealed``.
 
 Nothing is ever unpickled. A file that is missing, damaged, tampered with, of another format or made for another system
 gives a ``CheckpointError`` that names the file and the cause.
@@ -7,7 +7,6 @@ gives a ``CheckpointError`` that names the file and the cause.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
@@ -16,13 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from hnn_envs.errors import CheckpointError, HnnEnvsError
-from hnn_envs.files import write_atomically
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.models import Parameters, make_family
+from hnn_envs.sealed import read_sealed, write_sealed
 from hnn_envs.systems import SYSTEMS, System
 
 FORMAT = 1
@@ -106,11 +103,7 @@ class Checkpoint:
 
 def save_checkpoint(path: Path, card: Card, parameters: Parameters) -> None:
     """Writes a checkpoint to a temporary name and renames it, so that no reader ever sees half a file."""
-    # Not ascontiguousarray, which would turn a 0-d parameter into one of shape (1,).
-    tensors = {name: np.asarray(value, order="C") for name, value in sorted(parameters.items())}
-    values = asdict(card)
-    stamped = values | {"digest": _digest(values, tensors)}
-    write_atomically(path, save(tensors, {HEADER: json.dumps(stamped, sort_keys=True)}))
+    write_sealed(path, HEADER, asdict(card), parameters)
 
 
 def load_checkpoint(path: Path, system: str | None = None) -> Checkpoint:
@@ -125,38 +118,10 @@ def load_checkpoint(path: Path, system: str | None = None) -> Checkpoint:
     """
     if not path.is_file():
         raise CheckpointError(f"checkpoint {path} does not exist; shipped ones: {_shipped_names()}")
-    try:
-        with safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-            parameters = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"checkpoint {path} is not a readable safetensors file ({error}); it may be truncated, or of another "
-            "format such as a pickle, which hnn_envs never loads"
-        ) from error
-    values = _read_card(path, metadata)
-    if values.get("digest") != _digest(values, parameters):
-        raise CheckpointError(f"checkpoint {path} was changed after it was written: its digest does not match")
+    values, parameters = read_sealed(path, HEADER, "checkpoint", FORMAT)
     card = _parse_card(path, values)
     _check(path, card, parameters, system)
     return Checkpoint(card, parameters)
-
-
-def _read_card(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
-    """The card's entries as they stand in the header, of a format that this version reads."""
-    if HEADER not in metadata:
-        raise CheckpointError(f"checkpoint {path} has no hnn_envs card in its header; it was not written by hnn_envs")
-    try:
-        values = json.loads(metadata[HEADER])
-    except ValueError as error:
-        raise CheckpointError(f"checkpoint {path} has a damaged card: {error}") from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"checkpoint {path} has a damaged card: it is no table of entries")
-    if values.get("format") != FORMAT:
-        raise CheckpointError(
-            f"checkpoint {path} has format {values.get('format')!r}; this version of hnn_envs reads format {FORMAT}"
-        )
-    return values
 
 
 def _parse_card(path: Path, values: Mapping[str, Any]) -> Card:
@@ -204,17 +169,6 @@ def _check(path: Path, card: Card, parameters: Parameters, system: str | None) -
             )
         if not np.isfinite(value).all():
             raise CheckpointError(f"checkpoint {path} has weights {name!r} that are not finite")
-
-
-def _digest(card: Mapping[str, Any], parameters: Parameters) -> str:
-    """SHA-256 of all that a checkpoint says: its card, less the digest itself, and its tensors."""
-    digest = hashlib.sha256()
-    entries = {name: value for name, value in card.items() if name != "digest"}
-    digest.update(json.dumps(entries, sort_keys=True).encode())
-    for name, value in sorted(parameters.items()):
-        digest.update(f"{name} {value.dtype} {value.shape}".encode())
-        digest.update(np.ascontiguousarray(value).tobytes())
-    return digest.hexdigest()
 
 
 def checkpoints_folder() -> Path:

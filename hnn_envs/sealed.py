@@ -23,7 +23,7 @@ from hnn_envs.files import write_atomically
 def write_sealed(path: Path, header: str, card: Mapping[str, Any], tensors: Mapping[str, Array]) -> None:
     """Writes a card and tensors under one digest; a kill leaves the old file or the new one."""
     ordered = {name: np.asarray(value, order="C") for name, value in sorted(tensors.items())}
-    stamped = {**card, "digest": _digest(card, ordered)}
+    stamped = {**card, "digest": seal_of(card, ordered)}
     write_atomically(path, save(ordered, {header: json.dumps(stamped, sort_keys=True)}))
 
 
@@ -51,7 +51,7 @@ def read_sealed(path: Path, header: str, kind: str, layout: int) -> tuple[dict[s
             "such as a zip or a pickle, which hnn_envs never loads"
         ) from error
     if header not in metadata:
-        raise CheckpointError(f"{kind} {path} has no card {header!r} in its header; it is no {kind} of hnn_envs")
+        raise CheckpointError(f"{kind} {path} has no {header} card in its header; it is no {kind} of hnn_envs")
     try:
         values = json.loads(metadata[header])
     except ValueError as error:
@@ -59,13 +59,15 @@ def read_sealed(path: Path, header: str, kind: str, layout: int) -> tuple[dict[s
     if not isinstance(values, dict):
         raise CheckpointError(f"{kind} {path} has a damaged card: it is no table of entries")
     if values.get("format") != layout:
-        raise CheckpointError(f"{kind} {path} has format {values.get('format')!r}; this version reads format {layout}")
-    if values.get("digest") != _digest(values, tensors):
+        raise CheckpointError(
+            f"{kind} {path} has format {values.get('format')!r}; this version of hnn_envs reads format {layout}"
+        )
+    if values.get("digest") != seal_of(values, tensors):
         raise CheckpointError(f"{kind} {path} was changed after it was written: its digest does not match")
     return values, tensors
 
 
-def _digest(card: Mapping[str, Any], tensors: Mapping[str, Array]) -> str:
+def seal_of(card: Mapping[str, Any], tensors: Mapping[str, Array]) -> str:
     """SHA-256 of the card, less the digest itself, and the tensors."""
     digest = hashlib.sha256()
     entries = {name: value for name, value in card.items() if name != "digest"}

@@ -22,6 +22,7 @@ from hnn_envs import checkpoints, files
 from hnn_envs.checkpoints import HEADER, find_checkpoint, load_checkpoint
 from hnn_envs.errors import CheckpointError
 from hnn_envs.files import write_atomically
+from hnn_envs.sealed import seal_of
 from hnn_envs.systems import SYSTEMS
 
 NAME = "separable/pendulum/0"
@@ -60,7 +61,7 @@ def resealed(path: Path, **changes: Any) -> None:
     with safe_open(path, framework="np") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     card = header(path) | changes
-    with_card(path, card | {"digest": checkpoints._digest(card, tensors)})
+    with_card(path, card | {"digest": seal_of(card, tensors)})
 
 
 class TestRoundTrip:

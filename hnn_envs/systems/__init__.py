@@ -15,6 +15,7 @@ from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian
 from hnn_envs.systems.mass_spring import MassSpring
 from hnn_envs.systems.n_body import NBody
 from hnn_envs.systems.pendulum import Pendulum
+from hnn_envs.systems.pixel_pendulum import PixelPendulum
 from hnn_envs.systems.real_pendulum import RealPendulum
 from hnn_envs.systems.three_body import THREE_BODY
 from hnn_envs.systems.two_body import TWO_BODY
@@ -55,10 +56,10 @@ class System(Hamiltonian, Protocol):
 
 
 SYSTEMS: dict[str, System] = {
-    system.name: system for system in (MassSpring(), Pendulum(), RealPendulum(), TWO_BODY, THREE_BODY)
+    system.name: system for system in (MassSpring(), Pendulum(), RealPendulum(), TWO_BODY, THREE_BODY, PixelPendulum())
 }
 
-__all__ = ["SYSTEMS", "MassSpring", "NBody", "Pendulum", "RealPendulum", "System", "get_system"]
+__all__ = ["SYSTEMS", "MassSpring", "NBody", "Pendulum", "PixelPendulum", "RealPendulum", "System", "get_system"]
 
 
 def get_system(name: str) -> System:

@@ -1,0 +1,199 @@
+"""Films of Gymnasium's Pendulum-v1: the data of the pixel pendulum, made once and kept in the user's cache folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hnn_envs.arrays import Array
+from hnn_envs.camera import Camera
+from hnn_envs.errors import CheckpointError, InvalidOptionError
+from hnn_envs.sealed import read_sealed, write_sealed
+
+HEADER = "hnn_envs_frames"
+FORMAT = 1
+KIND = "frame data set"
+FASTEST = 8.0
+"""Where Gymnasium clips the angular velocity, rad/s; a film that gets there is not of a pendulum any more."""
+MOST_DRAWS = 1000
+"""How often a start and torques are drawn for one film before that counts as impossible."""
+Progress = Callable[[int, int], Any]
+"""(frames made, frames in all)."""
+
+
+@dataclass(frozen=True)
+class FilmSettings:
+    """What is filmed, and how.
+
+    The defaults are the seed paper's data set: free swings that start within 30 degrees of hanging.
+
+    Attributes:
+        films: how many pendulums are filmed.
+        length: frames per film, a twentieth of a second apart.
+        size: width and height of a frame, pixels.
+        window: the camera's window; by default the whole circle.
+        largest_angle: films start at angles U(-largest_angle, largest_angle) from hanging, rad.
+        largest_velocity: and at angular velocities U(-largest_velocity, largest_velocity), rad/s.
+        largest_torque: torques are U(-largest_torque, largest_torque); Pendulum-v1 allows 2.
+        hold: frames for which a torque is held.
+        seed: of all of it.
+    """
+
+    films: int = 200
+    length: int = 103
+    size: int = 28
+    window: tuple[int, int, int, int] = Camera.window
+    largest_angle: float = math.pi / 6
+    largest_velocity: float = 1.0
+    largest_torque: float = 0.0
+    hold: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.films, self.length - 2, self.size, self.hold) < 1:
+            raise InvalidOptionError(
+                "films, size and hold must be positive and length at least 3, "
+                f"not {self.films}, {self.size}, {self.hold} and {self.length}"
+            )
+        if not (self.largest_angle > 0 and 0 < self.largest_velocity <= FASTEST and 0 <= self.largest_torque <= 2):
+            raise InvalidOptionError(
+                f"largest_angle must be positive, largest_velocity in (0, {FASTEST:g}] and largest_torque in [0, 2], "
+                f"not {self.largest_angle}, {self.largest_velocity} and {self.largest_torque}"
+            )
+        object.__setattr__(self, "window", tuple(self.window))
+
+    @property
+    def camera(self) -> Camera:
+        """The camera that films."""
+        return Camera(self.size, self.window)
+
+    @property
+    def key(self) -> str:
+        """What tells this data set from others: a digest of the settings and of the version that draws the frames."""
+        import gymnasium
+
+        content = json.dumps([asdict(self), gymnasium.__version__, FORMAT], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:20]
+
+
+@dataclass(frozen=True)
+class Films:
+    """Films with what was true behind the camera. Models are fitted to frames and torques; the rest is for measuring.
+
+    Attributes:
+        frames: uint8, shape (films, length, size, size).
+        torques: held from this frame to the next, shape (films, length).
+        angles: rad, 0 hanging, not wrapped, shape (films, length).
+        velocities: angular velocities in rad/s, shape (films, length).
+    """
+
+    frames: Array
+    torques: Array
+    angles: Array
+    velocities: Array
+
+    def __len__(self) -> int:
+        """Number of films."""
+        return len(self.frames)
+
+    def take(self, rows: slice) -> Films:
+        """Some of the films."""
+        return Films(self.frames[rows], self.torques[rows], self.angles[rows], self.velocities[rows])
+
+
+def load_films(
+    settings: FilmSettings,
+    *,
+    folder: Path | None = None,
+    progress: Progress = lambda *_: None,
+    message: Callable[[str], Any] = lambda _: None,
+) -> Films:
+    """The films of these settings, from the cache; made and put there where it has none.
+
+    Args:
+        settings: what is filmed.
+        folder: the cache; by default hnn_envs's folder in the user's cache folder.
+        progress: called while films are made.
+        message: called with a line where the cached file is damaged and made again.
+    """
+    path = (cache_folder() if folder is None else folder) / f"frames-{settings.key}.safetensors"
+    if path.is_file():
+        try:
+            return _read(path, settings)
+        except CheckpointError as error:
+            message(f"{error}; it is made again")
+    films = make_films(settings, progress)
+    card = {"format": FORMAT, "settings": _plain(settings)}
+    write_sealed(path, HEADER, card, asdict(films))
+    return films
+
+
+def cache_folder() -> Path:
+    """Where data sets are kept: hnn_envs in the user's cache folder."""
+    from platformdirs import user_cache_dir
+
+    return Path(user_cache_dir("hnn_envs", appauthor=False))
+
+
+def make_films(settings: FilmSettings, progress: Progress = lambda *_: None) -> Films:
+    """Steps Gymnasium's pendulum and films it.
+
+    Raises:
+        InvalidOptionError: settings under which the pendulum gets too fast again and again.
+    """
+    rng = np.random.default_rng(settings.seed)
+    motions = [_motion(settings, rng) for _ in range(settings.films)]
+    angles, velocities, torques = (np.stack(parts) for parts in zip(*motions, strict=True))
+    camera, frames = settings.camera, []
+    for done, row in enumerate(angles):
+        progress(done * settings.length, settings.films * settings.length)
+        frames.append(camera.frames(row))
+    progress(settings.films * settings.length, settings.films * settings.length)
+    return Films(np.stack(frames), torques, angles, velocities)
+
+
+def _motion(settings: FilmSettings, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+    """Angles, velocities and torques of one film."""
+    from gymnasium.envs.classic_control import PendulumEnv
+
+    pendulum: Any = PendulumEnv()
+    for _ in range(MOST_DRAWS):
+        start = rng.uniform(-1, 1, 2) * (settings.largest_angle, settings.largest_velocity)
+        pendulum.state = start + (np.pi, 0.0)
+        drawn = rng.uniform(-1, 1, math.ceil(settings.length / settings.hold)) * settings.largest_torque
+        torques = np.repeat(drawn, settings.hold)[: settings.length]
+        states = [pendulum.state]
+        for torque in torques[:-1]:
+            pendulum.step(np.array([torque]))
+            states.append(pendulum.state)
+        angles, velocities = np.array(states).T
+        if np.abs(velocities).max() < FASTEST:
+            return angles - np.pi, velocities, torques
+    raise InvalidOptionError(
+        f"{MOST_DRAWS} starts in a row led to {FASTEST:g} rad/s, where Gymnasium clips the velocity: "
+        "choose a smaller largest_velocity or shorter films"
+    )
+
+
+def _read(path: Path, settings: FilmSettings) -> Films:
+    card, tensors = read_sealed(path, HEADER, KIND, FORMAT)
+    shapes = {
+        "frames": (settings.films, settings.length, settings.size, settings.size),
+        **dict.fromkeys(("torques", "angles", "velocities"), (settings.films, settings.length)),
+    }
+    if card.get("settings") != _plain(settings) or {name: value.shape for name, value in tensors.items()} != shapes:
+        raise CheckpointError(f"{KIND} {path} holds other films than its name says")
+    return Films(**tensors)
+
+
+def _plain(settings: FilmSettings) -> dict[str, Any]:
+    """The settings as JSON has them."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(settings)))
+    return plain

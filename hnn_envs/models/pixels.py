@@ -1,0 +1,188 @@
+"""Physics learned from frames: an autoencoder whose code is an angle, and a learned field in the space of that code.
+
+A frame shows an angle; two consecutive frames show an angle and a velocity. So the latent state of the pixel pendulum
+is x = [q, p] again, with q the angle that the encoder reads off a frame, and p = velocity / inverse_mass from two. The
+latent circle has no origin, direction or unit of energy of its own: training turns it until the encoder's angles are
+those that ``Camera.angle`` reads off the same frames, and the mass, which no film shows, is the system's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from hnn_envs.arrays import Array, like, namespace
+from hnn_envs.hamiltonian import PortHamiltonian
+from hnn_envs.models.baseline import MLPField
+from hnn_envs.models.features import Features
+from hnn_envs.models.mlp import Parameters, build_mlp, init_mlp
+from hnn_envs.models.ports import Ports
+from hnn_envs.models.separable import SeparableHamiltonian
+from hnn_envs.systems import System
+
+BRIGHTEST = 255
+"""Frames are bytes, and networks see brightness as a share of this, as in the seed."""
+
+
+class Eye(Protocol):
+    """What shows frames of angles, and reads angles off frames: a camera, or an autoencoder that stands in for it."""
+
+    @property
+    def size(self) -> int:
+        """Width and height of a frame, pixels."""
+        ...
+
+    def frames(self, q: Array) -> Array:
+        """Frames of pendulums at angles q in rad, uint8, shape (..., size, size)."""
+        ...
+
+    def angle(self, frames: Array) -> Array:
+        """The angles that frames show, in [-pi, pi], rad, shape (...,)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Autoencoder:
+    """Frames to an angle and back: a linear encoder on the circle, and a decoder that is a Fourier series in the angle.
+
+    The encoder weighs the pixels to a point in the plane, whose direction is the angle; brightness drops out. The
+    decoder is linear in [1, cos q, ..., cos nq, sin q, ..., sin nq], which every frame that turns about a pivot is.
+
+    Attributes:
+        encoder: shape (size^2 + 1, 2): pixels and a constant -> (cos, sin).
+        decoder: shape (1 + 2 harmonics, size^2).
+    """
+
+    encoder: Array
+    decoder: Array
+
+    @property
+    def size(self) -> int:
+        """Width and height of a frame, pixels."""
+        return int(round(self.decoder.shape[-1] ** 0.5))
+
+    def angle(self, frames: Array) -> Array:
+        """The angles that frames show, in [-pi, pi], rad; frames (..., size, size) in bytes."""
+        xp = namespace(frames)
+        weights = like(self.encoder, xp.astype(frames[..., :0, :0], xp.float64))
+        pixels = xp.astype(frames, xp.float64).reshape(*frames.shape[:-2], -1) / BRIGHTEST
+        point = pixels @ weights[:-1] + weights[-1]
+        return xp.atan2(point[..., 1], point[..., 0])
+
+    def brightness(self, q: Array) -> Array:
+        """Decoded frames as shares of 255, not clipped, shape (..., size, size)."""
+        series = harmonics_of(q, (self.decoder.shape[0] - 1) // 2)
+        flat = namespace(q).astype(series, self.decoder.dtype) @ self.decoder
+        return flat.reshape(*q.shape, self.size, self.size)
+
+    def frames(self, q: Array) -> Array:
+        """Decoded frames, uint8, shape (..., size, size)."""
+        xp = namespace(q)
+        return xp.astype(xp.clip(xp.round(BRIGHTEST * self.brightness(q)), 0, BRIGHTEST), xp.uint8)
+
+
+def harmonics_of(q: Array, count: int) -> Array:
+    """[1, cos q, ..., cos nq, sin q, ..., sin nq], shape (..., 1 + 2 count)."""
+    xp = namespace(q)
+    turns = q[..., None] * xp.arange(1, count + 1, dtype=q.dtype, device=q.device)
+    return xp.concat((xp.ones_like(q[..., None]), xp.cos(turns), xp.sin(turns)), axis=-1)
+
+
+@runtime_checkable
+class Sighted(Protocol):
+    """A learned field that comes with the eye it was learned through."""
+
+    @property
+    def eye(self) -> Eye:
+        """What shows its states."""
+        ...
+
+
+@dataclass(frozen=True)
+class SightedHamiltonian(PortHamiltonian):
+    """A learned port-Hamiltonian flow with the autoencoder that it was learned through."""
+
+    eye: Autoencoder = field(kw_only=True)
+
+
+@dataclass(frozen=True)
+class SightedMLPField(MLPField):
+    """The baseline with the autoencoder that it was learned through."""
+
+    eye: Autoencoder = field(kw_only=True)
+
+
+@dataclass(frozen=True)
+class Config:
+    """The separable HNN behind an autoencoder: H = inverse_mass p^2 / 2 + V(q) on a latent circle.
+
+    Attributes:
+        hidden: units of the hidden layers of V.
+        size: width and height of a frame, pixels.
+        harmonics: of the decoder.
+        ports: whether the input matrix is learned too.
+    """
+
+    hidden: tuple[int, ...] = (16,)
+    size: int = 28
+    harmonics: int = 60
+    ports: Ports = field(default_factory=Ports)
+
+    def init(self, system: System, rng: np.random.Generator) -> Parameters:
+        """Random parameters."""
+        network = init_mlp(rng, "network", (2, *self.hidden, 1))
+        return network | self.ports.init(system, rng) | _init_eye(rng, self.size, self.harmonics)
+
+    def build(self, system: System, parameters: Parameters) -> SightedHamiltonian:
+        """The vector field with these parameters."""
+        hamiltonian = SeparableHamiltonian(
+            network=build_mlp(parameters, "network"),
+            inverse_mass=system.inverse_mass,
+            features=Features.of(system.angles),
+            scale=1.0,
+        )
+        flow = self.ports.attach(hamiltonian, system, parameters)
+        return SightedHamiltonian(flow.hamiltonian, flow.input_matrix, flow.damping, eye=_build_eye(parameters))
+
+
+@dataclass(frozen=True)
+class BaselineConfig:
+    """The baseline behind the same autoencoder: a network that outputs x' of the latent state, seeing the input too.
+
+    Attributes:
+        hidden: units of the hidden layers.
+        size: width and height of a frame, pixels.
+        harmonics: of the decoder.
+    """
+
+    hidden: tuple[int, ...] = (200, 200)
+    size: int = 28
+    harmonics: int = 60
+
+    def init(self, system: System, rng: np.random.Generator) -> Parameters:
+        """Random parameters."""
+        features = self._features(system)
+        extra = np.shape(system.field.input_matrix)[-1]
+        network = init_mlp(rng, "network", (features.size + extra, *self.hidden, 2 * system.dof))
+        return network | _init_eye(rng, self.size, self.harmonics)
+
+    def build(self, system: System, parameters: Parameters) -> SightedMLPField:
+        """The vector field with these parameters."""
+        network, eye = build_mlp(parameters, "network"), _build_eye(parameters)
+        return SightedMLPField(network, self._features(system), system.field.input_matrix, True, eye=eye)
+
+    def _features(self, system: System) -> Features:
+        return Features.of((*system.angles, *(False,) * system.dof))
+
+
+def _init_eye(rng: np.random.Generator, size: int, harmonics: int) -> Parameters:
+    return {
+        "eye.encoder": rng.standard_normal((size**2 + 1, 2)) / size,
+        "eye.decoder": rng.standard_normal((1 + 2 * harmonics, size**2)) / size,
+    }
+
+
+def _build_eye(parameters: Parameters) -> Autoencoder:
+    return Autoencoder(parameters["eye.encoder"], parameters["eye.decoder"])

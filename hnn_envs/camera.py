@@ -82,7 +82,7 @@ class Camera:
         import pygame
         from gymnasium.envs.classic_control import PendulumEnv
 
-        pendulum = PendulumEnv(render_mode="rgb_array")
+        pendulum: Any = PendulumEnv(render_mode="rgb_array")
         pendulum.last_u = None
         # A surface of its own: with one, Gymnasium does not ask for a display.
         pendulum.screen = pygame.Surface((SCREEN, SCREEN))

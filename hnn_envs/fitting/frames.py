@@ -165,8 +165,8 @@ def _motion(settings: FilmSettings, rng: np.random.Generator) -> tuple[Array, Ar
 
     pendulum: Any = PendulumEnv()
     for _ in range(MOST_DRAWS):
-        start = rng.uniform(-1, 1, 2) * (settings.largest_angle, settings.largest_velocity)
-        pendulum.state = start + (np.pi, 0.0)
+        angle, velocity = rng.uniform(-1, 1, 2) * (settings.largest_angle, settings.largest_velocity)
+        pendulum.state = np.array((np.pi + angle, velocity))
         drawn = rng.uniform(-1, 1, math.ceil(settings.length / settings.hold)) * settings.largest_torque
         torques = np.repeat(drawn, settings.hold)[: settings.length]
         states = [pendulum.state]

@@ -14,13 +14,14 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from hnn_envs.arrays import Array, like, namespace
+from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import PortHamiltonian
 from hnn_envs.models.baseline import MLPField
 from hnn_envs.models.features import Features
 from hnn_envs.models.mlp import Parameters, build_mlp, init_mlp
 from hnn_envs.models.ports import Ports
 from hnn_envs.models.separable import SeparableHamiltonian
-from hnn_envs.systems import System
+from hnn_envs.systems import PixelPendulum, System
 
 BRIGHTEST = 255
 """Frames are bytes, and networks see brightness as a share of this, as in the seed."""
@@ -61,7 +62,7 @@ class Autoencoder:
     @property
     def size(self) -> int:
         """Width and height of a frame, pixels."""
-        return int(round(self.decoder.shape[-1] ** 0.5))
+        return round(self.decoder.shape[-1] ** 0.5)
 
     def angle(self, frames: Array) -> Array:
         """The angles that frames show, in [-pi, pi], rad; frames (..., size, size) in bytes."""
@@ -137,6 +138,8 @@ class Config:
 
     def build(self, system: System, parameters: Parameters) -> SightedHamiltonian:
         """The vector field with these parameters."""
+        if not isinstance(system, PixelPendulum):
+            raise InvalidOptionError(f"there are no frames of {system.name}: a model of pixels is for pixel-pendulum")
         hamiltonian = SeparableHamiltonian(
             network=build_mlp(parameters, "network"),
             inverse_mass=system.inverse_mass,

@@ -1,4 +1,4 @@
-"""The pixel pendulum, task 5 of Greydanus, Dzamba and Yosinski 2019: Gymnasium's Pendulum-v1, seen through its frames."""
+"""The pixel pendulum, task 5 of Greydanus, Dzamba and Yosinski 2019: Gymnasium's Pendulum-v1, seen in frames."""
 
 from __future__ import annotations
 

@@ -104,6 +104,8 @@ def variants(family: str) -> Iterator[dict[str, Any]]:
             yield {name: dict.fromkeys(default, True)}
         elif isinstance(default, str):
             yield from ({name: other} for other in sorted(CHOICES[name]) if other != default)
+        elif isinstance(default, int):
+            yield {name: 9}
         elif isinstance(default, float):
             yield {name: 1.7}
 

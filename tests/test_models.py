@@ -37,6 +37,7 @@ from hnn_envs.models import FAMILIES, describe, make_family
 from hnn_envs.models.features import Features
 from hnn_envs.models.generic import GenericHamiltonian, HelmholtzField
 from hnn_envs.models.mlp import ACTIVATIONS, build_mlp, init_mlp
+from hnn_envs.models.pixels import Sighted
 from hnn_envs.systems import SYSTEMS, NBody
 from hnn_envs.systems.n_body import rotate
 
@@ -105,7 +106,7 @@ class TestGradient:
 
 
 class TestField:
-    @pytest.mark.parametrize("name", models(default=True))
+    @pytest.mark.parametrize("name", [name for name in models(default=True) if name != "pixel-mlp/pixel-pendulum/0"])
     def test_it_has_the_form_that_its_family_promises(self, name: str) -> None:
         """x' = J grad H + G u for the Hamiltonian families; an MLP plus G u for the baseline."""
         there = model(name)
@@ -117,6 +118,14 @@ class TestField:
         push = np.concatenate((np.zeros((10, dof)), u @ there.system.field.input_matrix.T), axis=-1)
         np.testing.assert_allclose(there.field(x), free, rtol=1e-13, atol=1e-14)
         np.testing.assert_allclose(there.field(x, u), free + push, rtol=1e-13, atol=1e-14)
+
+    def test_the_pixel_baseline_is_a_network_that_sees_the_momentum_the_angles_cosine_and_sine_and_the_input(
+        self,
+    ) -> None:
+        there = model("pixel-mlp/pixel-pendulum/0")
+        x, u = states(there.system, 10), inputs(there.system, 10)
+        seen = np.concatenate((x[:, 1:], np.cos(x[:, :1]), np.sin(x[:, :1]), u), axis=-1)
+        np.testing.assert_allclose(there.field(x, u), build_mlp(there.parameters, "network")(seen), rtol=1e-13)
 
     @pytest.mark.parametrize("system", NAMES)
     def test_the_papers_field_types_are_gradients_of_two_outputs(self, system: str) -> None:
@@ -264,6 +273,13 @@ class TestPairwise:
             make_family("pairwise", {}).build(SYSTEMS["pendulum"], parameters("pairwise", {}, SYSTEMS["pendulum"]))
 
 
+class TestPixels:
+    @pytest.mark.parametrize("family", ["pixel-separable", "pixel-mlp"])
+    def test_a_model_of_pixels_needs_frames(self, family: str) -> None:
+        with pytest.raises(InvalidOptionError, match="no frames of 'pendulum': a model of pixels is for 'pixel-pend"):
+            make_family(family, {}).build(SYSTEMS["pendulum"], parameters(family, {}, SYSTEMS["pendulum"]))
+
+
 class TestPorts:
     @PROPERTY
     @given(logarithm=st.floats(-30, 30))
@@ -297,12 +313,17 @@ class TestPorts:
 
     @pytest.mark.parametrize("name", ALL)
     def test_every_parameter_receives_a_gradient(self, name: str) -> None:
-        """Of the sum of squared rates; in double and in single precision, where values pass through a cast."""
+        """Of the sum of squared rates, and of what an eye sees and reads; in double and in single precision."""
         there = model(name)
         x, u = torch.tensor(states(there.system, 6)), torch.tensor(inputs(there.system, 6))
         for dtype in (np.float64, np.float32):
             drawn = to_torch({key: value.astype(dtype) for key, value in there.parameters.items()}, grad=True)
-            (there.build(drawn)(x, u) ** 2).sum().backward()
+            field = there.build(drawn)
+            loss = (field(x, u) ** 2).sum()
+            if isinstance(field, Sighted):
+                frames = torch.ones((field.eye.size, field.eye.size))
+                loss = loss + (field.eye.brightness(x[:, 0]) ** 2).sum() + field.eye.angle(frames) ** 2
+            loss.backward()
             without = {key for key, value in drawn.items() if value.grad is None or not value.grad.abs().sum() > 0}
             assert without == set()
 
@@ -353,6 +374,9 @@ class TestSettings:
             ("pairwise", {"ports": {"friction": True}}, "'ports'.*has no setting 'friction'; allowed: damping, inputs"),
             ("pairwise", {"ports": {"damping": 1}}, "'damping' of 'ports'.*true or false"),
             ("mlp", {"inputs": "yes"}, "'inputs'.*true or false.*'yes'"),
+            ("pixel-mlp", {"size": 28.0}, "'size'.*a positive integer, not 28.0"),
+            ("pixel-separable", {"size": 0}, "'size'.*a positive integer, not 0"),
+            ("pixel-separable", {"harmonics": True}, "'harmonics'.*a positive integer, not True"),
         ],
     )
     def test_a_value_of_the_wrong_kind_is_refused(self, family: str, options: dict[str, Any], message: str) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from hnn_envs.errors import InvalidOptionError, UnknownNameError
 from hnn_envs.hamiltonian import VectorField
-from hnn_envs.models import baseline, generic, pairwise, separable
+from hnn_envs.models import baseline, generic, pairwise, pixels, separable
 from hnn_envs.models.mlp import Parameters
 from hnn_envs.models.ports import Ports
 from hnn_envs.systems import System
@@ -36,6 +36,8 @@ FAMILIES: dict[str, type[Any]] = {
     "separable": separable.Config,
     "pairwise": pairwise.Config,
     "mlp": baseline.Config,
+    "pixel-separable": pixels.Config,
+    "pixel-mlp": pixels.BaselineConfig,
 }
 
 __all__ = ["FAMILIES", "Family", "Parameters", "describe", "make_family"]
@@ -76,6 +78,8 @@ def _requirement(value: Any, default: Any) -> tuple[str, bool]:
     """What a setting with this default must be, and whether ``value`` is; units (defaults above zero) are positive."""
     if isinstance(default, bool):
         return "true or false", isinstance(value, bool)
+    if isinstance(default, int):
+        return "a positive integer", type(value) is int and value > 0
     if isinstance(default, float):
         number = type(value) in (int, float) and math.isfinite(value)
         return ("a positive number", number and value > 0) if default > 0 else ("a number", number)

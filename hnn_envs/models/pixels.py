@@ -8,6 +8,7 @@ those that ``Camera.angle`` reads off the same frames, and the mass, which no fi
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -138,11 +139,9 @@ class Config:
 
     def build(self, system: System, parameters: Parameters) -> SightedHamiltonian:
         """The vector field with these parameters."""
-        if not isinstance(system, PixelPendulum):
-            raise InvalidOptionError(f"there are no frames of {system.name}: a model of pixels is for pixel-pendulum")
         hamiltonian = SeparableHamiltonian(
             network=build_mlp(parameters, "network"),
-            inverse_mass=system.inverse_mass,
+            inverse_mass=_filmed(system).inverse_mass,
             features=Features.of(system.angles),
             scale=1.0,
         )
@@ -173,11 +172,22 @@ class BaselineConfig:
 
     def build(self, system: System, parameters: Parameters) -> SightedMLPField:
         """The vector field with these parameters."""
-        network, eye = build_mlp(parameters, "network"), _build_eye(parameters)
-        return SightedMLPField(network, self._features(system), system.field.input_matrix, True, eye=eye)
+        network, inputs = build_mlp(parameters, "network"), _filmed(system).field.input_matrix
+        return SightedMLPField(network, self._features(system), inputs, True, eye=_build_eye(parameters))
 
     def _features(self, system: System) -> Features:
         return Features.of((*system.angles, *(False,) * system.dof))
+
+
+def _filmed(system: System) -> PixelPendulum:
+    """The only system of which there are frames.
+
+    Raises:
+        InvalidOptionError: it is another.
+    """
+    if not isinstance(system, PixelPendulum):
+        raise InvalidOptionError(f"there are no frames of {system.name!r}: a model of pixels is for 'pixel-pendulum'")
+    return system
 
 
 def _init_eye(rng: np.random.Generator, size: int, harmonics: int) -> Parameters:

@@ -63,7 +63,7 @@ class Autoencoder:
     @property
     def size(self) -> int:
         """Width and height of a frame, pixels."""
-        return round(self.decoder.shape[-1] ** 0.5)
+        return math.isqrt(self.decoder.shape[-1])
 
     def angle(self, frames: Array) -> Array:
         """The angles that frames show, in [-pi, pi], rad; frames (..., size, size) in bytes."""

@@ -201,11 +201,16 @@ def train(
             words = f"{chosen.identity}: stage {stage + 1} of {len(chosen.stages)}, loss {loss:.3e}"
             bar.update(task, description=words, completed=step, total=steps)
 
+        def filming(done: int, frames: int) -> None:
+            bar.update(task, description=f"{chosen.identity}: filming", completed=done, total=frames)
+
         def message(words: str) -> None:
             say(f"{chosen.identity}: {words}")
             bar.update(task, description=f"{chosen.identity}: {words}")
 
-        checkpoint = follow(chosen, output, data_path=data, report=report, message=message, threads=threads)
+        checkpoint = follow(
+            chosen, output, data_path=data, report=report, progress=filming, message=message, threads=threads
+        )
     say(f"{output}: {', '.join(f'{name} {value:.3e}' for name, value in checkpoint.card.metrics.items())}")
 
 

@@ -17,7 +17,8 @@ import numpy as np
 from hnn_envs import __version__
 from hnn_envs.checkpoints import Card, Checkpoint, Domain, load_checkpoint, save_checkpoint
 from hnn_envs.errors import HnnEnvsError, InvalidOptionError, UnknownNameError
-from hnn_envs.fitting.datasets import Dataset, make_source, merge
+from hnn_envs.fitting.datasets import Dataset, FilmSource, make_source, merge
+from hnn_envs.fitting.frames import Progress
 from hnn_envs.fitting.settings import construct
 from hnn_envs.fitting.trainer import Report, Stage, fit, loss_on
 from hnn_envs.hamiltonian import PortHamiltonian
@@ -136,12 +137,20 @@ def _check_domain(system: System, domain: dict[str, list[float]] | None) -> None
         )
 
 
-def make_data(recipe: Recipe, data_path: str | None = None) -> tuple[Dataset, Dataset]:
+def make_data(
+    recipe: Recipe,
+    data_path: str | None = None,
+    *,
+    progress: Progress = lambda *_: None,
+    message: Message = lambda _: None,
+) -> tuple[Dataset, Dataset]:
     """Training and test share of a recipe.
 
     Args:
         recipe: the recipe.
         data_path: where the measured series is, for recipes that need it.
+        progress: called while films are made, which takes minutes: (frames made, frames in all).
+        message: called with a line where cached films are damaged and made again.
 
     Raises:
         DataError: the measured series is needed and not there.
@@ -153,7 +162,11 @@ def make_data(recipe: Recipe, data_path: str | None = None) -> tuple[Dataset, Da
         settings = dict(table)
         if settings.get("source") == "measured" and data_path is not None:
             settings["path"] = data_path
-        shares.append(make_source(settings).make(get_system(recipe.system), rng))
+        source, system = make_source(settings), get_system(recipe.system)
+        if isinstance(source, FilmSource):
+            shares.append(source.make(system, rng, progress=progress, message=message))
+        else:
+            shares.append(source.make(system, rng))
     if not shares:
         raise InvalidOptionError(f"recipe {recipe.identity} has no data")
     train, test = (merge(list(share)) for share in zip(*shares, strict=True))
@@ -171,6 +184,7 @@ def follow(
     data_path: str | None = None,
     shares: tuple[Dataset, Dataset] | None = None,
     report: Report | None = None,
+    progress: Progress = lambda *_: None,
     message: Message = lambda _: None,
     threads: int = 1,
 ) -> Checkpoint:
@@ -185,6 +199,7 @@ def follow(
         data_path: where the measured series is, for recipes that need it.
         shares: what ``make_data`` gave for this recipe, where the caller has it already.
         report: called with the trainer's progress.
+        progress: called while films are made.
         message: called with a line at every milestone.
         threads: torch threads.
 
@@ -194,7 +209,7 @@ def follow(
     """
     system, state = get_system(recipe.system), output.with_suffix(".state.safetensors")
     message("making the data")
-    train, test = shares or make_data(recipe, data_path)
+    train, test = shares or make_data(recipe, data_path, progress=progress, message=message)
     domain = trusted_domain(recipe, system, train)
     message(f"fitting {recipe.model['family']} to {train.states.shape[0] * train.states.shape[1]} states")
     stages = [_stage(table) for table in recipe.stages]

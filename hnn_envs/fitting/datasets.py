@@ -7,7 +7,8 @@ To add a source, write its class and add a line to ``SOURCES``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,9 +16,10 @@ import numpy as np
 from hnn_envs.arrays import Array, split
 from hnn_envs.errors import InvalidOptionError, UnknownNameError
 from hnn_envs.fitting.exact import exact_trajectories
+from hnn_envs.fitting.frames import INTERVAL, FilmSettings, Progress, load_films
 from hnn_envs.fitting.measured import load_real_pendulum
 from hnn_envs.fitting.settings import construct
-from hnn_envs.systems import NBody, System
+from hnn_envs.systems import NBody, PixelPendulum, System
 
 MOST_DRAWS = 1000
 """How often a source draws before it gives up."""
@@ -34,6 +36,8 @@ class Dataset:
         inputs: u at every point, shape (trajectories, points, inputs); zero where the system is free.
         spans: where a derivative is the difference to the next state of a series, the time that it was taken over,
             shape (trajectories, points); None where derivatives are derivatives.
+        frames: where models see films and not states, uint8, shape (trajectories, points, size, size); states and
+            derivatives are then the true ones, for measuring. None for other data.
     """
 
     times: Array
@@ -41,6 +45,7 @@ class Dataset:
     derivatives: Array
     inputs: Array
     spans: Array | None = None
+    frames: Array | None = None
 
     def __len__(self) -> int:
         """Number of trajectories."""
@@ -48,8 +53,8 @@ class Dataset:
 
     def take(self, rows: slice) -> Dataset:
         """Some of the trajectories."""
-        spans = None if self.spans is None else self.spans[rows]
-        return Dataset(self.times, self.states[rows], self.derivatives[rows], self.inputs[rows], spans)
+        spans, frames = (None if values is None else values[rows] for values in (self.spans, self.frames))
+        return Dataset(self.times, self.states[rows], self.derivatives[rows], self.inputs[rows], spans, frames)
 
     def flat(self) -> tuple[Array, Array, Array]:
         """States, derivatives and inputs as tables, one row per point."""
@@ -230,6 +235,50 @@ class DrivenSource:
         return _exact(system, rng.permutation(states), self.max_input, rng, self.test_share)
 
 
+@dataclass(frozen=True)
+class FilmSource:
+    """Films of Gymnasium's Pendulum-v1, from the cache or made, with what was true behind the camera.
+
+    Attributes:
+        test_share: share of the films that is kept for the test.
+        test_first: whether the test share is the first or the last of the films.
+        settings: of ``hnn_envs.fitting.frames.FilmSettings``; all but the seed, which is drawn.
+    """
+
+    test_share: float = 0.2
+    test_first: bool = False
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if "seed" in self.settings:
+            raise InvalidOptionError("films have no seed of their own; it is drawn from the recipe's")
+        _ = self.film
+
+    @cached_property
+    def film(self) -> FilmSettings:
+        """What is filmed, and how, but for the seed."""
+        return construct("films", FilmSettings, self.settings)
+
+    def make(
+        self,
+        system: System,
+        rng: np.random.Generator,
+        *,
+        progress: Progress = lambda *_: None,
+        message: Callable[[str], Any] = lambda _: None,
+    ) -> tuple[Dataset, Dataset]:
+        """Training and test share; progress and message are those of ``load_films``."""
+        if not isinstance(system, PixelPendulum):
+            raise InvalidOptionError(f"the films are of pixel-pendulum, not of {system.name}")
+        settings = replace(self.film, seed=int(rng.integers(2**31)))
+        films = load_films(settings, progress=progress, message=message)
+        states = np.stack((films.angles, films.velocities / system.inverse_mass), axis=-1)
+        inputs = films.torques[..., None]
+        times = INTERVAL * np.arange(settings.length)
+        data = Dataset(times, states, system.field(states, inputs), inputs, frames=films.frames)
+        return _split(data, self.test_share, self.test_first)
+
+
 def _collect(system: System, count: int, closest: float, draw: Callable[[], Array]) -> Array:
     """Draws until there are enough states whose bodies are apart."""
     states = np.empty((0, 2 * system.dof))
@@ -283,6 +332,7 @@ SOURCES: dict[str, type[Any]] = {
     "box": BoxSource,
     "scattered": ScatteredSource,
     "driven": DrivenSource,
+    "films": FilmSource,
 }
 
 
@@ -312,8 +362,11 @@ def merge(parts: list[Dataset]) -> Dataset:
         raise InvalidOptionError(f"data sources cannot be joined whose trajectories differ in times ({counts} points)")
     if len(parts) == 1:
         return parts[0]
-    # Intervals belong to one series; joined with anything else, it is one no longer.
     states, derivatives, inputs = (
         np.concatenate([getattr(part, name) for part in parts]) for name in ("states", "derivatives", "inputs")
     )
-    return Dataset(parts[0].times, states, derivatives, inputs)
+    films = [part.frames for part in parts if part.frames is not None]
+    if films and (len(films) < len(parts) or len({frames.shape[2:] for frames in films}) > 1):
+        raise InvalidOptionError("data sources cannot be joined of which some have films, or films of another size")
+    # Intervals belong to one series; joined with anything else, it is one no longer.
+    return Dataset(parts[0].times, states, derivatives, inputs, frames=np.concatenate(films) if films else None)

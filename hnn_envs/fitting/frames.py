@@ -20,6 +20,8 @@ from hnn_envs.sealed import read_sealed, write_sealed
 HEADER = "hnn_envs_frames"
 FORMAT = 1
 KIND = "frame data set"
+INTERVAL = 0.05
+"""Time from one frame to the next, s: Pendulum-v1's."""
 FASTEST = 8.0
 """Where Gymnasium clips the angular velocity, rad/s; a film that gets there is not of a pendulum any more."""
 MOST_DRAWS = 1000
@@ -36,7 +38,7 @@ class FilmSettings:
 
     Attributes:
         films: how many pendulums are filmed.
-        length: frames per film, a twentieth of a second apart.
+        length: frames per film, ``INTERVAL`` apart.
         size: width and height of a frame, pixels.
         window: the camera's window; by default the whole circle.
         largest_angle: films start at angles U(-largest_angle, largest_angle) from hanging, rad.

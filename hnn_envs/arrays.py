@@ -69,6 +69,17 @@ def _moved(values: Array, x: Array) -> Array:
     return _MOVED[key][1]
 
 
+def beside(values: Array, x: Array) -> Array:
+    """Moves ``values`` to where ``x`` is, NumPy or a torch device; unlike ``like``, they keep their dtype."""
+    if isinstance(x, np.ndarray):
+        return values if isinstance(values, np.ndarray) else values.detach().cpu().numpy()
+    if isinstance(values, np.ndarray):
+        import torch
+
+        return torch.as_tensor(values, device=x.device)
+    return values.to(x.device)
+
+
 def cast(x: Array, dtype: Any) -> Array:
     """Returns ``x`` in another dtype of its own namespace; ``x`` itself where nothing changes."""
     return x if x.dtype == dtype else namespace(x).astype(x, dtype)

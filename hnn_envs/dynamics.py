@@ -20,7 +20,7 @@ from hnn_envs.checkpoints import (
     shipped_checkpoints,
 )
 from hnn_envs.errors import CheckpointError, DeviceError, InvalidOptionError, UnknownNameError
-from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian, VectorField
+from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian, VectorField, is_separable
 from hnn_envs.integrators import Integrator, get_integrator
 from hnn_envs.systems import System
 
@@ -31,6 +31,9 @@ DTYPES = ("float64", "float32")
 
 LEARNED_STEP = 5.0
 """Learned physics takes steps this much longer than the ODE: 5^4 times its 1e-9, still far below the error of a fit."""
+
+LEARNED_SPLITTING = "blanes_moan4"
+"""A network's force is what a step costs: this scheme needs 0.6 to 0.9 of PEFRL's evaluations, and errs less."""
 
 
 @dataclass(frozen=True)
@@ -121,10 +124,10 @@ def make_dynamics(
         physics: "ode" (the true equations), "hnn" or "baseline" (the shipped default family), the name of another
             shipped checkpoint such as "paper/hnn", the path of a .safetensors file, or a checkpoint already loaded.
         dt: time per step; by default a fiftieth of the system's time scale.
-        integrator: a key of ``hnn_envs.integrators.INTEGRATORS``; by default PEFRL where the Hamiltonian is separable,
-            else RK4.
-        substeps: integrator steps per step; by default enough for PEFRL to keep the ODE to 1e-9 of the exact flow, and
-            learned physics to 1e-6 of its own.
+        integrator: a key of ``hnn_envs.integrators.INTEGRATORS``; by default PEFRL for the ODE, Blanes and Moan's
+            fourth-order splitting for a learned Hamiltonian that is separable, else RK4.
+        substeps: integrator steps per step; by default enough for these splittings to keep the ODE to 1e-9 of the
+            exact flow, and learned physics to 1e-6 of its own.
         device: None or "cpu" for NumPy, or a torch device such as "cuda".
         dtype: precision of a learned network, "float64" (default) or "float32"; states are always float64.
 
@@ -145,6 +148,8 @@ def make_dynamics(
         checkpoint = _checked(system, physics) if isinstance(physics, Checkpoint) else _found(system, physics)
         card = checkpoint.card
         field = checkpoint.build(system, _convert(checkpoint.parameters, dtype, torch_device))
+    if integrator is None and card is not None and is_separable(field):
+        integrator = LEARNED_SPLITTING
     method = get_integrator(integrator, field)
     if torch_device is not None and method.name == "dop853":
         raise InvalidOptionError(f"integrator 'dop853' runs on the CPU only; leave out device={device!r}")
@@ -165,7 +170,7 @@ def default_substeps(system: System, dt: float, integrator: Integrator, *, learn
     """Integrator steps per step of ``dt``; DOP853 chooses its own and needs one."""
     if integrator.name == "dop853":
         return 1
-    longest = system.max_step * (LEARNED_STEP if learned else 1)
+    longest = system.max_step * integrator.stride * (LEARNED_STEP if learned else 1)
     return max(1, math.ceil(dt / longest - 1e-9))
 
 

@@ -58,6 +58,11 @@ class Splitting:
     drifts: tuple[float, ...]
     kicks: tuple[float, ...]
 
+    def evaluations(self, steps: int) -> int:
+        """Forces that so many steps in a row need: two kicks that no drift parts are one."""
+        shared = self.drifts[0] == self.drifts[-1] == 0.0
+        return steps * len(self.kicks) - (steps - 1) * shared
+
     def __call__(self, field: VectorField, x: Array, u: Array | None, h: float) -> Array:
         """Advances ``x`` by ``h``.
 
@@ -172,8 +177,8 @@ PEFRL = Splitting(
     ((1 - 2 * _LAMBDA) / 2, _LAMBDA, _LAMBDA, (1 - 2 * _LAMBDA) / 2),
 )
 
-# Blanes, Moan, J. Comput. Appl. Math. 142 (2002) 313, table 3: SRKN_6^b, for T quadratic in p. It begins and ends with a
-# kick, and the last of one step and the first of the next are one.
+# Blanes, Moan, J. Comput. Appl. Math. 142 (2002) 313, table 3: SRKN_6^b, for T quadratic in p. It begins and ends with
+# a kick, and the last of one step and the first of the next are one.
 _A1, _A2 = 0.245298957184271, 0.604872665711080
 _A3 = 1 / 2 - (_A1 + _A2)
 _B1, _B2, _B3 = 0.0829844064174052, 0.396309801498368, -0.0390563049223486

@@ -118,11 +118,24 @@ class TestOde:
         for twin in (pickle.loads(pickle.dumps(dynamics)), copy.deepcopy(dynamics)):  # noqa: S301 - our own bytes
             np.testing.assert_array_equal(twin.step(x), dynamics.step(x))
 
+    def test_blanes_and_moan_keep_to_the_same_accuracy_with_longer_steps(self, system: System) -> None:
+        dynamics, usual = make_dynamics(system, integrator="blanes_moan4"), make_dynamics(system)
+        x, u = states(system, 20), inputs(system, 20)
+        assert dynamics.substeps == math.ceil(usual.substeps / 3)
+        np.testing.assert_allclose(dynamics.step(x, u), exact(system.field, x, dynamics.dt, u), rtol=0, atol=1e-9)
+
     @PROPERTY
-    @given(dt=st.floats(1e-4, 10), name=st.sampled_from(NAMES), learned=st.booleans())
-    def test_substeps_are_as_few_as_the_longest_step_allows(self, dt: float, name: str, learned: bool) -> None:
-        count = default_substeps(SYSTEMS[name], dt, INTEGRATORS["pefrl"], learned=learned)
-        longest = SYSTEMS[name].max_step * (LEARNED_STEP if learned else 1)
+    @given(
+        dt=st.floats(1e-4, 10),
+        name=st.sampled_from(NAMES),
+        method=st.sampled_from(["pefrl", "blanes_moan4", "rk4"]),
+        learned=st.booleans(),
+    )
+    def test_substeps_are_as_few_as_the_longest_step_allows(
+        self, dt: float, name: str, method: str, learned: bool
+    ) -> None:
+        count = default_substeps(SYSTEMS[name], dt, INTEGRATORS[method], learned=learned)
+        longest = SYSTEMS[name].max_step * INTEGRATORS[method].stride * (LEARNED_STEP if learned else 1)
         assert dt / count <= longest * (1 + 1e-6)
         assert count == 1 or dt / (count - 1) > longest * (1 - 1e-6)
 
@@ -213,9 +226,9 @@ class TestLearned:
             with pytest.raises(InvalidOptionError, match="'leapfrog' needs a separable Hamiltonian"):
                 make_dynamics(PENDULUM, name, integrator="leapfrog")
 
-    def test_without_a_choice_it_steps_with_rk4_where_it_is_not_separable(self, shipped: Path) -> None:
+    def test_without_a_choice_it_steps_by_a_splitting_where_that_fits_else_with_rk4(self, shipped: Path) -> None:
         chosen = {name: make_dynamics(PENDULUM, name).integrator.name for name in ("hnn", "paper/hnn", "baseline")}
-        assert chosen == {"hnn": "pefrl", "paper/hnn": "rk4", "baseline": "rk4"}
+        assert chosen == {"hnn": "blanes_moan4", "paper/hnn": "rk4", "baseline": "rk4"}
 
     def test_it_pickles_and_copies(self, shipped: Path) -> None:
         dynamics = make_dynamics(PENDULUM, "hnn")

@@ -34,7 +34,16 @@ from physics import (
 
 from hnn_envs.errors import InvalidOptionError, UnknownNameError
 from hnn_envs.hamiltonian import PortHamiltonian
-from hnn_envs.integrators import INTEGRATORS, LEAPFROG, PEFRL, YOSHIDA4, Splitting, get_integrator, implicit_midpoint
+from hnn_envs.integrators import (
+    BLANES_MOAN4,
+    INTEGRATORS,
+    LEAPFROG,
+    PEFRL,
+    YOSHIDA4,
+    Splitting,
+    get_integrator,
+    implicit_midpoint,
+)
 from hnn_envs.models import make_family
 from hnn_envs.systems import SYSTEMS
 
@@ -57,13 +66,15 @@ class TestOrder:
     @pytest.mark.parametrize("pushed", [False, True], ids=["free", "pushed"])
     @pytest.mark.parametrize(("method", "name"), pairs(FIXED_STEP))
     def test_halving_the_step_divides_the_error_by_two_to_the_order(self, method: str, name: str, pushed: bool) -> None:
-        """The next term of the error is smaller by h / time scale = 1/32, so the slope is within 0.2 of the order."""
+        """The next term of the error is smaller by h / time scale < 1/32, so the slope is within 0.2 of the order."""
         system, field = system_of(name), field_of(name)
         x, u = states(system, 4), inputs(system, 4) if pushed else None
         time = system.time_scale / (16 if system.name == "two-body" else 4)
         truth = exact(field, x, time, u)
-        errors = [np.linalg.norm(march(method, field, x, time / n, n, u)[-1] - truth) for n in (8, 16)]
-        assert math.log2(errors[0] / errors[1]) == pytest.approx(INTEGRATORS[method].order, abs=0.2)
+        errors = [np.linalg.norm(march(method, field, x, time / n, n, u)[-1] - truth) for n in (8, 16, 32)]
+        # The finer halving, where the truth, good to 1e-12, still tells the errors apart.
+        coarse, fine = errors[1:] if errors[2] > 1e-11 else errors[:2]
+        assert math.log2(coarse / fine) == pytest.approx(INTEGRATORS[method].order, abs=0.2)
 
     @pytest.mark.parametrize("method", FIXED_STEP)
     def test_damping_keeps_the_order(self, method: str) -> None:
@@ -74,14 +85,14 @@ class TestOrder:
         errors = [np.linalg.norm(march(method, field, x, 0.6 / n, n, u)[-1] - truth) for n in (8, 16)]
         assert math.log2(errors[0] / errors[1]) == pytest.approx(INTEGRATORS[method].order, abs=0.2)
 
-    @pytest.mark.parametrize("splitting", [LEAPFROG, YOSHIDA4, PEFRL])
+    @pytest.mark.parametrize("splitting", [LEAPFROG, YOSHIDA4, PEFRL, BLANES_MOAN4])
     def test_drifts_and_kicks_each_cover_the_whole_step(self, splitting: Splitting) -> None:
         assert sum(splitting.drifts) == pytest.approx(1.0, abs=1e-15)
         assert sum(splitting.kicks) == pytest.approx(1.0, abs=1e-15)
         assert splitting.drifts == pytest.approx(splitting.drifts[::-1], abs=1e-15)
         assert splitting.kicks == pytest.approx(splitting.kicks[::-1], abs=1e-15)
 
-    @pytest.mark.parametrize("splitting", [YOSHIDA4, PEFRL])
+    @pytest.mark.parametrize("splitting", [YOSHIDA4, PEFRL, BLANES_MOAN4])
     def test_the_fourth_order_conditions_hold(self, splitting: Splitting) -> None:
         """A symmetric splitting has order four where both nested commutators of T and V vanish at order three.
 
@@ -93,16 +104,16 @@ class TestOrder:
         assert (kicks * drifted**2).sum() == pytest.approx(1 / 3, abs=1e-14)
         assert (drifts * kicked**2).sum() == pytest.approx(1 / 3, abs=1e-14)
 
-    def test_pefrl_is_the_most_accurate_at_equal_force_evaluations(self) -> None:
-        """Omelyan, Mryglod and Folk's point: four evaluations against Yoshida's three and leapfrog's one."""
+    def test_at_equal_force_evaluations_the_optimised_schemes_are_more_accurate(self) -> None:
+        """The point of both papers: four evaluations, and six, against Yoshida's three and leapfrog's one."""
         system = SYSTEMS["pendulum"]
         x = states(system, 4)
         truth = exact(system.field, x, 4.0)
         error = {}
-        for method, cost in (("leapfrog", 1), ("yoshida4", 3), ("pefrl", 4)):
+        for method, cost in (("leapfrog", 1), ("yoshida4", 3), ("pefrl", 4), ("blanes_moan4", 6)):
             count = 480 // cost
             error[method] = np.linalg.norm(march(method, system.field, x, 4.0 / count, count)[-1] - truth)
-        assert error["pefrl"] < error["yoshida4"] < error["leapfrog"]
+        assert error["blanes_moan4"] < error["pefrl"] < error["yoshida4"] < error["leapfrog"]
 
     @pytest.mark.parametrize("learned", [False, True], ids=["number", "tensor"])
     def test_the_exact_damped_kick_has_no_error_of_its_own(self, learned: bool) -> None:

@@ -27,7 +27,7 @@ from hnn_envs.systems import SYSTEMS, Pendulum, get_system
 
 DT, SUBSTEPS = 0.06, 3
 SIZES = (1, 7, 63, 65)
-METHODS = ("leapfrog", "yoshida4", "pefrl", "rk4")
+METHODS = ("leapfrog", "yoshida4", "pefrl", "blanes_moan4", "rk4")
 FIELDS = [*physics.NAMES, *physics.models()]
 DEEP = {"hidden": [9, 8, 6]}
 

@@ -261,8 +261,10 @@ class TestBenchmark:
         assert {cell.label for cell in cells} == {
             "reference",
             "ode",
+            "ode@symplectic_euler",
             "ode@leapfrog",
             "ode@yoshida4",
+            "ode@blanes_moan4",
             "ode@implicit_midpoint",
             "ode@rk4",
         }

@@ -249,13 +249,16 @@ def _padded(matrix: Array, *, rows: bool = False) -> Array:
 def _stages(splitting: Splitting, physics: Physics, h: float, substeps: int) -> Array:
     """All drifts and kicks of a step, shape (kicks + 1, 3): drift / mass, then decay and impulse of the next kick.
 
-    The last drift of a substep and the first of the next are one.
+    The last drift of a substep and the first of the next are one, and so are kicks that no drift parts.
     """
-    kicks = len(splitting.kicks)
-    table = np.zeros((kicks * substeps + 1, 3))
-    for first in range(0, kicks * substeps, kicks):
-        table[first : first + kicks + 1, 0] += np.multiply(splitting.drifts, h * physics.inverse_mass)
-    durations = h * np.tile(splitting.kicks, substeps)
-    growth = -np.expm1(-physics.damping * durations)
-    table[:-1, 1], table[:-1, 2] = 1 - growth, growth / physics.damping if physics.damping else durations
+    each = len(splitting.kicks)
+    drifts = np.zeros(each * substeps + 1)
+    for first in range(0, each * substeps, each):
+        drifts[first : first + each + 1] += np.multiply(splitting.drifts, h * physics.inverse_mass)
+    apart = np.flatnonzero(np.append(True, drifts[1:-1] != 0.0))
+    kicks = np.add.reduceat(h * np.tile(splitting.kicks, substeps), apart)
+    growth = -np.expm1(-physics.damping * kicks)
+    table = np.zeros((len(kicks) + 1, 3))
+    table[:, 0] = np.append(drifts[apart], drifts[-1])
+    table[:-1, 1], table[:-1, 2] = 1 - growth, growth / physics.damping if physics.damping else kicks
     return table

@@ -126,7 +126,7 @@ def arithmetic(dynamics: Dynamics) -> Arithmetic:
     inputs = 1 if hasattr(energy, "bodies") else 2 * len(energy.features.angular)
     products = sum(int(np.prod(weight.shape)) for weight in network.weights)
     units = sum(weight.shape[1] for weight in network.weights[:-1])
-    forces = dynamics.substeps * len(scheme.kicks) * networks
+    forces = scheme.evaluations(dynamics.substeps) * networks
     return Arithmetic(forces * 2 * 2 * products, forces * (units + inputs))
 
 

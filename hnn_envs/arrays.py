@@ -71,9 +71,10 @@ def _moved(values: Array, x: Array) -> Array:
 
 def beside(values: Array, x: Array) -> Array:
     """Moves ``values`` to where ``x`` is, NumPy or a torch device; unlike ``like``, they keep their dtype."""
-    if isinstance(x, np.ndarray):
-        return values if isinstance(values, np.ndarray) else values.detach().cpu().numpy()
-    if isinstance(values, np.ndarray):
+    here = isinstance(values, np.ndarray | np.generic)
+    if isinstance(x, np.ndarray | np.generic):
+        return values if here else values.detach().cpu().numpy()
+    if here:
         import torch
 
         return torch.as_tensor(values, device=x.device)

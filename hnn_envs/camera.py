@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from hnn_envs.arrays import Array, namespace
+from hnn_envs.arrays import Array, beside, constant, like, namespace
 
 SCREEN = 500
 """Width and height of Gymnasium's frame, pixels; the pivot is in the middle."""
+ROD = 127
+"""How bright the rod is: 204 of red less 77 of green."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +36,18 @@ class Camera:
     """
 
     size: int = 28
-    window: tuple[int, int, int, int] = (120, 380, 120, 380)
+    window: tuple[int, ...] = (120, 380, 120, 380)
 
     def frames(self, q: Array) -> Array:
-        """Frames of pendulums at angles q in rad, 0 hanging, counterclockwise; uint8, shape (..., size, size)."""
-        angles = np.asarray(q, dtype=np.float64)
+        """Frames of pendulums at angles q in rad, 0 hanging, counterclockwise; uint8, shape (..., size, size).
+
+        They are where q is, NumPy or torch.
+        """
+        angles = np.asarray(beside(q, self.axes[0]), dtype=np.float64)  # drawn on the CPU
         frames = np.empty((angles.size, self.size, self.size), dtype=np.uint8)
         for frame, angle in zip(frames, angles.ravel(), strict=True):
             frame[:] = self._shot(float(angle))
-        return frames.reshape(*angles.shape, self.size, self.size)
+        return beside(frames.reshape(*angles.shape, self.size, self.size), q)
 
     def angle(self, frames: Array) -> Array:
         """Reads angles off frames: the direction from the pivot to the centre of brightness, in [-pi, pi], rad.
@@ -54,17 +59,18 @@ class Camera:
             Shape (...,); 0 where a frame is all dark.
         """
         xp = namespace(frames)
-        across, down = (xp.asarray(axis, device=frames.device) for axis in self._axes)
         # Sums of doubles: a sum of bytes would overflow.
         light = xp.astype(frames, xp.float64)
+        across, down = (like(axis, light) for axis in self.axes)
         return xp.atan2((light.sum(-2) * across).sum(-1), (light.sum(-1) * down).sum(-1))
 
     @cached_property
-    def _axes(self) -> tuple[Array, Array]:
-        """Where the columns lie to the right of the pivot, and the rows below it."""
+    def axes(self) -> tuple[Array, Array]:
+        """Where the columns lie to the right of the pivot, and the rows below it, in pixels of Gymnasium's frame."""
         top, bottom, left, right = self.window
         centres = (np.arange(self.size) + 0.5) / self.size
-        return left + centres * (right - left) - SCREEN / 2, top + centres * (bottom - top) - SCREEN / 2
+        across = left + centres * (right - left) - SCREEN / 2
+        return constant(across), constant(top + centres * (bottom - top) - SCREEN / 2)
 
     def _shot(self, q: float) -> Array:
         top, bottom, left, right = self.window

@@ -117,7 +117,7 @@ class TestReading:
             ('source = "box"', 'source = "sphere"', "unknown data source 'sphere'; allowed: box"),
             ("count = 200", "amount = 200", "no setting 'amount'; allowed: count"),
             ("max_input = 0.5\n", "", "'box' lacks the setting 'max_input'"),
-            ('"levenberg-marquardt"', '"newton"', "unknown optimiser 'newton'; allowed: adam, levenberg-marquardt"),
+            ('"levenberg-marquardt"', '"newton"', "unknown optimiser 'newton'; allowed: adam, bundle-adjustment"),
             ("every = 4", 'loss = "luck"', "unknown loss 'luck'"),
             ("every = 4", "ever = 4", "a stage has no setting 'ever'; allowed: steps"),
             ("every = 4", 'dtype = "half"', "unknown dtype 'half'; allowed: float32, float64"),

@@ -11,14 +11,13 @@ import torch
 from hnn_envs.arrays import Array, join, split
 from hnn_envs.errors import InvalidOptionError, UnknownNameError
 from hnn_envs.fitting.datasets import Dataset
+from hnn_envs.fitting.films import FilmLoss, FilmStepsLoss, ReadingLoss
+from hnn_envs.fitting.pairs import PairLoss
+from hnn_envs.fitting.problem import Batch, Tensors
 from hnn_envs.fitting.settings import construct
 from hnn_envs.fitting.uncertain import IncrementLoss, PathLoss, SeriesLoss
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.integrators import get_integrator
-
-Batch = tuple[Array, ...]
-"""Tensors with the same number of rows, as a loss prepares them; an optimiser draws rows from them."""
-Tensors = dict[str, torch.Tensor]
 
 
 class Loss(Protocol):
@@ -129,6 +128,10 @@ LOSSES: dict[str, type[Any]] = {
     "increment": IncrementLoss,
     "path": PathLoss,
     "series": SeriesLoss,
+    "pairs": PairLoss,
+    "film": FilmLoss,
+    "film-steps": FilmStepsLoss,
+    "reading": ReadingLoss,
 }
 
 

@@ -7,56 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 
-from hnn_envs.arrays import Array
 from hnn_envs.errors import UnknownNameError
-from hnn_envs.fitting.losses import Batch, Tensors, mean_square
+from hnn_envs.fitting.bundle import BundleAdjustment, EyeRegression
+from hnn_envs.fitting.losses import mean_square
+from hnn_envs.fitting.problem import Batch, Optimiser, Problem, Tensors
 from hnn_envs.fitting.settings import construct
-
-Residuals = Callable[[Tensors, Batch], Array]
-
-
-class Optimiser(Protocol):
-    """One stage of training."""
-
-    @property
-    def parameters(self) -> Tensors:
-        """What is fitted, as it stands."""
-        ...
-
-    def step(self, step: int) -> float:
-        """Does one step and returns the loss before it."""
-        ...
-
-    def state(self) -> Tensors:
-        """What a resumed stage needs beside the parameters."""
-        ...
-
-    def restore(self, state: Tensors) -> None:
-        """Takes up a saved state."""
-        ...
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is to be fitted.
-
-    Attributes:
-        residuals: (parameters, rows) -> residuals.
-        rows: the training data as the loss prepared it.
-        steps: how many steps the stage has.
-        seed: decides the rows of every minibatch.
-    """
-
-    residuals: Residuals
-    rows: Batch
-    steps: int
-    seed: int
 
 
 class Adam:
@@ -239,7 +199,12 @@ def _unflatten(flat: torch.Tensor, like: Tensors) -> Tensors:
     return {name: part.reshape(like[name].shape) for name, part in zip(like, torch.split(flat, sizes), strict=True)}
 
 
-OPTIMISERS: dict[str, Any] = {"adam": Adam, "levenberg-marquardt": LevenbergMarquardt}
+OPTIMISERS: dict[str, Any] = {
+    "adam": Adam,
+    "levenberg-marquardt": LevenbergMarquardt,
+    "bundle-adjustment": BundleAdjustment,
+    "eye-regression": EyeRegression,
+}
 
 
 def make_optimiser(name: str, problem: Problem, parameters: Tensors, settings: dict[str, Any]) -> Optimiser:

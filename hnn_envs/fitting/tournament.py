@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-from hnn_envs.fitting.losses import Tensors
-from hnn_envs.fitting.optimisers import Optimiser
+from hnn_envs.fitting.problem import Optimiser, Tensors
 
 
 class Tournament:

@@ -19,8 +19,9 @@ from hnn_envs.arrays import Array
 from hnn_envs.errors import InvalidOptionError, TrainingError, UnknownNameError
 from hnn_envs.files import write_atomically
 from hnn_envs.fitting.datasets import Dataset
-from hnn_envs.fitting.losses import Batch, Loss, Tensors, make_loss, mean_square
-from hnn_envs.fitting.optimisers import OPTIMISERS, Optimiser, Problem, make_optimiser
+from hnn_envs.fitting.losses import Loss, make_loss, mean_square
+from hnn_envs.fitting.optimisers import OPTIMISERS, make_optimiser
+from hnn_envs.fitting.problem import LATENT, Batch, Optimiser, Problem, Tensors
 from hnn_envs.fitting.selection import Selection
 from hnn_envs.fitting.settings import construct
 from hnn_envs.fitting.tournament import Tournament
@@ -32,8 +33,6 @@ Report = Callable[[int, int, int, float], Any]
 """(stage, step, steps of the stage, loss), called a few times a second."""
 Until = Callable[[Tensors], bool]
 """Model parameters -> whether they are good enough."""
-LATENT = "latent/"
-"""Marks the unknowns of a loss among the parameters; they go from stage to stage, and not into the model."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ data; a loss says by name what they are.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,11 +15,9 @@ from scipy.interpolate import make_interp_spline
 from hnn_envs.arrays import Array
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.fitting.datasets import Dataset
+from hnn_envs.fitting.problem import Batch, Tensors
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.integrators import get_integrator
-
-if TYPE_CHECKING:
-    from hnn_envs.fitting.losses import Batch, Tensors
 
 SPLINE_DEGREE = 7
 

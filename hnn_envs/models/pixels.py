@@ -14,7 +14,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from hnn_envs.arrays import Array, like, namespace
+from hnn_envs.arrays import Array, beside, cast, namespace
+from hnn_envs.camera import SCREEN, Camera
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import PortHamiltonian
 from hnn_envs.models.baseline import MLPField
@@ -29,7 +30,10 @@ BRIGHTEST = 255
 
 
 class Eye(Protocol):
-    """What shows frames of angles, and reads angles off frames: a camera, or an autoencoder that stands in for it."""
+    """What shows frames of angles, and reads angles off frames: a camera, or an autoencoder that stands in for it.
+
+    What it gives is where what it was given is, NumPy or torch.
+    """
 
     @property
     def size(self) -> int:
@@ -67,17 +71,18 @@ class Autoencoder:
 
     def angle(self, frames: Array) -> Array:
         """The angles that frames show, in [-pi, pi], rad; frames (..., size, size) in bytes."""
-        xp = namespace(frames)
-        weights = like(self.encoder, xp.astype(frames[..., :0, :0], xp.float64))
-        pixels = xp.astype(frames, xp.float64).reshape(*frames.shape[:-2], -1) / BRIGHTEST
+        xp, here = namespace(self.encoder), beside(frames, self.encoder)
+        # One matrix product for all: NumPy would take one for each of the leading axes.
+        pixels = xp.astype(here, xp.float64).reshape(-1, self.size**2) / BRIGHTEST
+        weights = cast(self.encoder, xp.float64)
         point = pixels @ weights[:-1] + weights[-1]
-        return xp.atan2(point[..., 1], point[..., 0])
+        return beside(xp.atan2(point[:, 1], point[:, 0]), frames).reshape(frames.shape[:-2])
 
     def brightness(self, q: Array) -> Array:
         """Decoded frames as shares of 255, not clipped, shape (..., size, size)."""
-        series = harmonics_of(q, (self.decoder.shape[0] - 1) // 2)
-        flat = namespace(q).astype(series, self.decoder.dtype) @ self.decoder
-        return flat.reshape(*q.shape, self.size, self.size)
+        series = harmonics_of(beside(q, self.decoder).reshape(-1), (self.decoder.shape[0] - 1) // 2)
+        flat = cast(series, self.decoder.dtype) @ self.decoder
+        return beside(flat, q).reshape(*q.shape, self.size, self.size)
 
     def frames(self, q: Array) -> Array:
         """Decoded frames, uint8, shape (..., size, size)."""
@@ -123,19 +128,21 @@ class Config:
     Attributes:
         hidden: units of the hidden layers of V.
         size: width and height of a frame, pixels.
+        window: the window of the camera that it sees through.
         harmonics: of the decoder.
         ports: whether the input matrix is learned too.
     """
 
     hidden: tuple[int, ...] = (16,)
     size: int = 28
+    window: tuple[int, ...] = Camera.window
     harmonics: int = 60
     ports: Ports = field(default_factory=Ports)
 
     def init(self, system: System, rng: np.random.Generator) -> Parameters:
         """Random parameters."""
         network = init_mlp(rng, "network", (2, *self.hidden, 1))
-        return network | self.ports.init(system, rng) | _init_eye(rng, self.size, self.harmonics)
+        return network | self.ports.init(system, rng) | _init_eye(Camera(self.size, self.window), self.harmonics)
 
     def build(self, system: System, parameters: Parameters) -> SightedHamiltonian:
         """The vector field with these parameters."""
@@ -156,11 +163,13 @@ class BaselineConfig:
     Attributes:
         hidden: units of the hidden layers.
         size: width and height of a frame, pixels.
+        window: the window of the camera that it sees through.
         harmonics: of the decoder.
     """
 
     hidden: tuple[int, ...] = (200, 200)
     size: int = 28
+    window: tuple[int, ...] = Camera.window
     harmonics: int = 60
 
     def init(self, system: System, rng: np.random.Generator) -> Parameters:
@@ -168,7 +177,7 @@ class BaselineConfig:
         features = self._features(system)
         extra = np.shape(system.field.input_matrix)[-1]
         network = init_mlp(rng, "network", (features.size + extra, *self.hidden, 2 * system.dof))
-        return network | _init_eye(rng, self.size, self.harmonics)
+        return network | _init_eye(Camera(self.size, self.window), self.harmonics)
 
     def build(self, system: System, parameters: Parameters) -> SightedMLPField:
         """The vector field with these parameters."""
@@ -190,10 +199,13 @@ def _filmed(system: System) -> PixelPendulum:
     return system
 
 
-def _init_eye(rng: np.random.Generator, size: int, harmonics: int) -> Parameters:
+def _init_eye(camera: Camera, harmonics: int) -> Parameters:
+    """An encoder that reads the centre of brightness, as the camera does, and a decoder that sees nothing."""
+    across, down = camera.axes
+    weights = np.stack(np.meshgrid(down, across, indexing="ij"), axis=-1).reshape(-1, 2) / SCREEN
     return {
-        "eye.encoder": rng.standard_normal((size**2 + 1, 2)) / size,
-        "eye.decoder": rng.standard_normal((1 + 2 * harmonics, size**2)) / size,
+        "eye.encoder": np.concatenate((weights, np.zeros((1, 2)))),
+        "eye.decoder": np.zeros((1 + 2 * harmonics, camera.size**2)),
     }
 
 

@@ -143,7 +143,8 @@ def training(effort: Effort) -> Iterator[Row]:
     import torch
 
     from hnn_envs.fitting.losses import make_loss
-    from hnn_envs.fitting.optimisers import Problem, make_optimiser
+    from hnn_envs.fitting.optimisers import make_optimiser
+    from hnn_envs.fitting.problem import Problem
     from hnn_envs.fitting.trainer import Stage, fit
     from hnn_envs.recipes import load_recipe, make_data
     from hnn_envs.systems import get_system

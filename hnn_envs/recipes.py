@@ -19,10 +19,11 @@ from hnn_envs.checkpoints import Card, Checkpoint, Domain, load_checkpoint, save
 from hnn_envs.errors import HnnEnvsError, InvalidOptionError, UnknownNameError
 from hnn_envs.fitting.datasets import Dataset, FilmSource, make_source, merge
 from hnn_envs.fitting.frames import Progress
+from hnn_envs.fitting.losses import Loss, make_loss
 from hnn_envs.fitting.settings import construct
-from hnn_envs.fitting.trainer import Report, Stage, fit, loss_on
+from hnn_envs.fitting.trainer import DTYPES, Report, Stage, fit, loss_on
 from hnn_envs.hamiltonian import PortHamiltonian
-from hnn_envs.models import Family, Parameters, describe, make_family
+from hnn_envs.models import Calibrated, Family, Parameters, describe, make_family
 from hnn_envs.systems import System, get_system
 
 Message = Callable[[str], Any]
@@ -41,6 +42,7 @@ class Recipe:
         data: one table per data source; their shares are joined.
         stages: one table per stage of training.
         domain: "low" and "high" of the states where the model may be trusted; by default what the training data spans.
+        precision: of the weights in the checkpoint, "float64" or "float32"; for models of many weights.
     """
 
     text: str = field(repr=False)
@@ -51,6 +53,7 @@ class Recipe:
     data: list[dict[str, Any]]
     stages: list[dict[str, Any]]
     domain: dict[str, list[float]] | None = None
+    precision: str = "float64"
 
     @property
     def identity(self) -> str:
@@ -112,6 +115,8 @@ def parse_recipe(text: str, origin: str) -> Recipe:
         recipe = construct("a recipe", Recipe, tomllib.loads(text), text)
         _check_domain(get_system(recipe.system), recipe.domain)
         _ = recipe.family
+        if recipe.precision not in DTYPES:
+            raise UnknownNameError.of("precision", recipe.precision, DTYPES)
         for table in recipe.data:
             make_source(table)
         for table in recipe.stages:
@@ -218,6 +223,9 @@ def follow(
             system, recipe.family, train, stages, recipe.seed, state=state, key=recipe.digest, report=report
         )
     message("measuring")
+    if isinstance(recipe.family, Calibrated):
+        parameters = recipe.family.calibrate(parameters, train.frames, train.states)
+    parameters = {name: value.astype(recipe.precision) for name, value in parameters.items()}
     card = replace(_card(recipe, domain), energy_offset=energy_offset(recipe, system, parameters, train))
     metrics = measure(recipe, Checkpoint(card, parameters), test)
     save_checkpoint(output, replace(card, metrics=metrics), parameters)
@@ -228,17 +236,25 @@ def follow(
 def measure(recipe: Recipe, checkpoint: Checkpoint, test: Dataset) -> dict[str, float]:
     """The metrics of a checkpoint's card.
 
-    "test_loss" is the derivative loss on the test share. Models of the default family also have "episode_error_95":
-    the 95th percentile over 100 starts of the largest error within an episode under random actions, as a share of the
-    domain's width.
+    "test_loss" is the derivative loss on the test share; of models with coordinates of their own it is what they were
+    trained to lower. Models of the default family also have "episode_error_95": the 95th percentile over 100 starts of
+    the largest error within an episode under random actions, as a share of the domain's width.
     """
-    from hnn_envs.evaluation import episode_errors
-
     system = get_system(recipe.system)
-    metrics = {"test_loss": loss_on(system, recipe.family, checkpoint.parameters, test)}
+    metrics = {"test_loss": loss_on(system, recipe.family, checkpoint.parameters, test, yardstick(recipe))}
     if recipe.name.startswith("default/"):
+        from hnn_envs.evaluation import episode_errors
+
         metrics["episode_error_95"] = float(np.quantile(episode_errors(checkpoint), 0.95))
     return metrics
+
+
+def yardstick(recipe: Recipe) -> Loss:
+    """The loss that a checkpoint's "test_loss" is of."""
+    if not isinstance(recipe.family, Calibrated):
+        return make_loss("derivative", {})
+    stage = _stage(recipe.stages[-1])
+    return make_loss(stage.loss, stage.loss_settings)
 
 
 def trusted_domain(recipe: Recipe, system: System, train: Dataset) -> Domain:

@@ -38,6 +38,7 @@ from hnn_envs.models.features import Features
 from hnn_envs.models.generic import GenericHamiltonian, HelmholtzField
 from hnn_envs.models.mlp import ACTIVATIONS, build_mlp, init_mlp
 from hnn_envs.models.pixels import Sighted
+from hnn_envs.models.seed_pixels import Paired
 from hnn_envs.systems import SYSTEMS, NBody
 from hnn_envs.systems.n_body import rotate
 
@@ -58,6 +59,9 @@ DAMPED = [name for name in WITH_ENERGY if getattr(model(name).field, "damping", 
 
 def damped_and_separable(identity: str) -> bool:
     return identity in DAMPED and identity in models(separable=True)
+
+SEEN_OTHERWISE = ("pixel-mlp/pixel-pendulum/0", "pixel-generic-mlp/pixel-pendulum/0")
+"""Baselines that are no network of the bare state; they have tests of their own."""
 
 
 class TestGradient:
@@ -106,7 +110,7 @@ class TestGradient:
 
 
 class TestField:
-    @pytest.mark.parametrize("name", [name for name in models(default=True) if name != "pixel-mlp/pixel-pendulum/0"])
+    @pytest.mark.parametrize("name", [name for name in models(default=True) if name not in SEEN_OTHERWISE])
     def test_it_has_the_form_that_its_family_promises(self, name: str) -> None:
         """x' = J grad H + G u for the Hamiltonian families; an MLP plus G u for the baseline."""
         there = model(name)
@@ -323,6 +327,9 @@ class TestPorts:
             if isinstance(field, Sighted):
                 frames = torch.ones((field.eye.size, field.eye.size))
                 loss = loss + (field.eye.brightness(x[:, 0]) ** 2).sum() + field.eye.angle(frames) ** 2
+            if isinstance(field, Paired):
+                pairs = torch.ones((2, field.autoencoder.size, field.autoencoder.size))
+                loss = loss + (field.autoencoder.brightness(field.autoencoder.encode(pairs)) ** 2).sum()
             loss.backward()
             without = {key for key, value in drawn.items() if value.grad is None or not value.grad.abs().sum() > 0}
             assert without == set()

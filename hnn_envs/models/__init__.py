@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from hnn_envs.arrays import Array
 from hnn_envs.errors import InvalidOptionError, UnknownNameError
 from hnn_envs.hamiltonian import VectorField
-from hnn_envs.models import baseline, generic, pairwise, pixels, separable
+from hnn_envs.models import baseline, generic, pairwise, pixels, seed_pixels, separable
 from hnn_envs.models.mlp import Parameters
 from hnn_envs.models.ports import Ports
 from hnn_envs.systems import System
@@ -31,6 +32,15 @@ class Family(Protocol):
         ...
 
 
+@runtime_checkable
+class Calibrated(Protocol):
+    """A family that learns coordinates of its own, and is told how they lie to the states only after training."""
+
+    def calibrate(self, parameters: Parameters, frames: Array, states: Array) -> Parameters:
+        """The parameters with the map from the model's coordinates to states that fits these films best."""
+        ...
+
+
 FAMILIES: dict[str, type[Any]] = {
     "generic": generic.Config,
     "separable": separable.Config,
@@ -38,9 +48,11 @@ FAMILIES: dict[str, type[Any]] = {
     "mlp": baseline.Config,
     "pixel-separable": pixels.Config,
     "pixel-mlp": pixels.BaselineConfig,
+    "pixel-generic": seed_pixels.Config,
+    "pixel-generic-mlp": seed_pixels.BaselineConfig,
 }
 
-__all__ = ["FAMILIES", "Family", "Parameters", "describe", "make_family"]
+__all__ = ["FAMILIES", "Calibrated", "Family", "Parameters", "describe", "make_family"]
 
 
 def make_family(name: str, settings: dict[str, Any]) -> Family:
@@ -53,8 +65,7 @@ def make_family(name: str, settings: dict[str, Any]) -> Family:
     if name not in FAMILIES:
         raise UnknownNameError.of("model family", name, FAMILIES)
     arguments = _checked(f"model family {name!r}", settings, asdict(FAMILIES[name]()))
-    if "hidden" in arguments:
-        arguments["hidden"] = tuple(arguments["hidden"])
+    arguments = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
     if "ports" in arguments:
         arguments["ports"] = Ports(**arguments["ports"])
     family: Family = FAMILIES[name](**arguments)
@@ -91,6 +102,4 @@ def _requirement(value: Any, default: Any) -> tuple[str, bool]:
 
 def describe(family: Any) -> dict[str, Any]:
     """The inverse of ``make_family``: the settings as plain JSON values."""
-    settings = asdict(family)
-    settings["hidden"] = list(settings["hidden"])
-    return settings
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(family).items()}

@@ -148,7 +148,7 @@ class Config:
         """The vector field with these parameters."""
         hamiltonian = SeparableHamiltonian(
             network=build_mlp(parameters, "network"),
-            inverse_mass=_filmed(system).inverse_mass,
+            inverse_mass=filmed(system).inverse_mass,
             features=Features.of(system.angles),
             scale=1.0,
         )
@@ -181,14 +181,14 @@ class BaselineConfig:
 
     def build(self, system: System, parameters: Parameters) -> SightedMLPField:
         """The vector field with these parameters."""
-        network, inputs = build_mlp(parameters, "network"), _filmed(system).field.input_matrix
+        network, inputs = build_mlp(parameters, "network"), filmed(system).field.input_matrix
         return SightedMLPField(network, self._features(system), inputs, True, eye=_build_eye(parameters))
 
     def _features(self, system: System) -> Features:
         return Features.of((*system.angles, *(False,) * system.dof))
 
 
-def _filmed(system: System) -> PixelPendulum:
+def filmed(system: System) -> PixelPendulum:
     """The only system of which there are frames.
 
     Raises:

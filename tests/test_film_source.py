@@ -99,6 +99,14 @@ def test_films_are_joined_with_films_of_the_same_size_only() -> None:
             merge([train, other])
 
 
+def test_films_start_between_the_smallest_and_the_largest_angle_on_both_sides() -> None:
+    wide = FilmSource(settings={"films": 30, "length": 3, "smallest_angle": 0.3, "largest_angle": 0.4})
+    angles = np.concatenate([share.states[:, 0, 0] for share in made(wide)])
+    assert 0.3 < np.abs(angles).min() < 0.32
+    assert 0.38 < np.abs(angles).max() < 0.4
+    assert set(np.sign(angles)) == {-1.0, 1.0}
+
+
 @pytest.mark.parametrize(
     ("settings", "cause"),
     [
@@ -106,6 +114,8 @@ def test_films_are_joined_with_films_of_the_same_size_only() -> None:
         ({"frames": 3}, "films has no setting 'frames'; allowed: films, length"),
         ({"films": 0}, "must be positive"),
         ({"largest_torque": 3.0}, r"largest_torque in \[0, 2\]"),
+        ({"smallest_angle": 0.6}, "largest_angle larger, not 0.6 and 0.52"),
+        ({"smallest_angle": -0.1}, "must not be negative"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], cause: str) -> None:

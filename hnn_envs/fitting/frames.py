@@ -41,7 +41,8 @@ class FilmSettings:
         length: frames per film, ``INTERVAL`` apart.
         size: width and height of a frame, pixels.
         window: the camera's window; by default the whole circle.
-        largest_angle: films start at angles U(-largest_angle, largest_angle) from hanging, rad.
+        largest_angle: films start at most so far from hanging, to either side, rad.
+        smallest_angle: and at least so far; angles between are equally likely.
         largest_velocity: and at angular velocities U(-largest_velocity, largest_velocity), rad/s.
         largest_torque: torques are U(-largest_torque, largest_torque); Pendulum-v1 allows 2.
         hold: frames for which a torque is held.
@@ -51,8 +52,9 @@ class FilmSettings:
     films: int = 200
     length: int = 103
     size: int = 28
-    window: tuple[int, int, int, int] = Camera.window
+    window: tuple[int, ...] = Camera.window
     largest_angle: float = math.pi / 6
+    smallest_angle: float = 0.0
     largest_velocity: float = 1.0
     largest_torque: float = 0.0
     hold: int = 1
@@ -64,10 +66,15 @@ class FilmSettings:
                 "films, size and hold must be positive and length at least 3, "
                 f"not {self.films}, {self.size}, {self.hold} and {self.length}"
             )
-        if not (self.largest_angle > 0 and 0 < self.largest_velocity <= FASTEST and 0 <= self.largest_torque <= 2):
+        if not 0 <= self.smallest_angle < self.largest_angle:
             raise InvalidOptionError(
-                f"largest_angle must be positive, largest_velocity in (0, {FASTEST:g}] and largest_torque in [0, 2], "
-                f"not {self.largest_angle}, {self.largest_velocity} and {self.largest_torque}"
+                "smallest_angle must not be negative, and largest_angle larger, "
+                f"not {self.smallest_angle} and {self.largest_angle}"
+            )
+        if not (0 < self.largest_velocity <= FASTEST and 0 <= self.largest_torque <= 2):
+            raise InvalidOptionError(
+                f"largest_velocity must be in (0, {FASTEST:g}] and largest_torque in [0, 2], "
+                f"not {self.largest_velocity} and {self.largest_torque}"
             )
         object.__setattr__(self, "window", tuple(self.window))
 

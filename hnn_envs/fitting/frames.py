@@ -174,8 +174,9 @@ def _motion(settings: FilmSettings, rng: np.random.Generator) -> tuple[Array, Ar
 
     pendulum: Any = PendulumEnv()
     for _ in range(MOST_DRAWS):
-        angle, velocity = rng.uniform(-1, 1, 2) * (settings.largest_angle, settings.largest_velocity)
-        pendulum.state = np.array((np.pi + angle, velocity))
+        side, speed = rng.uniform(-1, 1, 2)
+        angle = side * (settings.largest_angle - settings.smallest_angle) + np.sign(side) * settings.smallest_angle
+        pendulum.state = np.array((np.pi + angle, speed * settings.largest_velocity))
         drawn = rng.uniform(-1, 1, math.ceil(settings.length / settings.hold)) * settings.largest_torque
         torques = np.repeat(drawn, settings.hold)[: settings.length]
         states = [pendulum.state]

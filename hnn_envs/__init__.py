@@ -41,6 +41,7 @@ ENVIRONMENTS = {
     "RealPendulum": ("real-pendulum", 300),
     "TwoBody": ("two-body", 200),
     "ThreeBody": ("three-body", 500),
+    "PixelPendulum": ("pixel-pendulum", 200),
 }
 """Name in the environment's id -> (task, max_episode_steps); the task says the same, and a test compares the two."""
 

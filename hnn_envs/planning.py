@@ -18,9 +18,8 @@ import numpy as np
 
 from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import Checkpoint
-from hnn_envs.dynamics import make_dynamics
 from hnn_envs.errors import InvalidOptionError, InvalidStateError
-from hnn_envs.tasks import Task, get_task
+from hnn_envs.tasks import PixelPendulumTask, Task, get_task, make_task_dynamics
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,7 @@ SEARCHES = {
     "real-pendulum": Search(horizon=20, hold=5),
     "two-body": Search(horizon=10, hold=5),
     "three-body": Search(horizon=10, hold=6),
+    "pixel-pendulum": Search(horizon=20, hold=2),
 }
 """What suits each task: a plan must be long enough to see the reward that it works for."""
 
@@ -89,7 +89,10 @@ class Planner:
         self._search = SEARCHES.get(self._task.name, Search()) if self.search is None else self.search
         hold = self._search.hold
         # One integrator step per step of the environment: a plan need not be as exact as what is planned for.
-        self._dynamics = make_dynamics(system, self.dynamics, dt=hold * self._task.dt, substeps=hold)
+        self._dynamics = make_task_dynamics(self._task, self.dynamics, dt=hold * self._task.dt, substeps=hold)
+        # A plan sees states; their frames would only cost time.
+        task = self._task
+        self._reward = task.reward_of_state if isinstance(task, PixelPendulumTask) else task.reward
         self._inputs = int(np.shape(system.field.input_matrix)[-1])
         self._rng = np.random.default_rng(self.seed)
 
@@ -143,7 +146,7 @@ class Planner:
             for step in range(self._search.horizon):
                 u = np.ascontiguousarray(inputs[:, step])
                 following = self._dynamics.step(states, u)
-                total += np.where(going, self._task.reward(states, u, following), 0.0)
+                total += np.where(going, self._reward(states, u, following), 0.0)
                 going &= self._task.inside(following) & ~self._task.terminated(following)
                 states = np.where(going[:, None], following, states)
         return np.where(np.isfinite(total), total, -np.inf).reshape(count, candidates)

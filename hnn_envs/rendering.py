@@ -25,6 +25,8 @@ Point = Sequence[float] | Array
 """Two numbers: x to the right and y up."""
 
 SIZE = (480, 480)
+WIDE = (800, 480)
+"""Where the truth is drawn, too."""
 SUPERSAMPLING = 2  # shapes are drawn this much larger and scaled down, which smooths their edges
 PHYSICS_NAMES = {"ode": "true ODE", "hnn": "HNN", "baseline": "baseline"}
 
@@ -32,15 +34,15 @@ PHYSICS_NAMES = {"ode": "true ODE", "hnn": "HNN", "baseline": "baseline"}
 MARGINS = (16, 48, 64, 40)
 
 
-def draw_frame(task: Task, view: View, *, size: tuple[int, int] = SIZE) -> Array:
+def draw_frame(task: Task, view: View, *, size: tuple[int, int] | None = None) -> Array:
     """Draws one environment, uint8, shape (height, width, 3). Opens no window and needs no display.
 
     Args:
         task: the task, which knows how to draw itself.
         view: what to draw.
-        size: width and height in pixels.
+        size: width and height in pixels; by default what the view needs.
     """
-    canvas = Canvas(size)
+    canvas = Canvas(size or (SIZE if view.truth is None else WIDE))
     task.draw(canvas, view)
     return canvas.to_array()
 
@@ -60,13 +62,16 @@ class Canvas:
         self._words: list[tuple[Any, tuple[float, float]]] = []
         self.look_at((0.0, 0.0), 1.0)
 
-    def look_at(self, centre: Point, radius: float) -> None:
-        """Puts the largest square that fits between the margins around ``centre``, ``radius`` to each side."""
+    def look_at(self, centre: Point, radius: float, *, panel: int = 0, panels: int = 1) -> None:
+        """Puts the largest square that fits between the margins around ``centre``, ``radius`` to each side.
+
+        There may be several panels side by side.
+        """
         left, top, right, bottom = MARGINS
-        width, height = self.width - left - right, self.height - top - bottom
+        width, height = (self.width - left - right) / panels, self.height - top - bottom
         self._scale = max(1, min(width, height)) / (2 * radius)
         self._centre = np.asarray(centre, dtype=np.float64)
-        self._middle = np.array([left + width / 2, top + height / 2])
+        self._middle = np.array([left + (panel + 0.5) * width, top + height / 2])
 
     def line(self, start: Point, end: Point, colour: str, *, width: float = 2) -> None:
         """A straight line with round ends."""
@@ -102,6 +107,15 @@ class Canvas:
         size = 2 * np.array([half_width, half_height]) * self._pixel_scale
         corner = self._pixels([centre])[0] - size / 2
         self._pygame.draw.rect(self._surface, colour, (*corner, *size), border_radius=int(size.min() / 6))
+
+    def picture(self, centre: Point, radius: float, shares: Array, colour: str) -> None:
+        """A square picture, enlarged: how much of a colour there is in each pixel, in [0, 1], shape (size, size)."""
+        near, far = np.array(rgb(colour)), np.array(rgb(PAPER))
+        tints = np.round(far + (near - far) * np.clip(shares, 0, 1)[..., None]).astype(np.uint8)
+        small = self._pygame.image.frombuffer(tints.tobytes(), tints.shape[1::-1], "RGB")
+        side = round(2 * radius * self._pixel_scale)
+        corner = self._pixels([centre])[0] - side / 2
+        self._surface.blit(self._pygame.transform.scale(small, (side, side)), tuple(np.round(corner).astype(int)))
 
     def circle(self, centre: Point, radius: float, colour: str, *, width: float = 1.5, dashes: int = 0) -> None:
         """The outline of a circle, closed or in dashes."""

@@ -30,10 +30,12 @@ def make_vec_env(name: str, n_envs: int = 1, *, seed: int | None = None, **optio
     """Makes a batch of environments for Stable-Baselines3.
 
     Args:
-        name: "MassSpring", "Pendulum", "RealPendulum", "TwoBody" or "ThreeBody", or the id of one of them.
+        name: "MassSpring", "Pendulum", "RealPendulum", "TwoBody", "ThreeBody" or "PixelPendulum", or the id of one
+            of them.
         n_envs: number of environments.
         seed: environment i is seeded with seed + i at the first reset.
-        **options: as for ``PhysicsVectorEnv``: dynamics, integrator, dt, substeps, max_episode_steps, render_mode, ...
+        **options: as for ``PhysicsVectorEnv``: dynamics, integrator, dt, substeps, max_episode_steps, render_mode,
+            image_size, ...
 
     Raises:
         UnknownNameError: there is no such environment.

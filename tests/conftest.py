@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from eyes import family_and_parameters
 
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 from hnn_envs.checkpoints import Card, Domain, save_checkpoint, shipped_checkpoints
-from hnn_envs.models import describe, make_family
+from hnn_envs.models import Parameters, describe, make_family
 from hnn_envs.systems import get_system
 from hnn_envs.tasks import get_task
 
@@ -22,19 +23,22 @@ MakeCheckpoint = Callable[..., str]
 
 @pytest.fixture(scope="session")
 def random_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> MakeCheckpoint:
-    """Makes a checkpoint with random weights for a system: (system, kind, scale=1, width=100) -> its path.
+    """Makes a checkpoint with random weights for a system: (system, kind, scale=1, width=100, size=28) -> its path.
 
     ``kind`` is "hnn" or "baseline", ``scale`` multiplies the last layer, and ``width`` is the size of the domain on the
-    card.
+    card. The pixel pendulum's has frames of ``size`` pixels, and is fitted: random weights would see nothing.
     """
     folder = tmp_path_factory.mktemp("checkpoints")
 
-    def make(name: str, kind: str, scale: float = 1.0, width: float = 100.0) -> str:
+    def make(name: str, kind: str, scale: float = 1.0, width: float = 100.0, size: int = 28) -> str:
         system = get_system(name)
         hnn = "pairwise" if hasattr(system, "bodies") else "separable"
         family, settings = (hnn, {"hidden": [8]}) if kind == "hnn" else ("mlp", {"hidden": [16, 16], "inputs": True})
+        weights: Parameters = {}
+        if name == "pixel-pendulum":
+            family, settings, weights = family_and_parameters(kind, size)
         model = make_family(family, settings)
-        weights = model.init(system, np.random.default_rng(0))
+        weights = weights or model.init(system, np.random.default_rng(0))
         last = max(key for key in weights if key.startswith("network.weight"))
         weights[last] = weights[last] * scale
         edge = (width / 2,) * (2 * system.dof)
@@ -50,7 +54,7 @@ def random_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> MakeCheckpoin
             metrics={},
             version="0",
         )
-        path: Path = folder / f"{name}-{kind}-{scale:g}-{width:g}.safetensors"
+        path: Path = folder / f"{name}-{kind}-{scale:g}-{width:g}-{size}.safetensors"
         save_checkpoint(path, card, weights)
         return str(path)
 
@@ -58,13 +62,13 @@ def random_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> MakeCheckpoin
 
 
 @pytest.fixture(scope="session")
-def physics(random_checkpoint: MakeCheckpoint) -> Callable[[str, str], str]:
-    """(task, "ode" | "hnn" | "baseline") -> a ``dynamics`` argument: the shipped checkpoint, else random weights."""
+def physics(random_checkpoint: MakeCheckpoint) -> Callable[..., str]:
+    """(task, "ode" | "hnn" | "baseline", size=28) -> a ``dynamics`` argument: shipped, else ``random_checkpoint``'s."""
 
-    def choose(task: str, name: str) -> str:
+    def choose(task: str, name: str, size: int = 28) -> str:
         system = get_task(task).system.name
-        if name == "ode" or f"default/{name}" in shipped_checkpoints(system):
+        if name == "ode" or f"default/{name}{'' if size == 28 else f'-{size}'}" in shipped_checkpoints(system):
             return name
-        return random_checkpoint(system, name)
+        return random_checkpoint(system, name, size=size)
 
     return choose

@@ -61,7 +61,7 @@ import sys, hnn_envs
 {heavy}
 assert "numba" not in sys.modules and "scipy" not in sys.modules
 import gymnasium
-for name in hnn_envs.ENVIRONMENTS:
+for name in set(hnn_envs.ENVIRONMENTS) - {{"PixelPendulum"}}:  # its camera draws with pygame
     env = gymnasium.make(f"hnn_envs/{{name}}-v0"); {steps}
     env = gymnasium.make_vec(f"hnn_envs/{{name}}-v0", num_envs=2); {steps}
 {heavy}
@@ -89,9 +89,11 @@ print([first, last])
 @pytest.mark.parametrize("dynamics", PHYSICS)
 @pytest.mark.parametrize("name", NAMES)
 def test_gymnasium_and_stable_baselines_find_nothing_to_warn_about(name: str, dynamics: str, physics: Choose) -> None:
+    # Frames of 28 pixels make Stable-Baselines3 warn that its convolutional policy wants 36.
+    options = {"image_size": 64} if name == "PixelPendulum" else {}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        env = make(name, dynamics=physics(ENVIRONMENTS[name][0], dynamics))
+        env = make(name, dynamics=physics(ENVIRONMENTS[name][0], dynamics, *options.values()), **options)
         check_env(env.unwrapped)
         check_env_for_sb3(env)
         env.close()
@@ -154,9 +156,9 @@ def test_the_task_does_not_depend_on_the_physics(name: str, physics: Choose) -> 
         assert env.unwrapped.dynamics.dt == envs[0].unwrapped.dynamics.dt == task_of(name).dt
         for seed in (0, 1, None):
             np.testing.assert_array_equal(env.reset(seed=seed)[0], env.unwrapped.task.observation(env.unwrapped.state))
-    states = [env.unwrapped.state for env in envs]
-    np.testing.assert_array_equal(states[0], states[1])
-    np.testing.assert_array_equal(states[0], states[2])
+    states = np.stack([env.unwrapped.state for env in envs])
+    # Physics with an eye of its own sees where it starts.
+    np.testing.assert_allclose(states, np.tile(states[0], (3, 1)), rtol=0, atol=0.05 * (name == "PixelPendulum"))
 
 
 @pytest.mark.parametrize("dynamics", PHYSICS)

@@ -19,9 +19,9 @@ def starts(task, count):
 
 @pytest.mark.parametrize("name", TASKS)
 @pytest.mark.parametrize("dynamics", ["ode", "hnn", "baseline"])
-def test_plans_for_one_state_and_for_several(name, dynamics):
+def test_plans_for_one_state_and_for_several(name, dynamics, physics):
     task = TASKS[name]
-    planner, x = Planner(name, dynamics, SMALL), starts(task, 3)
+    planner, x = Planner(name, physics(name, dynamics), SMALL), starts(task, 3)
     inputs = task.system.field.input_matrix.shape[-1]
     for states in (x, x[0], x):
         action = planner.plan(states)

@@ -9,7 +9,15 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from hnn_envs.arrays import Array, namespace
-from hnn_envs.tasks import MassSpringTask, PendulumTask, RealPendulumTask, Task, ThreeBodyTask, TwoBodyTask
+from hnn_envs.tasks import (
+    MassSpringTask,
+    PendulumTask,
+    PixelPendulumTask,
+    RealPendulumTask,
+    Task,
+    ThreeBodyTask,
+    TwoBodyTask,
+)
 
 LARGEST = 1e9
 """A state component of this size counts as diverged: squares and quartics of smaller ones cannot overflow."""
@@ -44,6 +52,8 @@ class Referee(Protocol):
 
 def make_referee(task: Task, device: str | None) -> Referee:
     """The fastest referee of a task for arrays on a device; None is NumPy on the CPU."""
+    if type(task) is PixelPendulumTask:
+        return FilmReferee(task)
     if device is None and type(task) in _NUMBERS:
         return CompiledReferee(task)
     return ArrayReferee(task)
@@ -59,12 +69,9 @@ class ArrayReferee:
         """See ``Referee``."""
         task = self.task
         with np.errstate(all="ignore"):
-            outside = namespace(x).logical_not(task.inside(x_next))
             # A diverged state goes into the reward as it is: it is outside, and that has its price.
             reward = task.reward(x, u, x_next)
-            diverged = outside
-            if outside.any():
-                x_next, diverged = _hold_diverged(x, x_next, outside)
+            x_next, outside, diverged = _settled(task, x, x_next)
             observation, energy = self.look(x_next)
         return Outcome(x_next, observation, reward, energy, task.terminated(x_next), outside, diverged)
 
@@ -73,11 +80,34 @@ class ArrayReferee:
         return self.task.observation(x), self.task.system.value(x)
 
 
-def _hold_diverged(x: Array, x_next: Array, outside: Array) -> tuple[Array, Array]:
-    """The next states, the last ones where they diverged, and where that is."""
+@dataclass(frozen=True)
+class FilmReferee:
+    """The same where agents are paid by the frames that they see: these are shown once, for both."""
+
+    task: PixelPendulumTask
+
+    def judge(self, x: Array, u: Array, x_next: Array) -> Outcome:
+        """See ``Referee``. Of a diverged state, the frames of the last one are seen and paid for."""
+        task = self.task
+        with np.errstate(all="ignore"):
+            x_next, outside, diverged = _settled(task, x, x_next)
+            frames, energy = self.look(x_next)
+            reward = task.reward_of_frames(frames, u, namespace(x).logical_not(outside))
+        return Outcome(x_next, frames, reward, energy, task.terminated(x_next), outside, diverged)
+
+    def look(self, x: Array) -> tuple[Array, Array]:
+        """See ``Referee``."""
+        return self.task.observation(x), self.task.system.value(x)
+
+
+def _settled(task: Task, x: Array, x_next: Array) -> tuple[Array, Array, Array]:
+    """The next states, the last ones where they diverged; whether they are outside the limits, and whether diverged."""
     xp = namespace(x_next)
+    outside = xp.logical_not(task.inside(x_next))
+    if not outside.any():
+        return x_next, outside, outside
     diverged = outside & ~xp.all(xp.abs(x_next) < LARGEST, axis=-1)
-    return xp.where(diverged[..., None], x, x_next), diverged
+    return xp.where(diverged[..., None], x, x_next), outside, diverged
 
 
 _BODIES = ("system.coupling", "system.inverse_mass", "smallest_separation")

@@ -27,7 +27,7 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
 
     ## Observation space
 
-    The task's, float32. No observation is ever NaN.
+    The task's: numbers in float32, or frames in uint8. No observation is ever NaN.
 
     ## End
 
@@ -53,6 +53,9 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
         render_mode: None, "human" (a window) or "rgb_array" (frames; opens no window).
         device: None or "cpu", or a CUDA device for the physics.
         dtype: precision of a learned network, "float64" (default) or "float32".
+        image_size: for tasks that are seen through frames, their width and height: 28 (default) or 64 pixels.
+        render_truth: for these tasks, whether drawings show the true system beside what is stepped: it starts where
+            the episode truly begins, and is moved by the same actions.
 
     Raises:
         HnnEnvsError: an argument that cannot be used; the message says what is allowed.
@@ -71,9 +74,21 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
         render_mode: str | None = None,
         device: str | None = None,
         dtype: str | None = None,
+        image_size: int | None = None,
+        render_truth: bool = False,
     ) -> None:
         check_choice("render_mode", render_mode, (None, *PhysicsEnv.metadata["render_modes"]))
-        self._world = World(task, dynamics, integrator=integrator, dt=dt, substeps=substeps, device=device, dtype=dtype)
+        self._world = World(
+            task,
+            dynamics,
+            integrator=integrator,
+            dt=dt,
+            substeps=substeps,
+            device=device,
+            dtype=dtype,
+            image_size=image_size,
+            render_truth=render_truth,
+        )
         self.task, self.dynamics = self._world.task, self._world.dynamics
         self.action_space = self._world.action_space
         self.observation_space = self._world.observation_space
@@ -83,6 +98,7 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
         self._x: Array | None = None
         self._elapsed = 0
         self._trails = None if render_mode is None else Trails(1, self._world.inputs)
+        self._twin = None if render_mode is None else self._world.twin(1)
         self._window: Any = None
 
     @property
@@ -111,7 +127,11 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
         if self.render_mode == "human":
             self._open_window()
         super().reset(seed=seed)
-        self._start(self.task.initial_state(self.np_random) if state is None else state)
+        if state is None:
+            states, truths = self._world.starts([self.np_random])
+            self._start(states[0], truths[0])
+        else:
+            self._start(state)
         self._elapsed = 0
         if self.render_mode == "human":
             self.render()
@@ -148,7 +168,8 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
                 return None
         from hnn_envs.rendering import draw_frame
 
-        frame = draw_frame(self.task, self._world.view(state, *self._trails.of(0), self._elapsed))
+        truth = None if self._twin is None else self._twin.states[0]
+        frame = draw_frame(self.task, self._world.view(state, *self._trails.of(0), self._elapsed, truth))
         if self.render_mode == "rgb_array":
             return frame
         self._window.show(frame)
@@ -169,14 +190,20 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
             raise ResetNeededError("call reset() first: the environment has no state yet")
         return self._x
 
-    def _start(self, state: Array) -> None:
+    def _start(self, state: Array, truth: Array | None = None) -> None:
         self._x = self.dynamics.to_device(state)
+        row = np.zeros(1, dtype=np.int64)
         if self._trails is not None:
-            self._trails.restart(state[None], np.zeros(1, dtype=np.int64))
+            self._trails.restart(state[None], row)
+        if self._twin is not None:
+            self._twin.restart(state if truth is None else truth, row)
 
     def _record(self, trails: Trails, u: Array) -> None:
         """Keeps what drawings show; only environments with a render mode do."""
-        trails.record(self.state[None], self.dynamics.to_numpy(u)[None] / self.task.max_input)
+        held = self.dynamics.to_numpy(u)[None]
+        trails.record(self.state[None], held / self.task.max_input)
+        if self._twin is not None:
+            self._twin.step(held)
         if self.render_mode == "human":
             self.render()
 

@@ -44,6 +44,8 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
         output: "numpy", or "torch" for tensors, which stay on the device and share memory with what was computed.
         device: where the physics computes.
         dtype: precision of a learned network.
+        image_size: width and height of frames, for tasks that are seen through them; see ``PhysicsEnv``.
+        render_truth: whether drawings show the true system, too, for these tasks.
 
     Raises:
         HnnEnvsError: an argument that cannot be used; the message says what is allowed.
@@ -66,12 +68,24 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
         output: str = "numpy",
         device: str | None = None,
         dtype: str | None = None,
+        image_size: int | None = None,
+        render_truth: bool = False,
     ) -> None:
         check_choice("render_mode", render_mode, (None, "rgb_array"))
         check_choice("output", output, OUTPUTS)
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
         self.num_envs = _positive("num_envs", num_envs)
-        self._world = World(task, dynamics, integrator=integrator, dt=dt, substeps=substeps, device=device, dtype=dtype)
+        self._world = World(
+            task,
+            dynamics,
+            integrator=integrator,
+            dt=dt,
+            substeps=substeps,
+            device=device,
+            dtype=dtype,
+            image_size=image_size,
+            render_truth=render_truth,
+        )
         self.task, self.dynamics = self._world.task, self._world.dynamics
         self.max_episode_steps = self._time_limit(max_episode_steps)
         self.single_action_space = self._world.action_space
@@ -89,6 +103,7 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
         self._elapsed = np.zeros(num_envs, dtype=np.int64)
         self._ended = np.zeros(num_envs, dtype=np.bool_)
         self._trails = None if render_mode is None else Trails(num_envs, self._world.inputs)
+        self._twin = None if render_mode is None else self._world.twin(num_envs)
         self._rows: list[Row] = []
 
     @property
@@ -168,6 +183,8 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
             truncated |= self._elapsed >= self.max_episode_steps
         if self._trails is not None:
             self._trails.record(self._numpy(self._x), self._numpy(u) / self.task.max_input)
+        if self._twin is not None:
+            self._twin.step(self._numpy(u))
         if due is not None:
             rows = np.flatnonzero(due)
             for values in (reward, terminated, truncated, outside, diverged):
@@ -191,8 +208,8 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
             return None
         from hnn_envs.rendering import draw_frame
 
-        state = self.state[row]
-        return draw_frame(self.task, self._world.view(state, *self._trails.of(row), int(self._elapsed[row])))
+        state, truth = self.state[row], None if self._twin is None else self._twin.states[row]
+        return draw_frame(self.task, self._world.view(state, *self._trails.of(row), int(self._elapsed[row]), truth))
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Calls a method of every sub-environment, or reads an attribute."""
@@ -240,21 +257,24 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
 
     def _restart(self, rows: Array, states: Array | None = None) -> None:
         """Starts episodes in ``rows``, at ``states`` or where the task's generators say."""
+        truths = states
         if states is None:
-            states = self._world.initial_states([self.seeded(row)[0] for row in rows])
+            states, truths = self._world.starts([self.seeded(row)[0] for row in rows])
         if self._x is None:
             self._x = self.dynamics.to_device(np.zeros((self.num_envs, states.shape[-1])))
-        self._place(states, rows)
+        self._place(states, rows, truths)
         self._elapsed[rows] = 0
         self._ended[rows] = False
 
-    def _place(self, states: Array, rows: Array) -> None:
+    def _place(self, states: Array, rows: Array, truths: Array | None = None) -> None:
         # A copy, since a tensor made in torch.inference_mode() cannot be changed in place outside of it.
         x = namespace(self._x).asarray(self._x, copy=True)
         x[rows] = self.dynamics.to_device(states)
         self._x = x
         if self._trails is not None:
             self._trails.restart(self._numpy(x), rows)
+        if self._twin is not None:
+            self._twin.restart(states if truths is None else truths, rows)
 
     def _report(self, observations: Array, energy: Array, outside: Array, diverged: Array) -> dict[str, Any]:
         """The infos after a step; SAME_STEP resets what ended, in the observations too, and reports its end apart."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
@@ -11,10 +12,11 @@ from gymnasium import spaces
 
 from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import Domain
-from hnn_envs.dynamics import make_dynamics
 from hnn_envs.envs.referee import LARGEST, Outcome, make_referee
+from hnn_envs.envs.sight import Twin, check_sight, checkpoint_for, through_the_eye_of
 from hnn_envs.errors import HnnEnvsError, InvalidActionError, InvalidOptionError, InvalidStateError
-from hnn_envs.tasks import get_task
+from hnn_envs.models.pixels import Sighted
+from hnn_envs.tasks import PixelPendulumTask, get_task, make_task_dynamics
 from hnn_envs.tasks.task import View
 
 TRAIL = 120
@@ -42,20 +44,20 @@ class World:
         substeps: int | None = None,
         device: str | None = None,
         dtype: str | None = None,
+        image_size: int | None = None,
+        render_truth: bool = False,
     ) -> None:
-        self.task = get_task(task)
-        self.dynamics = make_dynamics(
-            self.task.system,
-            dynamics,
-            dt=self.task.dt if dt is None else dt,
-            integrator=integrator,
-            substeps=substeps,
-            device=device,
-            dtype=dtype,
-        )
+        asked = get_task(task)
+        check_sight(asked, image_size, render_truth)
+        steps: dict[str, Any] = {"integrator": integrator, "dt": dt, "substeps": substeps}
+        chosen = checkpoint_for(asked, dynamics, image_size)
+        self.dynamics = replace(make_task_dynamics(asked, chosen, device=device, dtype=dtype, **steps), name=dynamics)
+        self.task = through_the_eye_of(asked, self.dynamics, image_size)
+        self._truth = make_task_dynamics(asked, "ode", **steps) if render_truth else None
         self.inputs = int(np.shape(self.task.system.field.input_matrix)[-1])
         self.action_space = spaces.Box(-1.0, 1.0, (self.inputs,), np.float32)
-        self.observation_space = spaces.Box(self.task.observation_low, self.task.observation_high, dtype=np.float32)
+        low, high = self.task.observation_low, self.task.observation_high
+        self.observation_space = spaces.Box(low, high, dtype=low.dtype.type)
         self._referee = make_referee(self.task, self.dynamics.device)
         self.look = self._referee.look
         if self.dynamics.card is not None:
@@ -110,9 +112,20 @@ class World:
         """One step. A state that diverged is replaced by the last one, so that nothing downstream ever sees a NaN."""
         return self._referee.judge(x, u, self.dynamics.step(x, u))
 
-    def initial_states(self, generators: Sequence[np.random.Generator]) -> Array:
-        """One initial state per generator, NumPy, shape (len(generators), 2*dof)."""
-        return np.stack([self.task.initial_state(generator) for generator in generators])
+    def starts(self, generators: Sequence[np.random.Generator]) -> tuple[Array, Array]:
+        """Where the physics starts, one state per generator, and where episodes truly begin.
+
+        Both are NumPy, shape (len(generators), 2*dof). They are the same, but for physics with an eye of its own, which
+        sees its start.
+        """
+        true = np.stack([self.task.initial_state(generator) for generator in generators])
+        if isinstance(self.task, PixelPendulumTask) and isinstance(self.dynamics.field, Sighted):
+            return self.task.believed_state(true), true
+        return true, true
+
+    def twin(self, num_envs: int) -> Twin | None:
+        """The true systems that are drawn beside the physics, if that is asked for."""
+        return None if self._truth is None else Twin(self._truth, num_envs)
 
     def checked_state(self, state: Any, rows: int | None = None) -> Array:
         """A copy of a user's state, or of ``rows`` of them, which one state stands for too.
@@ -141,7 +154,7 @@ class World:
             raise InvalidStateError(f"state {_excerpt(x)} ends an episode of {self.task.name!r}: none can start there")
         return x if rows is None else np.array(np.broadcast_to(x, (rows, size)))
 
-    def view(self, state: Array, trail: Array, action: Array, elapsed: int) -> View:
+    def view(self, state: Array, trail: Array, action: Array, elapsed: int, truth: Array | None = None) -> View:
         """What a drawing shows of one environment; all arrays NumPy."""
         x = self.dynamics.to_device(state)
         return View(
@@ -152,6 +165,7 @@ class World:
             believed_energy=float(self.dynamics.energy(x)),
             dynamics=self.dynamics.name,
             time=elapsed * self.dynamics.dt,
+            truth=truth,
         )
 
     def _warn_where_untrained(self, domain: Domain) -> None:

@@ -25,12 +25,13 @@ from hnn_envs.models.generic import GenericHamiltonian
 from hnn_envs.models.mlp import MLP
 from hnn_envs.models.pairwise import PairwiseHamiltonian
 from hnn_envs.models.separable import MirroredHamiltonian, SeparableHamiltonian
-from hnn_envs.systems import MassSpring, NBody, Pendulum, RealPendulum
+from hnn_envs.systems import MassSpring, NBody, Pendulum, PixelPendulum, RealPendulum
 
 KNOWN: dict[type, tuple[int, str]] = {
     MassSpring: (steps.SPRING, "stiffness"),
     Pendulum: (steps.PENDULUM, "gravity"),
     RealPendulum: (steps.PENDULUM, "gravity"),
+    PixelPendulum: (steps.PENDULUM, "gravity"),
     NBody: (steps.BODIES, "coupling"),
 }
 """The potential of each true system, and the name of its strength."""

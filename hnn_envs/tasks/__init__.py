@@ -8,25 +8,33 @@ from __future__ import annotations
 from hnn_envs.errors import UnknownNameError
 from hnn_envs.tasks.mass_spring import MassSpringTask
 from hnn_envs.tasks.pendulum import PendulumTask
+from hnn_envs.tasks.pixel_pendulum import PixelPendulumTask
 from hnn_envs.tasks.real_pendulum import RealPendulumTask
+from hnn_envs.tasks.stepping import make_task_dynamics
 from hnn_envs.tasks.task import Task, View
 from hnn_envs.tasks.three_body import ThreeBodyTask
 from hnn_envs.tasks.two_body import TwoBodyTask
 
 TASKS: dict[str, Task] = {
-    task.name: task for task in (MassSpringTask(), PendulumTask(), RealPendulumTask(), TwoBodyTask(), ThreeBodyTask())
+    task.name: task
+    for task in (
+        *(MassSpringTask(), PendulumTask(), RealPendulumTask()),
+        *(TwoBodyTask(), ThreeBodyTask(), PixelPendulumTask()),
+    )
 }
 
 __all__ = [
     "TASKS",
     "MassSpringTask",
     "PendulumTask",
+    "PixelPendulumTask",
     "RealPendulumTask",
     "Task",
     "ThreeBodyTask",
     "TwoBodyTask",
     "View",
     "get_task",
+    "make_task_dynamics",
 ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -26,6 +26,7 @@ class View:
         believed_energy: the energy that the stepping physics assigns to the state.
         dynamics: name of the physics, "ode", "hnn", "baseline" or a checkpoint's.
         time: time since the reset.
+        truth: the state of the true system after the same actions, shape (2*dof,); None where it is not to be shown.
     """
 
     state: Array
@@ -35,6 +36,7 @@ class View:
     believed_energy: float
     dynamics: str
     time: float
+    truth: Array | None = None
 
 
 class Task(Protocol):
@@ -48,7 +50,8 @@ class Task(Protocol):
         max_input: size of each physical input at action 1; inputs are u = max_input * action.
         low, high: limits of the state, shape (2*dof,), infinite for an angle that goes round. Leaving them
             truncates the episode.
-        observation_low, observation_high: bounds of the observation, float32, shape (observations,).
+        observation_low, observation_high: bounds of the observation, of its shape and dtype: float32, shape
+            (observations,), or uint8, shape (frames, height, width).
     """
 
     @property
@@ -75,7 +78,7 @@ class Task(Protocol):
         ...
 
     def observation(self, x: Array) -> Array:
-        """What the agent sees, float32, shape (..., observations)."""
+        """What the agent sees, shape (..., *observation_low.shape)."""
         ...
 
     def reward(self, x: Array, u: Array, x_next: Array) -> Array:
@@ -93,3 +96,18 @@ class Task(Protocol):
     def draw(self, canvas: Canvas, view: View) -> None:
         """Draws one environment."""
         ...
+
+
+@runtime_checkable
+class Stepwise(Protocol):
+    """A task whose true motion is what certain steps make of it, not the flow that they approximate.
+
+    Attributes:
+        integrator: the method of these steps, where the physics is separable.
+        substeps: its steps per environment step.
+    """
+
+    @property
+    def integrator(self) -> str: ...
+    @property
+    def substeps(self) -> int: ...

@@ -83,7 +83,7 @@ class PhysicsVecEnv(VecEnv):
 
     def step_wait(self) -> tuple[Array, Array, Array, list[dict[str, Any]]]:
         """Steps all environments with the actions taken, and resets those that ended."""
-        observations, rewards, terminated, truncated, infos = self.batch.step(self._actions)
+        observations, rewards, terminated, truncated, infos = self.batch.step(self._actions, quiet=True)
         dones = terminated | truncated
         reports: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for row in np.flatnonzero(dones).tolist():

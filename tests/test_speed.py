@@ -25,7 +25,8 @@ def test_the_command_measures_everything_and_says_what_is_missed(tmp_path: Path)
     assert done.exit_code == 0, done.output
     rows = read_rows(path)
     assert all(row.suite == "speed" and math.isfinite(row.value) for row in rows)
-    assert all(row.value > 0 for row in rows if row.metric != "trainer_overhead")
+    differences = ("trainer_overhead", "ppo_share_of_environments_4")
+    assert all(row.value > 0 for row in rows if row.metric not in differences)
     short = [row for row in rows if speed.missed(row)]
     aimed = [row for row in rows if row.reference is not None]
     assert f"{len(short)} of {len(aimed)} targets missed" in done.output

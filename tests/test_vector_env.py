@@ -165,6 +165,19 @@ def test_seeds_may_be_numpy_integers() -> None:
 # The time limit
 
 
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP], ids=lambda mode: mode.value)
+def test_a_quiet_step_has_infos_only_where_an_episode_ended(mode: AutoresetMode) -> None:
+    quiet, usual = (make_batch("Pendulum", 3, autoreset_mode=mode, max_episode_steps=4) for _ in range(2))
+    rng = np.random.default_rng(0)
+    quiet.reset(seed=1), usual.reset(seed=1)
+    for step in range(1, 9):
+        actions = actions_of(quiet, rng)
+        *found, infos = quiet.step(actions, quiet=True)
+        *expected, told = usual.step(actions)
+        ended = (expected[2] | expected[3]).any()
+        assert_same((*found, infos), (*expected, told if ended else {}), f"step {step}")
+
+
 def test_the_time_limit_is_the_tasks_unless_another_is_given() -> None:
     assert make_batch().max_episode_steps == TASKS["pendulum"].max_episode_steps
     assert PhysicsVectorEnv("pendulum", 2).max_episode_steps == TASKS["pendulum"].max_episode_steps

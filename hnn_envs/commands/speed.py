@@ -42,6 +42,7 @@ def speed(
     console.print(_table(rows))
     if not has_jax():
         say("JAX is not installed, and was left out; pip install 'hnn_envs[peers]' brings it.")
+    say("'free' are environments that cost nothing: what they reach is as far as PPO itself lets any get.")
     short = [row for row in rows if missed(row)]
     say(f"{len(short)} of {sum(row.reference is not None for row in rows)} targets missed.")
     if json is not None:

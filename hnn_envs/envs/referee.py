@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
@@ -128,6 +130,14 @@ _NUMBERS: dict[type, tuple[str, ...]] = {
 """The tasks that ``hnn_envs.kernels.tasks`` knows, in its order, and the numbers that it wants."""
 
 
+@cache
+def _rules() -> Callable[..., None]:
+    """The compiled function; an import statement costs as much as the rules of one state, even the second time."""
+    from hnn_envs.kernels.tasks import judge
+
+    return judge  # type: ignore[no-any-return]
+
+
 class CompiledReferee:
     """The same, compiled, for NumPy: one call a step. Machine code is made at the first call, or read from disk."""
 
@@ -141,15 +151,13 @@ class CompiledReferee:
 
     def judge(self, x: Array, u: Array, x_next: Array) -> Outcome:
         """See ``Referee``."""
-        from hnn_envs.kernels.tasks import judge
-
         if x.ndim == 1:
             seen, report = np.empty(self._features, np.float32), np.empty(5)
-            judge(self._kind, 1, x, u, x_next, self._constants, seen, report)
+            _rules()(self._kind, 1, x, u, x_next, self._constants, seen, report)
             return Outcome(x_next, seen, *report.tolist())
         rows = len(x)
         seen, report = np.empty((rows, self._features), np.float32), np.empty((5, rows))
-        judge(
+        _rules()(
             self._kind,
             rows,
             *(a.reshape(-1) for a in (x, u, x_next)),
@@ -157,7 +165,7 @@ class CompiledReferee:
             seen.reshape(-1),
             report.reshape(-1),
         )
-        return Outcome(x_next, seen, report[0], report[1], *(flags != 0 for flags in report[2:]))
+        return Outcome(x_next, seen, report[0], report[1], *(report[2:] != 0))
 
     def look(self, x: Array) -> tuple[Array, Array]:
         """See ``Referee``."""

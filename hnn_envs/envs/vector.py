@@ -166,8 +166,12 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
         observations, energy = self._world.look(self._current())
         return self._out(observations), self._infos(energy, nowhere, nowhere, chosen)
 
-    def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
+    def step(self, actions: Array, *, quiet: bool = False) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
         """Advances all sub-environments by ``dt``, and resets those that ended as the autoreset mode says.
+
+        Args:
+            actions: shape (num_envs, inputs), in [-1, 1].
+            quiet: gives infos only where an episode ended.
 
         Raises:
             InvalidActionError: actions of the wrong shape, or not finite; nothing has changed then.
@@ -192,7 +196,7 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
             self._restart(rows)
             observations[rows], energy[rows] = self._world.look(self._current()[rows])
         self._ended = terminated | truncated
-        infos = self._report(observations, energy, outside, diverged)
+        infos = {} if quiet and not self._ended.any() else self._report(observations, energy, outside, diverged)
         return self._out(observations), self._out(reward), self._out(terminated), self._out(truncated), infos
 
     def render(self) -> tuple[Array, ...] | None:

@@ -6,9 +6,8 @@ import numpy as np
 
 from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import Checkpoint, Domain
-from hnn_envs.dynamics import make_dynamics
 from hnn_envs.rollouts import rollout
-from hnn_envs.tasks import get_task
+from hnn_envs.tasks import get_task, make_task_dynamics
 
 CHAOTIC = ("three-body",)
 """Systems that are compared over one Lyapunov time; beyond it no two trajectories stay together."""
@@ -39,7 +38,7 @@ def episode_errors(checkpoint: Checkpoint, starts: int = 100, seed: int = 20) ->
     inputs = np.shape(task.system.field.input_matrix)[-1]
     actions = task.max_input * rng.uniform(-1, 1, (steps, starts, inputs))
     true, learned = (
-        rollout(task.system, states, steps, dynamics=make_dynamics(task.system, physics, dt=task.dt), actions=actions)
+        rollout(task.system, states, steps, dynamics=make_task_dynamics(task, physics), actions=actions)
         for physics in ("ode", checkpoint)
     )
     ended = ~task.inside(true.states) | task.terminated(true.states)

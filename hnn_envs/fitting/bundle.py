@@ -103,8 +103,8 @@ class BundleAdjustment:
 
     def _cost(self, residuals: torch.Tensor) -> float:
         """Mean pseudo-Huber loss; the mean square where there are no outliers."""
-        scaled = residuals / self._outliers
-        return float(2 * self._outliers**2 * ((1 + scaled.square()).sqrt() - 1).mean())
+        # 2 d^2 (sqrt(1 + (r / d)^2) - 1), written so that small residuals are not rounded away.
+        return float((2 * residuals.square() / (1 + (1 + (residuals / self._outliers).square()).sqrt())).mean())
 
     def _flat(self) -> tuple[torch.Tensor, torch.Tensor]:
         shared = torch.cat([self.parameters[name].reshape(-1) for name in self._shared])

@@ -17,7 +17,8 @@ from PIL import Image
 
 from hnn_envs.camera import Camera
 from hnn_envs.colors import ACTION, HNN
-from hnn_envs.tasks import get_task, make_task_dynamics
+from hnn_envs.dynamics import make_dynamics
+from hnn_envs.systems import get_system
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--angle", type=float, default=0.4, help="where the pendulum is let go, rad from hanging")
@@ -26,7 +27,7 @@ parser.add_argument("--frames", type=int, default=70, help="frames before the ki
 parser.add_argument("--out", type=Path, default=Path("runs/energy_kick.gif"))
 args = parser.parse_args()
 
-dynamics = make_task_dynamics(get_task("pixel-pendulum"), "hnn")
+dynamics = make_dynamics(get_system("pixel-pendulum"), "hnn", dt=0.05)
 eye, camera, climbing = dynamics.field.eye, Camera(dynamics.field.eye.size), 10
 x = np.array([eye.angle(camera.frames(np.array(args.angle))), 0.0])
 states = [x]
@@ -57,7 +58,7 @@ for number in range(0, len(states), 2):
         axes[name].axvspan(*times[[args.frames, args.frames + climbing]], color=ACTION, alpha=0.25, linewidth=0)
         axes[name].set(xlim=(0, times[-1]), ylim=(min(values) - 0.2, max(values) * 1.1 + 0.2), ylabel=label)
         axes[name].spines[["top", "right"]].set_visible(False)
-    axes["angle"].set(xticklabels=[], title="energy is added in the shaded half second")
+    axes["angle"].set(xticklabels=[], title="energy is added where shaded")
     axes["energy"].set(xlabel="time (s)")
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

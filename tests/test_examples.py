@@ -1,9 +1,11 @@
 """Every example runs, in a short form."""
 
+import re
 import runpy
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -16,6 +18,7 @@ SHORT = {
     "custom_reward.py": ["--steps", "2048"],
     "mpc.py": ["--episodes", "1", "--steps", "10"],
     "video.py": ["--steps", "5", "--out", "videos"],
+    "energy_kick.py": ["--frames", "40", "--out", "kick.gif"],
 }
 
 
@@ -32,7 +35,15 @@ def test_every_example_is_tested():
 @pytest.mark.parametrize("name", SHORT)
 def test_an_example_runs_from_top_to_bottom(name, monkeypatch, tmp_path, capsys):
     run(name, SHORT[name], monkeypatch, tmp_path)
-    assert "return" in capsys.readouterr().out
+    assert re.search(r"return|swings", capsys.readouterr().out)
+
+
+def test_a_learned_pendulum_swings_wider_after_the_kick(monkeypatch, tmp_path, capsys):
+    run("energy_kick.py", SHORT["energy_kick.py"], monkeypatch, tmp_path)
+    before, after = map(float, re.findall(r"(\d\.\d+) rad", capsys.readouterr().out))
+    assert before == pytest.approx(0.4, abs=0.01)
+    assert after == pytest.approx(np.arccos(np.cos(0.4) - 4 / 5), abs=0.03)  # 5 (1 - cos q) rises by 4
+    assert (tmp_path / "kick.gif").stat().st_size > 1000
 
 
 def test_the_pictures_are_there(monkeypatch, tmp_path):

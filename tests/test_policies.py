@@ -9,6 +9,7 @@ from safetensors.numpy import load_file, save_file
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.vec_env import VecNormalize
 
+from hnn_envs.benchmarks.agents import trained_tasks
 from hnn_envs.errors import CheckpointError, InvalidOptionError, UnknownNameError
 from hnn_envs.policies import (
     HEADER,
@@ -21,7 +22,6 @@ from hnn_envs.policies import (
     shipped_policies,
 )
 from hnn_envs.sb3 import make_vec_env
-from hnn_envs.tasks import TASKS
 
 
 def card(**changes):
@@ -164,7 +164,7 @@ def test_weights_that_do_not_fit_are_refused(path, weights, words):
 
 
 def test_all_shipped_policies_load_are_small_and_are_what_their_names_say():
-    assert {name.split("/")[0] for name in shipped_policies()} == set(TASKS)
+    assert {name.split("/")[0] for name in shipped_policies()} == set(trained_tasks())
     for name in shipped_policies():
         policy = load_policy(name)
         assert policy.card.name == name

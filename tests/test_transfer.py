@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hnn_envs.benchmarks import anchors, transfer
-from hnn_envs.benchmarks.agents import Run, load_hyperparameters, train
+from hnn_envs.benchmarks.agents import Run, load_hyperparameters, train, trained_tasks
 from hnn_envs.benchmarks.playing import bootstrap, by_policy, play
 from hnn_envs.benchmarks.records import read_rows
 from hnn_envs.cli import app
@@ -57,11 +57,20 @@ def test_energy_shaping_needs_an_energy():
         anchors.swing_up("baseline")
 
 
-@pytest.mark.parametrize("name", TASKS)
+def test_agents_are_trained_for_every_task_that_is_not_seen_as_pictures():
+    assert set(TASKS) - set(trained_tasks()) == {"pixel-pendulum"}
+
+
+@pytest.mark.parametrize("name", trained_tasks())
 def test_every_task_has_hyperparameters_in_the_zoos_form(name):
     table = load_hyperparameters(name)
     assert table["policy"] == "MlpPolicy"
     assert table["n_timesteps"] > 1e4
+
+
+@pytest.mark.parametrize("name", trained_tasks())
+def test_no_agent_is_trained_from_starts_that_are_evaluated(name):
+    assert transfer.SEEDS + load_hyperparameters(name)["n_envs"] < transfer.FIRST_START
 
 
 @pytest.mark.parametrize("text", ["", "[", "3", "other: {}", "hnn_envs/MassSpring-v0: 3", "hnn_envs/MassSpring-v0: {}"])

@@ -15,7 +15,7 @@ import yaml
 from hnn_envs import ENVIRONMENTS
 from hnn_envs.errors import InvalidOptionError, TrainingError, UnknownNameError
 from hnn_envs.policies import Policy, PolicyCard, export_weights, load_policy, save_policy
-from hnn_envs.tasks import get_task
+from hnn_envs.tasks import TASKS, get_task
 
 if TYPE_CHECKING:
     from stable_baselines3 import PPO
@@ -53,6 +53,11 @@ def hyperparameters_folder() -> Path:
     return shipped if shipped.is_dir() else shipped.parent.parent / "training" / "hyperparameters"
 
 
+def trained_tasks() -> list[str]:
+    """The tasks that agents are trained for: those that have shipped hyperparameters."""
+    return [task for task in TASKS if _shipped_hyperparameters(task).is_file()]
+
+
 def load_hyperparameters(task: str, path: Path | None = None) -> dict[str, Any]:
     """The hyperparameters of a task, from a YAML file whose tables are named by environments' ids.
 
@@ -63,7 +68,7 @@ def load_hyperparameters(task: str, path: Path | None = None) -> dict[str, Any]:
     Raises:
         InvalidOptionError: the file is missing or damaged, or has no table for the task.
     """
-    path = hyperparameters_folder() / ALGORITHM / f"{get_task(task).name}.yml" if path is None else path
+    path = _shipped_hyperparameters(get_task(task).name) if path is None else path
     key = f"hnn_envs/{NAMES[task]}-v0"
     try:
         tables = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -73,6 +78,10 @@ def load_hyperparameters(task: str, path: Path | None = None) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
         raise InvalidOptionError(f"{path} has no hyperparameters of {key}: {error}") from error
     return table
+
+
+def _shipped_hyperparameters(task: str) -> Path:
+    return hyperparameters_folder() / ALGORITHM / f"{task}.yml"
 
 
 def is_finished(run: Run, folder: Path, hyperparameters: Mapping[str, Any]) -> bool:

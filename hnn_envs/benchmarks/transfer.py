@@ -24,7 +24,7 @@ from joblib import Parallel, delayed, parallel_config
 
 from hnn_envs.arrays import Array
 from hnn_envs.benchmarks import anchors
-from hnn_envs.benchmarks.agents import Run, check_dynamics, is_finished, load_hyperparameters, train
+from hnn_envs.benchmarks.agents import Run, check_dynamics, is_finished, load_hyperparameters, train, trained_tasks
 from hnn_envs.benchmarks.playing import Estimate, bootstrap, by_policy, play
 from hnn_envs.benchmarks.records import Row
 from hnn_envs.errors import InvalidOptionError, ResultsError
@@ -85,7 +85,7 @@ def run(
     A task is played with the training seeds that all its agents have; ``training_seeds`` says how many.
 
     Args:
-        tasks: names; none for all.
+        tasks: names; none for all that agents are trained for.
         agents: the physics that agents were trained in, of ``AGENTS``; none for all. "ode" is always played, too.
         seeds: training seeds, from 0 on.
         episodes: starts per training seed.
@@ -111,7 +111,7 @@ def run(
     if retrain and policies is None:
         raise InvalidOptionError("name the folder that retrained policies go to")
     chosen = [agent for agent in AGENTS if agent == "ode" or agent in agents or not agents]
-    runs = [Run(task, agent, seed) for seed in range(seeds) for task in tasks or TASKS for agent in chosen]
+    runs = [Run(task, agent, seed) for seed in range(seeds) for task in tasks or trained_tasks() for agent in chosen]
     folder = policies_folder() if policies is None else policies
     if retrain:
         _train_all(runs, folder, hyperparameters, logs, jobs, progress)

@@ -22,7 +22,9 @@ Values = dict[tuple[str, str, str], float]
 
 
 def transfer(
-    tasks: Annotated[str, typer.Option(help="Tasks, separated by commas; by default all.")] = "",
+    tasks: Annotated[
+        str, typer.Option(help="Tasks, separated by commas; by default all that agents are trained for.")
+    ] = "",
     agents: Annotated[str, typer.Option(help="Physics that agents were trained in: ode,hnn,baseline.")] = "",
     seeds: Annotated[int, typer.Option(min=1, help="Training seeds.")] = 5,
     episodes: Annotated[int, typer.Option(min=1, help="Episodes per training seed.")] = 20,

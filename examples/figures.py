@@ -17,7 +17,7 @@ from hnn_envs.animation import write_gif
 from hnn_envs.comparison import compare
 from hnn_envs.plotting import comparison_figure
 
-STEPS = {"MassSpring": 40, "Pendulum": 60, "RealPendulum": 50, "TwoBody": 110, "ThreeBody": 90}
+STEPS = {"MassSpring": 40, "Pendulum": 60, "RealPendulum": 50, "TwoBody": 110, "ThreeBody": 90, "PixelPendulum": 60}
 
 
 def environment_picture(name: str, folder: Path) -> None:

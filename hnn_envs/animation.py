@@ -62,7 +62,7 @@ def _panel(comparison: Comparison, track: Track, record: int, size: tuple[int, i
         dynamics=track.dynamics,
         time=float(comparison.times[record] - comparison.times[0]),
     )
-    picture = draw_frame(comparison.task, view, size=size)
+    picture = draw_frame(track.task, view, size=size)
     return picture if finite[record] else picture // 3 + 170
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
 
 ODE = "#000000"
@@ -19,9 +20,9 @@ def colour_of(dynamics: str) -> str:
     """The colour of a physics, "#RRGGBB": black the ODE, blue an HNN, orange a baseline, purple anything else.
 
     Args:
-        dynamics: "ode", "hnn", "baseline", a checkpoint's name such as "paper/hnn", or its path.
+        dynamics: "ode", "hnn", "baseline", a checkpoint's name such as "paper/hnn" or "default/hnn-64", or its path.
     """
-    stem = PurePath(dynamics).name.removesuffix(".safetensors")
+    stem = re.sub(r"-\d+$", "", PurePath(dynamics).name.removesuffix(".safetensors"))
     if stem == "ode":
         return ODE
     if stem.endswith("hnn"):

@@ -19,13 +19,14 @@ from hnn_envs.errors import InvalidOptionError
 from hnn_envs.fitting.measured import Series, load_real_pendulum
 from hnn_envs.rollouts import rollout
 from hnn_envs.systems import System, get_system
-from hnn_envs.tasks import Task, get_task
+from hnn_envs.tasks import Task, get_task, seen_through
 
 # A wide swing, an orbit that is clearly an ellipse: what makes a drift visible.
 SHOWN_STARTS = {
     "mass-spring": (1.0, 0.0),
     "pendulum": (2.0, 0.0),
     "real-pendulum": (1.2, 0.0),
+    "pixel-pendulum": (2.0, 0.0),
     "two-body": (0.9, 0.0, -0.9, 0.0, 0.0, 0.45, 0.0, -0.45),
 }
 TIMED_STEPS = 50
@@ -38,6 +39,7 @@ class Track:
 
     Attributes:
         dynamics: its name.
+        task: the task as this physics shows it.
         states: shape (records, 2*dof); NaN from where it diverged.
         energies: true energy along them, shape (records,).
         believed_energies: the energy that this physics assigns to its states, shape (records,).
@@ -48,6 +50,7 @@ class Track:
     """
 
     dynamics: str
+    task: Task
     states: Array
     energies: Array
     believed_energies: Array
@@ -113,7 +116,7 @@ def compare(
         progress(dynamics.name)
         same = dynamics.name == "ode" and dynamics.integrator is true.integrator
         run = reference if same else rollout(task.system, start, steps, dynamics=dynamics, every=every)
-        tracks.append(_track(dynamics, run.states[:, 0], reference.states[:, 0], cost))
+        tracks.append(_track(task, dynamics, run.states[:, 0], reference.states[:, 0], cost))
     return Comparison(task, reference.times, tracks, reference.states[:, 0])
 
 
@@ -148,7 +151,7 @@ def compare_with_measurement(
     for dynamics, cost in zip(movers, costs, strict=True):
         progress(dynamics.name)
         run = rollout(task.system, start, int(records[-1]), dynamics=dynamics)
-        tracks.append(_track(dynamics, run.states[records, 0], series.states, cost))
+        tracks.append(_track(task, dynamics, run.states[records, 0], series.states, cost))
     return Comparison(task, series.times, tracks, series.states, series)
 
 
@@ -198,7 +201,7 @@ def _movers(task: Task, physics: Sequence[str], integrator: str | None) -> list[
 
 
 @np.errstate(all="ignore")  # what diverges overflows first
-def _track(dynamics: Dynamics, states: Array, reference: Array, microseconds: float) -> Track:
+def _track(task: Task, dynamics: Dynamics, states: Array, reference: Array, microseconds: float) -> Track:
     system = get_system(dynamics.system.name)
     energies, true_energies = system.value(states), system.value(reference)
     # A damped system's energy should follow the reference; a conservative one's should stay where it began.
@@ -207,6 +210,7 @@ def _track(dynamics: Dynamics, states: Array, reference: Array, microseconds: fl
     distance = np.square(states - reference).sum(-1)
     return Track(
         dynamics=dynamics.name,
+        task=seen_through(task, dynamics.field),
         states=states,
         energies=energies,
         believed_energies=dynamics.to_numpy(dynamics.energy(dynamics.to_device(states))),

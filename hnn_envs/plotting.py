@@ -31,8 +31,9 @@ AXES = {
     "mass-spring": ("displacement q", "momentum p"),
     "pendulum": ("angle q (rad)", "momentum p"),
     "real-pendulum": ("angle q (rad)", "angular velocity p (rad/s)"),
+    "pixel-pendulum": ("angle q (rad)", "momentum p (kg m$^2$/s)"),
 }
-UNITS = {"real-pendulum": ("s", "rad$^2$/s$^2$")}
+UNITS = {"real-pendulum": ("s", "rad$^2$/s$^2$"), "pixel-pendulum": ("s", "J")}
 """Of time and energy; the other systems are dimensionless."""
 DIMENSIONLESS = ("dimensionless", "dimensionless")
 

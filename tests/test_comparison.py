@@ -196,7 +196,7 @@ class TestFigure:
         portrait, energy, error = figure.axes
         assert portrait.get_xlabel().startswith("position x" if bodies else ("displacement", "angle"))
         assert portrait.get_ylabel().startswith("position y" if bodies else ("momentum", "angular velocity"))
-        unit = "s" if system == "real-pendulum" else "dimensionless"
+        unit = "s" if system in ("real-pendulum", "pixel-pendulum") else "dimensionless"
         assert energy.get_xlabel() == error.get_xlabel() == f"time ({unit})"
         assert energy.get_ylabel().startswith("true energy H (")
         assert error.get_ylabel() == "distance to the ODE"

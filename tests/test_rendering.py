@@ -121,6 +121,7 @@ def test_world_coordinates_have_y_up():
         ("ode", ODE),
         ("hnn", HNN),
         ("paper/hnn", HNN),
+        ("default/hnn-64", HNN),
         ("runs/mine-hnn.safetensors", HNN),
         ("baseline", BASELINE),
         ("paper/baseline", BASELINE),

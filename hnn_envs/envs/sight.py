@@ -12,8 +12,7 @@ from hnn_envs.camera import Camera
 from hnn_envs.checkpoints import ALIASES
 from hnn_envs.dynamics import Dynamics
 from hnn_envs.errors import InvalidOptionError
-from hnn_envs.models.pixels import Sighted
-from hnn_envs.tasks import PixelPendulumTask, Task
+from hnn_envs.tasks import PixelPendulumTask, Task, seen_through
 
 IMAGE_SIZES = (28, 64)
 """Widths of frames that checkpoints are shipped for: the seed paper's, and one for convolutional policies."""
@@ -50,21 +49,20 @@ def through_the_eye_of(task: Task, dynamics: Dynamics, image_size: int | None) -
     """
     if not isinstance(task, PixelPendulumTask):
         return task
-    size = task.eye.size if image_size is None else image_size
-    if not isinstance(dynamics.field, Sighted):
-        return replace(task, eye=Camera(size))
-    eye = dynamics.field.eye
-    if eye.size != size:
+    asked = replace(task, eye=Camera(task.eye.size if image_size is None else image_size))
+    seen = seen_through(asked, dynamics.field)
+    size, given = seen.observation_low.shape[-1], asked.eye.size
+    if size != given:
         raise InvalidOptionError(
-            f"dynamics {dynamics.name!r} has frames of {eye.size} pixels: they need image_size={eye.size}, not {size}"
+            f"dynamics {dynamics.name!r} has frames of {size} pixels: they need image_size={size}, not {given}"
         )
-    window = () if dynamics.card is None else tuple(dynamics.card.settings.get("window", Camera.window))
+    window = Camera.window if dynamics.card is None else tuple(dynamics.card.settings.get("window", Camera.window))
     if window != Camera.window:
         raise InvalidOptionError(
             f"dynamics {dynamics.name!r} was learned through the window {window} of Gymnasium's frame, "
             f"and {task.name!r} is seen through {Camera.window}"
         )
-    return replace(task, eye=eye)
+    return seen
 
 
 class Twin:

@@ -14,11 +14,12 @@ Curve = dict[str, Any]
 """An entry of curves.json, as ``hnn_envs.benchmarks.stability`` writes it."""
 
 FLOOR = 1e-17  # a logarithmic axis has no zero
-KINDS = {"mass-spring": "spring", "pendulum": "pendulum", "real-pendulum": "pendulum"}
+KINDS = {"mass-spring": "spring"} | dict.fromkeys(("pendulum", "real-pendulum", "pixel-pendulum"), "pendulum")
 PLANE = {
     "mass-spring": ("displacement q", "momentum p"),
     "pendulum": ("angle q (rad)", "momentum p"),
     "real-pendulum": ("angle q (rad)", "angular velocity p (rad/s)"),
+    "pixel-pendulum": ("angle q (rad)", "momentum p (kg m\N{SUPERSCRIPT TWO}/s)"),
 }
 ORDER = ("ode", "hnn", "baseline", "paper/hnn", "paper/structured", "paper/baseline")
 PER_ANIMATION = 4  # physics; more would hide each other

@@ -8,7 +8,7 @@ from __future__ import annotations
 from hnn_envs.errors import UnknownNameError
 from hnn_envs.tasks.mass_spring import MassSpringTask
 from hnn_envs.tasks.pendulum import PendulumTask
-from hnn_envs.tasks.pixel_pendulum import PixelPendulumTask
+from hnn_envs.tasks.pixel_pendulum import PixelPendulumTask, seen_through
 from hnn_envs.tasks.real_pendulum import RealPendulumTask
 from hnn_envs.tasks.stepping import make_task_dynamics
 from hnn_envs.tasks.task import Task, View
@@ -35,6 +35,7 @@ __all__ = [
     "View",
     "get_task",
     "make_task_dynamics",
+    "seen_through",
 ]
 
 

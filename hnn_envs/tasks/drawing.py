@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hnn_envs.models.pixels import Eye
     from hnn_envs.rendering import Canvas
 
+SQUARE = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0))
 DARK_GUIDE = mix(GUIDE, TEXT, 0.35)
 
 
@@ -56,8 +57,8 @@ def draw_film(canvas: Canvas, view: View, eye: Eye, camera: Eye) -> None:
         shown.append((camera, view.truth, "true", "ode"))
     for panel, (seen_by, state, label, dynamics) in enumerate(shown):
         canvas.look_at((0.0, 0.0), 1.04, panel=panel, panels=len(shown))
-        canvas.box((0, 0), 1.01, 1.01, mix(GUIDE, PAPER, 0.4))
         canvas.picture((0, 0), 1.0, seen_by.frames(state[:1])[0] / ROD, colour_of(dynamics))
+        canvas.path(SQUARE, mix(GUIDE, PAPER, 0.4), width=1)
         canvas.arc_arrow((0, 0), 0.3, state[0] - math.pi / 2, 2.2 * float(view.action[0]), width=5)
         if view.truth is not None:
             canvas.text((0, -1.1), label, size=14, colour=colour_of(dynamics))

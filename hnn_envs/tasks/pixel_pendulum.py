@@ -11,11 +11,12 @@ import numpy as np
 
 from hnn_envs.arrays import Array, namespace
 from hnn_envs.camera import Camera
-from hnn_envs.models.pixels import Eye
+from hnn_envs.hamiltonian import VectorField
+from hnn_envs.models.pixels import Eye, Sighted
 from hnn_envs.systems import SYSTEMS, System
 from hnn_envs.tasks.drawing import draw_film
 from hnn_envs.tasks.shared import limits, within
-from hnn_envs.tasks.task import View
+from hnn_envs.tasks.task import Task, View
 
 if TYPE_CHECKING:
     from hnn_envs.rendering import Canvas
@@ -167,6 +168,13 @@ class PixelPendulumTask:
         draw_film(canvas, view, self.eye, self.camera)
         canvas.caption(view, "pixel pendulum")
         canvas.energy_bar(view, 0, 15, target=10)
+
+
+def seen_through(task: Task, field: VectorField) -> Task:
+    """A task as a physics shows it: with frames, through the eye of a learned field that has its own."""
+    if isinstance(task, PixelPendulumTask) and isinstance(field, Sighted):
+        return replace(task, eye=field.eye)
+    return task
 
 
 def _wrapped(angle: Array) -> Array:

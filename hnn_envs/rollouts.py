@@ -12,10 +12,14 @@ from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import Checkpoint
 from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.errors import InvalidActionError, InvalidOptionError, InvalidStateError
+from hnn_envs.memory import check_memory
 from hnn_envs.systems import System, get_system
 
 Controller = Callable[[float, Array], Array]
 """(time, states (n, 2*dof)) -> inputs (n, inputs)."""
+
+COPIES = 3
+"""Arrays as large as all states that a rollout holds at a time: these, and what their energies take on the way."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,8 @@ def rollout(
     Raises:
         InvalidStateError: states of the wrong shape, or not finite.
         InvalidActionError: actions of the wrong shape, or not finite.
-        InvalidOptionError: steps or every out of range, or options next to dynamics already made.
+        InvalidOptionError: steps or every out of range, more records than fit into memory, or options next to dynamics
+            already made.
     """
     system = get_system(system) if isinstance(system, str) else system
     dynamics = _resolve(system, dynamics, options)
@@ -76,6 +81,11 @@ def rollout(
             f"steps and every must be positive integers, every a divisor of steps, not {steps!r} and {every!r}"
         )
     inputs = np.shape(system.field.input_matrix)[-1]
+    check_memory(
+        8.0 * (steps // every) * len(x) * (COPIES * x.shape[-1] + inputs),
+        f"{steps // every} records of {len(x)} trajectories",
+        "record every so many steps only, with every",
+    )
     control = _controller(actions, dynamics.dt, steps, len(x), inputs)
     records = steps // every + 1
     history = np.full((records, *x.shape), np.nan)

@@ -272,6 +272,11 @@ class TestRefusals:
         ):
             rollout(PENDULUM, [0.0, 0.0], steps, every=every)
 
+    def test_more_records_than_fit_into_memory(self) -> None:
+        refused = r"10+ records of 2 trajectories would take .* GiB, and this machine has .*every so many steps only"
+        with pytest.raises(InvalidOptionError, match=refused):
+            rollout(PENDULUM, np.zeros((2, 2)), 10**12)
+
     def test_an_unknown_system(self) -> None:
         with pytest.raises(UnknownNameError, match="unknown system 'spring'"):
             rollout("spring", [0.0, 0.0], 2)

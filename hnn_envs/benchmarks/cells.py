@@ -11,7 +11,7 @@ import numpy as np
 
 from hnn_envs.arrays import Array
 from hnn_envs.benchmarks.metrics import never_missing, reversal_error, symplecticity_defect
-from hnn_envs.benchmarks.streaming import Plan, Trace, check_memory, load_trace, simulate
+from hnn_envs.benchmarks.streaming import Plan, Trace, check_plan, load_trace, simulate
 from hnn_envs.checkpoints import shipped_checkpoints
 from hnn_envs.comparison import step_costs
 from hnn_envs.dynamics import Dynamics, make_dynamics
@@ -176,7 +176,7 @@ def make_cells(
     if not cells:
         raise InvalidOptionError(f"none of the dynamics {', '.join(dynamics)} can be run with {', '.join(integrators)}")
     for cell in cells:
-        check_memory(cell.plan(cell.make()), 2 * get_system(cell.system).dof)
+        check_plan(cell.plan(cell.make()), 2 * get_system(cell.system).dof)
     return cells
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import time
 import zipfile
 from collections.abc import Callable
@@ -22,8 +21,9 @@ import numpy as np
 from hnn_envs.arrays import Array
 from hnn_envs.benchmarks.metrics import ENCOUNTER_DISTANCE, escaped, invariant_change, relative_energy_error
 from hnn_envs.dynamics import Dynamics
-from hnn_envs.errors import InvalidOptionError, ResultsError
+from hnn_envs.errors import ResultsError
 from hnn_envs.files import write_atomically
+from hnn_envs.memory import check_memory
 
 FORMAT = 1
 BATCHES = 250  # of which the trend of the energy error is taken
@@ -178,19 +178,17 @@ def load_trace(path: Path, plan: Plan, states: Array) -> Trace:
     return Trace(done=int(values.pop("done")), seconds=float(values.pop("seconds")), **values)
 
 
-def check_memory(plan: Plan, components: int) -> None:
+def check_plan(plan: Plan, components: int) -> None:
     """Refuses what cannot be held, before anything is run.
 
     Raises:
         InvalidOptionError: with how much it would take, and how much there is.
     """
-    needed, there = plan.memory(components), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > there / 2:
-        raise InvalidOptionError(
-            f"{plan.steps} steps from {plan.starts} starts of {plan.system} would keep {needed / 2**30:.1f} GiB, and "
-            f"this machine has {there / 2**30:.1f} GiB, half of which may be used; take fewer starts "
-            "(the number of steps hardly matters: they are streamed)"
-        )
+    check_memory(
+        plan.memory(components),
+        f"{plan.steps} steps from {plan.starts} starts of {plan.system}",
+        "take fewer starts (the number of steps hardly matters: they are streamed)",
+    )
 
 
 def simulate(
@@ -212,7 +210,7 @@ def simulate(
         guide: the true physics, run beside, where the energy is not conserved and so has to be looked up.
         progress: called with the number of steps done.
     """
-    check_memory(plan, states.shape[-1])
+    check_plan(plan, states.shape[-1])
     trace = load_trace(path, plan, states)
     progress(trace.done)
     saved, begun = time.monotonic(), trace.done

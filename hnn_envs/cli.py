@@ -75,8 +75,9 @@ def list_everything() -> None:
                 checkpoints.add_row(task_name, shipped, card.family, loss, deviation)
     console.print(environments, checkpoints)
     say(
-        "dt is the time per step. Test loss: mean square error of x' on unseen data. Episode error: largest\n"
-        "deviation from the ODE in an episode, as a share of the domain's width, 95th percentile of 100 episodes.\n"
+        "dt is the time per step. Test loss: mean square error of x' on unseen data; of the seed's models of films,\n"
+        "what they were trained to lower. Episode error: largest deviation from the ODE in an episode, as a share\n"
+        "of the domain's width, 95th percentile of 100 episodes.\n"
     )
     for problem in problems:
         say(f"unusable: {problem}")

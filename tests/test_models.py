@@ -60,6 +60,7 @@ DAMPED = [name for name in WITH_ENERGY if getattr(model(name).field, "damping", 
 def damped_and_separable(identity: str) -> bool:
     return identity in DAMPED and identity in models(separable=True)
 
+
 SEEN_OTHERWISE = ("pixel-mlp/pixel-pendulum/0", "pixel-generic-mlp/pixel-pendulum/0")
 """Baselines that are no network of the bare state; they have tests of their own."""
 

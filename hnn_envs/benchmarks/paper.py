@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 
+from hnn_envs.benchmarks.films import limits_of_frames, measure_films, unseen_films
 from hnn_envs.benchmarks.limits import limits
 from hnn_envs.benchmarks.protocol import Estimate, Estimates, measure
 from hnn_envs.benchmarks.published import reference
@@ -20,8 +21,11 @@ from hnn_envs.benchmarks.records import Row
 from hnn_envs.checkpoints import find_checkpoint, load_checkpoint
 from hnn_envs.errors import CheckpointError, DataError, InvalidOptionError, UnknownNameError
 from hnn_envs.files import write_atomically
-from hnn_envs.fitting.datasets import Dataset, PaperSource, make_source
+from hnn_envs.fitting.datasets import Dataset, FilmSource, PaperSource, make_source
+from hnn_envs.fitting.frames import FilmSettings
+from hnn_envs.fitting.frames import Progress as FilmProgress
 from hnn_envs.fitting.measured import load_real_pendulum
+from hnn_envs.hamiltonian import VectorField
 from hnn_envs.recipes import Recipe, follow, load_recipe, make_data, parse_recipe, recipe_of
 from hnn_envs.systems import SYSTEMS, get_system
 
@@ -59,6 +63,7 @@ def run(
     retraining: Retraining | None = None,
     jobs: int = 1,
     progress: Progress = lambda *_: None,
+    filming: FilmProgress = lambda *_: None,
     message: Callable[[str], Any] = lambda _: None,
 ) -> list[Row]:
     """Measures the models of the paper suite.
@@ -70,7 +75,8 @@ def run(
         retraining: trains every model on every seed; None takes the shipped checkpoints.
         jobs: processes, for shipped checkpoints.
         progress: called after every job.
-        message: called with a line about everything that is left out, and why.
+        filming: called while films are made, which comes first.
+        message: called with a line about everything that is left out, or made again, and why.
 
     Returns:
         One row per system, model and metric, with the standard error over seeds, or for shipped checkpoints over
@@ -87,6 +93,10 @@ def run(
             raise UnknownNameError.of("model", name, MODELS)
     if "real-pendulum" in chosen and not _has_measurement(data_path, message):
         chosen.remove("real-pendulum")
+    for recipe in _of_films(chosen, wanted[0], retraining):
+        # Once, and where it can be seen: several jobs would make the same films.
+        make_data(recipe, progress=filming, message=message)
+        unseen_films(_film(recipe), progress=filming, message=message)
     if retraining is None:
         tasks = [(name, delayed(measure_shipped)(name, wanted, data_path)) for name in chosen]
         return [row for name, found in _all(tasks, jobs, progress) for row in _rows(name, [found])]
@@ -106,7 +116,7 @@ def measure_shipped(system: str, models: Sequence[str], data_path: str | None) -
     for name, checkpoint in checkpoints.items():
         if _data_of(recipe_of(checkpoint)) != _data_of(recipe):
             raise CheckpointError(f"shipped checkpoints {', '.join(models)} of {system} are not of the same data")
-        found[name] = measure(get_system(system), checkpoint.build(get_system(system)), name, train, test)
+        found[name] = _measured(recipe, checkpoint.build(get_system(system)), name, train, test)
     return found
 
 
@@ -125,7 +135,7 @@ def measure_retrained(system: str, model: str, seed: int, out: Path, data_path: 
     if checkpoint is None or checkpoint.card.recipe_hash != recipe.digest:
         checkpoint = follow(recipe, path, shares=shares)
     found = _without_model(recipe, *shares)
-    found[model] = measure(get_system(system), checkpoint.build(get_system(system)), model, *shares)
+    found[model] = _measured(recipe, checkpoint.build(get_system(system)), model, *shares)
     _keep(path.with_suffix(".json"), recipe.digest, found)
     return found
 
@@ -180,7 +190,9 @@ def _rows(system: str, found: list[Findings]) -> list[Row]:
     paired = _paired(samples)
     rows = []
     for (dynamics, metric), values in (samples | paired).items():
-        whole = values[0] if len(values) == 1 else Estimate.of(np.array([one.value for one in values]))
+        # One measurement, or the same again and again: what no seed changes.
+        same = all(one == values[0] for one in values)
+        whole = values[0] if same else Estimate.of(np.array([one.value for one in values]))
         held = reference(system, metric, dynamics)
         rows.append(Row(SUITE, system, dynamics, metric, whole.value, whole.stderr, reference=held))
     return sorted(rows, key=lambda row: (_order(row.dynamics), row.metric != "test_loss", row.metric))
@@ -205,15 +217,39 @@ def _race_rows(system: str, result: Race) -> list[Row]:
     ]
 
 
+def _measured(recipe: Recipe, field: VectorField, model: str, train: Dataset, test: Dataset) -> Estimates:
+    if train.frames is not None:
+        return measure_films(field, _film(recipe), train, test)
+    return measure(get_system(recipe.system), field, model, train, test)
+
+
 def _without_model(recipe: Recipe, train: Dataset, test: Dataset) -> Findings:
     """What needs no model: the true field's own test loss where x is noisy, and the limits."""
     source, system = make_source(recipe.data[0]), get_system(recipe.system)
+    if isinstance(source, FilmSource):
+        return {"limit": limits_of_frames(source.film)}
     if not isinstance(source, PaperSource) or not source.noise:
         return {}
     return {
         "ode": measure(system, system.field, "ode", train, test),
         "limit": limits(system, source, test),
     }
+
+
+def _of_films(systems: list[str], model: str, retraining: Retraining | None) -> list[Recipe]:
+    """One recipe for every set of films that is needed; all models of a seed see the same."""
+    recipes = [load_recipe(f"{system}/{model}") for system in systems]
+    filmed = [recipe for recipe in recipes if isinstance(make_source(recipe.data[0]), FilmSource)]
+    if retraining is None:
+        return filmed
+    return [with_seed(recipe, seed) for recipe in filmed for seed in range(retraining.seeds)]
+
+
+def _film(recipe: Recipe) -> FilmSettings:
+    source = make_source(recipe.data[0])
+    if not isinstance(source, FilmSource):
+        raise InvalidOptionError(f"the first data of recipe {recipe.identity} are no films")
+    return source.film
 
 
 def _data_of(recipe: Recipe) -> tuple[int, list[dict[str, Any]]]:

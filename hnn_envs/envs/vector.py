@@ -180,7 +180,10 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
         x, due = self._current(), self._due()
         u = self._world.control(actions, self._action_shape, due)
         self._x, observations, reward, energy, *flags = self._world.advance(x, u)
-        terminated, outside, diverged = map(self._numpy, flags)
+        # From a device all flags come in one transfer, for each waits until the device is done.
+        terminated, outside, diverged = (
+            flags if self.dynamics.device is None else self._numpy(namespace(x).stack(flags))
+        )
         self._elapsed += 1
         truncated = outside & ~terminated
         if self.max_episode_steps is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
@@ -56,7 +57,17 @@ def list_everything() -> None:
 
     environments = Table("id", "system", "state", "action", "steps", "dt", title="Environments")
     environments.columns[0].no_wrap = True
-    checkpoints = Table("system", "dynamics=", "family", "test loss", "episode error", title="Checkpoints")
+    checkpoints = Table(
+        "system",
+        "dynamics=",
+        "family",
+        "test loss",
+        "episode error",
+        title="Checkpoints",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
     problems = []
     with plain_errors():
         for name, (task_name, steps) in ENVIRONMENTS.items():

@@ -14,12 +14,13 @@ from physics import to_torch
 
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.fitting import frames
+from hnn_envs.fitting.datasets import make_source
 from hnn_envs.fitting.losses import make_loss, mean_square
 from hnn_envs.fitting.pairs import PairLoss
 from hnn_envs.fitting.trainer import loss_on
 from hnn_envs.models import make_family
 from hnn_envs.models.seed_pixels import pairs_of
-from hnn_envs.recipes import follow, make_data, measure, parse_recipe
+from hnn_envs.recipes import follow, load_recipe, make_data, measure, parse_recipe
 from hnn_envs.systems import get_system
 
 FAMILIES = ("pixel-generic", "pixel-generic-mlp")
@@ -165,6 +166,12 @@ class TestRecipe:
         np.testing.assert_allclose(errors.mean(axis=0), 0, atol=1e-5)
         offset = (field.hamiltonian.value(train.states) - SYSTEM.value(train.states)).mean()
         assert checkpoint.card.energy_offset == pytest.approx(offset, rel=1e-3)
+
+    def test_the_shipped_ones_see_two_hundred_films_of_the_seeds_length_and_starts(self) -> None:
+        source: Any = make_source(load_recipe("pixel-pendulum/paper/hnn").data[0])
+        assert (source.film.films, source.film.length, source.film.size) == (200, 103, 28)
+        assert (source.film.smallest_angle, source.film.largest_angle) == (0.0, np.pi / 6)
+        assert (source.film.largest_velocity, source.film.largest_torque) == (1.0, 0.0)
 
     def test_an_unknown_precision_is_refused(self) -> None:
         with pytest.raises(InvalidOptionError, match="unknown precision 'float16'; allowed: float32, float64"):

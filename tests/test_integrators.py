@@ -50,6 +50,7 @@ from hnn_envs.systems import SYSTEMS
 FIXED_STEP = [name for name in INTEGRATORS if name != "dop853"]  # DOP853 chooses its own steps
 SPLITTINGS = [name for name, method in INTEGRATORS.items() if method.separable_only]
 SYMPLECTIC = [name for name, method in INTEGRATORS.items() if method.symplectic]
+REVERSIBLE = [name for name in SYMPLECTIC if name != "symplectic_euler"]  # a kick and a drift, not the same backwards
 
 
 def pairs(methods: list[str], *, hamiltonian: bool = False) -> list[Any]:
@@ -138,7 +139,7 @@ class TestOrder:
 
 
 class TestReversibility:
-    @pytest.mark.parametrize(("method", "name"), pairs(SYMPLECTIC))
+    @pytest.mark.parametrize(("method", "name"), pairs(REVERSIBLE))
     def test_a_step_back_undoes_a_step(self, method: str, name: str) -> None:
         system, field = system_of(name), field_of(name)
         x, u, h = states(system, 5), inputs(system, 5), system.time_scale / 60
@@ -147,7 +148,7 @@ class TestReversibility:
         np.testing.assert_allclose(step(field, step(field, x, u, h), u, -h), x, atol=1e-12)
 
     @pytest.mark.parametrize(
-        ("method", "name"), [p for p in pairs(SYMPLECTIC) if p.values[1] in fields(separable=True)]
+        ("method", "name"), [p for p in pairs(REVERSIBLE) if p.values[1] in fields(separable=True)]
     )
     def test_reversed_momenta_run_the_trajectory_backwards(self, method: str, name: str) -> None:
         """Where H is even in p: a step, p -> -p, a step, p -> -p is the identity."""
@@ -157,9 +158,10 @@ class TestReversibility:
         there = mirror * INTEGRATORS[method].step(field, x, u, h)
         np.testing.assert_allclose(mirror * INTEGRATORS[method].step(field, there, u, h), x, atol=1e-12)
 
-    def test_rk4_is_not_reversible(self) -> None:
+    @pytest.mark.parametrize("method", ["symplectic_euler", "rk4"])
+    def test_schemes_that_are_not_symmetric_are_not_reversible(self, method: str) -> None:
         system = SYSTEMS["pendulum"]
-        x, step = states(system, 5), INTEGRATORS["rk4"].step
+        x, step = states(system, 5), INTEGRATORS[method].step
         there_and_back = step(system.field, step(system.field, x, None, 0.1), None, -0.1)
         assert np.abs(there_and_back - x).max() > 1e-7
 

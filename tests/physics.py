@@ -114,7 +114,11 @@ def parameters(family: str, options: dict[str, Any], system: System, seed: int =
     """Random parameters, all of them: also the mass and the damping, which a family starts at fixed values."""
     rng = np.random.default_rng(seed)
     drawn = make_family(family, options).init(system, rng)
-    return {name: np.asarray(value + 0.2 * rng.standard_normal(value.shape)) for name, value in drawn.items()}
+    values = {name: np.asarray(value + 0.2 * rng.standard_normal(value.shape)) for name, value in drawn.items()}
+    if family == "pixel-generic-mlp":  # its unit of time is a frame, of which a second has 20: as drawn, it would race
+        last = max(name for name in values if name.startswith("network.weight"))
+        values[last] = 0.2 * values[last]
+    return values
 
 
 def to_torch(values: Parameters, *, grad: bool = False) -> Parameters:

@@ -56,9 +56,11 @@ def compiled(field: VectorField, method: str) -> CompiledStep:
 
 
 def has_kernel(identity: str) -> bool:
-    """All but the seed's fields that are not Hamiltonian, and deep networks of log cosh."""
+    """All but the seed's fields that are not Hamiltonian, its models of films, and deep networks of log cosh."""
     if identity in SYSTEMS:
         return True
+    if identity.startswith("pixel-generic"):
+        return False
     options = physics.model(identity).options
     return options.get("field_type", "solenoidal") == "solenoidal" and options.get("activation", "tanh") == "tanh"
 

@@ -25,7 +25,7 @@ lint: $(VENV)/.installed
 checkpoints: $(VENV)/.installed
 	$(BIN)/python training/build.py $(if $(DATA),--data $(DATA))
 
-# Trains the agents that are shipped, or what is left of them, and plays all: about half an hour on one core.
+# Trains the agents that are shipped, or what is left of them, and plays all: about three quarters of an hour on one core.
 policies: $(VENV)/.installed
 	$(BIN)/hnn-envs benchmark transfer --retrain --policies checkpoints/policies --json examples/results/transfer.json
 

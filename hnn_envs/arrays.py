@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -79,6 +80,11 @@ def beside(values: Array, x: Array) -> Array:
 
         return torch.as_tensor(values, device=x.device)
     return values.to(x.device)
+
+
+def wrapped(angle: Array) -> Array:
+    """The same angles in [-pi, pi), rad."""
+    return namespace(angle).remainder(angle + math.pi, 2 * math.pi) - math.pi
 
 
 def cast(x: Array, dtype: Any) -> Array:

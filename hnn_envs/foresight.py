@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hnn_envs.arrays import Array
+from hnn_envs.arrays import Array, wrapped
 from hnn_envs.camera import Camera
 from hnn_envs.dynamics import Dynamics
 from hnn_envs.errors import InvalidOptionError
@@ -70,7 +70,7 @@ def foresee(dynamics: Dynamics, films: int = 100, shown: int = 2, seed: int = 20
     for torque, true in zip(torques[shown - 2 :], states[shown - 1 :, :, 0], strict=True):
         x = dynamics.step(x, torque)
         shot, decoded = camera.frames(true), eye.frames(x[:, 0])
-        missed = np.abs(_wrapped(camera.angle(decoded) - true))
+        missed = np.abs(wrapped(camera.angle(decoded) - true))
         found.append((missed, _difference(decoded, shot), _difference(eye.frames(eye.angle(shot)), shot)))
     return Foresight(*(np.stack(values) for values in zip(*found, strict=True)))
 
@@ -104,7 +104,3 @@ def _believed(dynamics: Dynamics, task: PixelPendulumTask, angles: Array, torque
 
 def _difference(frames: Array, others: Array) -> Array:
     return np.square((frames.astype(float) - others) / BRIGHTEST).mean(axis=(-2, -1))
-
-
-def _wrapped(angle: Array) -> Array:
-    return np.remainder(angle + np.pi, 2 * np.pi) - np.pi

@@ -10,7 +10,7 @@ import math
 import numpy as np
 import scipy.linalg
 
-from hnn_envs.arrays import Array
+from hnn_envs.arrays import Array, wrapped
 from hnn_envs.benchmarks.playing import Controller
 from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.errors import InvalidOptionError
@@ -76,7 +76,7 @@ def swing_up(physics: str = "hnn") -> Controller:
     goal = hamiltonian.value(top)
 
     def controller(observations: Array, states: Array) -> Array:
-        angle = np.remainder(states[:, 0] - top[0] + math.pi, 2 * math.pi) - math.pi
+        angle = wrapped(states[:, 0] - top[0])
         catch = -(np.stack((angle, states[:, 1]), axis=-1) @ gain.T)[:, 0] / task.max_input
         velocity = hamiltonian.gradient(states)[:, 1]
         missing = goal - hamiltonian.value(states)

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from hnn_envs.arrays import Array, join, split
+from hnn_envs.arrays import Array, join, split, wrapped
 from hnn_envs.benchmarks.protocol import Estimate, Estimates
 from hnn_envs.camera import Camera
 from hnn_envs.errors import InvalidOptionError
@@ -110,7 +110,7 @@ class AngleWatcher:
     def encode(self, pairs: Array) -> Array:
         """The later angle, and the momentum that moved the earlier one there."""
         earlier, later = np.moveaxis(self.field.eye.angle(pairs), -1, 0)
-        return np.stack((later, _wrapped(later - earlier) / (INTERVAL * self.inverse_mass)), axis=-1)
+        return np.stack((later, wrapped(later - earlier) / (INTERVAL * self.inverse_mass)), axis=-1)
 
     def decode(self, z: Array) -> Array:
         """The frame of the angle, after the one where it came from."""
@@ -128,10 +128,10 @@ class AngleWatcher:
             pairs = pairs_of(film[1:])
             z = self.encode(pairs)
             ahead = self.advance(z)
-            change, change_ahead = (_wrapped(split(self.advance(x))[0] - split(x)[0]) for x in (z, ahead))
+            change, change_ahead = (wrapped(split(self.advance(x))[0] - split(x)[0]) for x in (z, ahead))
             decoded = (self.decode(z[:-1]) - pairs[:-1]) / BRIGHTEST
-            canonical = _wrapped(change[:-1] - np.diff(split(z)[0], axis=0))
-            moved = join(_wrapped(split(ahead[:-1] - z[1:])[0]), change_ahead[:-1] - change[1:])
+            canonical = wrapped(change[:-1] - np.diff(split(z)[0], axis=0))
+            moved = join(wrapped(split(ahead[:-1] - z[1:])[0]), change_ahead[:-1] - change[1:])
             found.append(
                 sum(weight * np.square(e).mean() for weight, e in ((1, decoded), (1, canonical), (0.1, moved)))
             )
@@ -250,8 +250,3 @@ def _frames(data: Dataset) -> Array:
     if data.frames is None:
         raise InvalidOptionError("there are no films in this data")
     return data.frames
-
-
-def _wrapped(angle: Array) -> Array:
-    """The same angle in [-pi, pi)."""
-    return (angle + np.pi) % (2 * np.pi) - np.pi

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from hnn_envs.arrays import Array, join, split
+from hnn_envs.arrays import Array, join, split, wrapped
 
 if TYPE_CHECKING:
     from hnn_envs.dynamics import Dynamics
@@ -162,7 +162,7 @@ def state_difference(states: Array, reference: Array, angles: tuple[bool, ...]) 
     """The difference to a reference, with differences of angles taken the short way round."""
     difference = states - reference
     turns = np.flatnonzero(angles)
-    difference[..., turns] = np.remainder(difference[..., turns] + math.pi, 2 * math.pi) - math.pi
+    difference[..., turns] = wrapped(difference[..., turns])
     return difference
 
 

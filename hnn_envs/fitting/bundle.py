@@ -7,7 +7,7 @@ import math
 import numpy as np
 import torch
 
-from hnn_envs.arrays import Array
+from hnn_envs.arrays import Array, wrapped
 from hnn_envs.fitting.problem import LATENT, Problem, Tensors
 from hnn_envs.models.pixels import BRIGHTEST, harmonics_of
 
@@ -181,7 +181,7 @@ class EyeRegression:
             pixels = frames[rows].reshape(-1, len(encoder) - 1) / BRIGHTEST
             seen = np.concatenate((pixels, np.ones((len(pixels), 1))), axis=1)
             point = seen @ encoder
-            off = np.remainder(angles[rows] - np.arctan2(point[:, 1], point[:, 0]) + np.pi, 2 * np.pi) - np.pi
+            off = wrapped(angles[rows] - np.arctan2(point[:, 1], point[:, 0]))
             turn = np.stack((-point[:, 1], point[:, 0]), axis=1) / np.square(point).sum(axis=1, keepdims=True)
             jacobian = (seen[:, :, None] * turn[:, None]).reshape(len(seen), -1)
             normal += jacobian.T @ jacobian

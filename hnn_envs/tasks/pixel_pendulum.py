@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hnn_envs.arrays import Array, namespace
+from hnn_envs.arrays import Array, namespace, wrapped
 from hnn_envs.camera import Camera
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.models.pixels import Eye, Sighted
@@ -120,7 +120,7 @@ class PixelPendulumTask:
         """The frame of 0.05 s ago and the present one, uint8, shape (..., 2, size, size)."""
         xp = namespace(x)
         earlier = x[..., 0] - (self.dt * self.velocity_unit) * x[..., 1]
-        turned = _wrapped(xp.stack((earlier, x[..., 0]), axis=-1))
+        turned = wrapped(xp.stack((earlier, x[..., 0]), axis=-1))
         return self.eye.frames(xp.where(xp.isfinite(turned), turned, xp.zeros_like(turned)))
 
     def reward(self, x: Array, u: Array, x_next: Array) -> Array:
@@ -130,7 +130,7 @@ class PixelPendulumTask:
     def reward_of_frames(self, frames: Array, u: Array, inside: Array) -> Array:
         """The same for frames at hand, shape (..., 2, size, size), and whether the state is inside the limits."""
         angles = self.camera.angle(frames)
-        velocity = _wrapped(angles[..., 1] - angles[..., 0]) / self.dt
+        velocity = wrapped(angles[..., 1] - angles[..., 0]) / self.dt
         return self._priced(angles[..., 1], velocity, u, inside)
 
     def reward_of_state(self, x: Array, u: Array, x_next: Array) -> Array:
@@ -141,7 +141,7 @@ class PixelPendulumTask:
         # Squares by xp.square: a NumPy scalar's ** goes through pow, and would differ from a batch in the last bit.
         xp = namespace(velocity)
         cost = (
-            xp.square(_wrapped(angle - math.pi))
+            xp.square(wrapped(angle - math.pi))
             + self.velocity_cost * xp.square(velocity)
             + self.torque_cost * xp.square(u[..., 0])
         )
@@ -151,7 +151,7 @@ class PixelPendulumTask:
         """Where the eye, shown the camera's frames, believes states to be, shape (..., 2), inside the limits."""
         xp = namespace(x)
         angles = self.eye.angle(replace(self, eye=self.camera).observation(x))
-        momentum = _wrapped(angles[..., 1] - angles[..., 0]) / (self.dt * self.velocity_unit)
+        momentum = wrapped(angles[..., 1] - angles[..., 0]) / (self.dt * self.velocity_unit)
         highest = float(self.high[1])
         return xp.stack((angles[..., 1], xp.clip(momentum, -highest, highest)), axis=-1)
 
@@ -175,11 +175,6 @@ def seen_through(task: Task, field: VectorField) -> Task:
     if isinstance(task, PixelPendulumTask) and isinstance(field, Sighted):
         return replace(task, eye=field.eye)
     return task
-
-
-def _wrapped(angle: Array) -> Array:
-    """Angles in [-pi, pi)."""
-    return namespace(angle).remainder(angle + math.pi, 2 * math.pi) - math.pi
 
 
 def _even_frames(brightness: int, size: int) -> Array:

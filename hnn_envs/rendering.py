@@ -346,6 +346,8 @@ def _font(size: int, bold: bool) -> Any:
     """A font; DejaVu Sans, which comes with Matplotlib, or else pygame's own."""
     pygame = _pygame()
     pygame.font.init()
+    # No font outlives pygame.quit(), which Gymnasium's own environments call when they are closed.
+    pygame.register_quit(_font.cache_clear)
     spec = importlib.util.find_spec("matplotlib")
     if spec is not None and spec.origin is not None:
         path = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / f"DejaVuSans{'-Bold' if bold else ''}.ttf"

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 
+import gymnasium
 import numpy as np
 import pygame
 import pytest
@@ -166,6 +167,17 @@ def test_drawing_needs_no_display_and_tasks_need_no_pygame():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_drawing_goes_on_after_gymnasium_has_quit_pygame():
+    task = TASKS["pixel-pendulum"]
+    first = draw_frame(task, view_of(task))
+    for again in range(2):
+        reference = gymnasium.make("Pendulum-v1", render_mode="rgb_array")
+        reference.reset(), reference.render(), reference.close()
+        if again:
+            pygame.init()
+        np.testing.assert_array_equal(draw_frame(task, view_of(task)), first)
 
 
 def test_a_window_shows_frames_at_their_pace(window):

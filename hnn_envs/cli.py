@@ -68,6 +68,8 @@ def list_everything() -> None:
         padding=(0, 1, 0, 0),
         pad_edge=False,
     )
+    for column in checkpoints.columns[:3]:
+        column.no_wrap = True
     problems = []
     with plain_errors():
         for name, (task_name, steps) in ENVIRONMENTS.items():

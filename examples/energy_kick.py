@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from hnn_envs.camera import Camera
-from hnn_envs.colors import ACTION, HNN
+from hnn_envs.drawing.colors import ACTION, HNN
 from hnn_envs.dynamics import make_dynamics
 from hnn_envs.systems import get_system
 

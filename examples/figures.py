@@ -13,9 +13,9 @@ import numpy as np
 from PIL import Image
 
 import hnn_envs
-from hnn_envs.animation import write_gif
-from hnn_envs.comparison import compare
-from hnn_envs.plotting import comparison_figure
+from hnn_envs.evaluation.comparison import compare
+from hnn_envs.figures.animation import write_gif
+from hnn_envs.figures.plots import comparison_figure
 
 STEPS = {"MassSpring": 40, "Pendulum": 60, "RealPendulum": 50, "TwoBody": 110, "ThreeBody": 90, "PixelPendulum": 60}
 

@@ -10,7 +10,7 @@ import time
 import gymnasium as gym
 
 from hnn_envs import ENVIRONMENTS
-from hnn_envs.planning import Planner
+from hnn_envs.agents.planning import Planner
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--task", default="Pendulum", choices=tuple(ENVIRONMENTS), help="what to do")

@@ -14,7 +14,7 @@ from PIL import Image
 from stable_baselines3 import PPO
 
 from hnn_envs import ENVIRONMENTS
-from hnn_envs.policies import load_policy
+from hnn_envs.agents.policies import load_policy
 from hnn_envs.sb3 import make_vec_env
 
 parser = argparse.ArgumentParser()

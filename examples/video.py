@@ -10,7 +10,7 @@ import gymnasium as gym
 from gymnasium.wrappers import RecordVideo
 
 from hnn_envs import ENVIRONMENTS
-from hnn_envs.policies import load_policy
+from hnn_envs.agents.policies import load_policy
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--task", default="Pendulum", choices=tuple(ENVIRONMENTS), help="what to play")

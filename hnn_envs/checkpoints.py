@@ -19,7 +19,7 @@ import numpy as np
 from hnn_envs.errors import CheckpointError, HnnEnvsError
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.models import Parameters, make_family
-from hnn_envs.sealed import read_sealed, write_sealed
+from hnn_envs.storage import read_tensors, write_tensors
 from hnn_envs.systems import SYSTEMS, System
 
 FORMAT = 1
@@ -103,7 +103,7 @@ class Checkpoint:
 
 def save_checkpoint(path: Path, card: Card, parameters: Parameters) -> None:
     """Writes a checkpoint to a temporary name and renames it, so that no reader ever sees half a file."""
-    write_sealed(path, HEADER, asdict(card), parameters)
+    write_tensors(path, HEADER, asdict(card), parameters)
 
 
 def load_checkpoint(path: Path, system: str | None = None) -> Checkpoint:
@@ -118,7 +118,7 @@ def load_checkpoint(path: Path, system: str | None = None) -> Checkpoint:
     """
     if not path.is_file():
         raise CheckpointError(f"checkpoint {path} does not exist; shipped ones: {_shipped_names()}")
-    values, parameters = read_sealed(path, HEADER, "checkpoint", FORMAT)
+    values, parameters = read_tensors(path, HEADER, "checkpoint", FORMAT)
     card = _parse_card(path, values)
     _check(path, card, parameters, system)
     return Checkpoint(card, parameters)

@@ -18,7 +18,7 @@ from hnn_envs.commands.console import console, counting, names_in, plain_errors,
 from hnn_envs.errors import CheckpointError, InvalidOptionError
 
 if TYPE_CHECKING:
-    from hnn_envs.comparison import Comparison
+    from hnn_envs.evaluation.comparison import Comparison
 
 app = typer.Typer(
     name="hnn-envs",
@@ -51,8 +51,8 @@ def main(
 def list_everything() -> None:
     """List environments, checkpoints with their metrics, recipes and integrators."""
     from hnn_envs.checkpoints import checkpoint_path, load_checkpoint, shipped_checkpoints
+    from hnn_envs.fitting.recipes import shipped_recipes
     from hnn_envs.integrators import INTEGRATORS
-    from hnn_envs.recipes import shipped_recipes
     from hnn_envs.tasks import get_task
 
     environments = Table("id", "system", "state", "action", "steps", "dt", title="Environments")
@@ -128,11 +128,11 @@ def compare(
 
     With the measured series at hand, real-pendulum is held against that instead of against the ODE.
     """
-    from hnn_envs.comparison import compare as compare_physics
-    from hnn_envs.comparison import compare_with_measurement
-    from hnn_envs.files import write_atomically
-    from hnn_envs.fitting.measured import VARIABLE
-    from hnn_envs.plotting import comparison_figure
+    from hnn_envs.evaluation.comparison import compare as compare_physics
+    from hnn_envs.evaluation.comparison import compare_with_measurement
+    from hnn_envs.figures.plots import comparison_figure
+    from hnn_envs.recordings.measured import VARIABLE
+    from hnn_envs.storage import write_atomically
     from hnn_envs.systems import get_system
 
     chosen = systems or ["pendulum", "two-body"]
@@ -166,7 +166,7 @@ def compare(
 
 
 def _draw(comparison: Comparison, path: Path) -> None:
-    from hnn_envs.animation import write_gif
+    from hnn_envs.figures.animation import write_gif
 
     with counting() as bar:
         drawing = bar.add_task(f"{comparison.task.name}: drawing")
@@ -175,7 +175,7 @@ def _draw(comparison: Comparison, path: Path) -> None:
 
 
 def _comparison_table(comparison: Comparison, system: str) -> Table:
-    from hnn_envs.evaluation import CHAOTIC
+    from hnn_envs.evaluation.episode_error import CHAOTIC
 
     length = comparison.times[-1] - comparison.times[0]
     scales, scale = length / comparison.task.system.time_scale, "Lyapunov times" if system in CHAOTIC else "periods"
@@ -204,7 +204,7 @@ def train(
     threads: Annotated[int, typer.Option(min=1, help="Torch threads; the shipped checkpoints were made with 1.")] = 1,
 ) -> None:
     """Train a checkpoint from its recipe. Interrupted, it goes on where it stopped when run again."""
-    from hnn_envs.recipes import follow, load_recipe
+    from hnn_envs.fitting.recipes import follow, load_recipe
 
     with plain_errors(), counting() as bar:
         chosen = load_recipe(recipe)

@@ -19,8 +19,8 @@ from stable_baselines3.common.vec_env import VecEnv
 from hnn_envs import ENVIRONMENTS
 from hnn_envs.arrays import Array
 from hnn_envs.envs import PhysicsVectorEnv
-from hnn_envs.envs.rows import Row
-from hnn_envs.envs.world import check_options
+from hnn_envs.envs.simulation import check_options
+from hnn_envs.envs.sub_environment import SubEnvironment
 from hnn_envs.errors import InvalidOptionError, UnknownNameError
 
 Indices = int | Iterable[int] | None
@@ -125,7 +125,7 @@ class PhysicsVecEnv(VecEnv):
         """Whether environments are wrapped: none is, a batch has no wrappers around its parts."""
         return [False for _ in self._chosen(indices)]
 
-    def _chosen(self, indices: Indices) -> list[Row]:
+    def _chosen(self, indices: Indices) -> list[SubEnvironment]:
         rows = self.batch.rows
         return [rows[index] for index in self._get_indices(indices)]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hnn_envs.fitting.measured import FILE_NAME, VARIABLE
+from hnn_envs.recordings.measured import FILE_NAME, VARIABLE
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

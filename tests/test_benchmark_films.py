@@ -13,23 +13,30 @@ import pytest
 import torch
 from pairs import SYSTEM, built, filmed
 
-from hnn_envs.benchmarks import films as measuring
-from hnn_envs.benchmarks import paper
-from hnn_envs.benchmarks.films import AngleWatcher, PairWatcher, energy_errors, same_frame, seed_energy, watcher_of
-from hnn_envs.benchmarks.paper import MODELS, Retraining, run
-from hnn_envs.benchmarks.published import PAPER, TARGETS
+from hnn_envs.benchmarks.paper import films as measuring
+from hnn_envs.benchmarks.paper import suite as paper
+from hnn_envs.benchmarks.paper.films import (
+    AngleWatcher,
+    PairWatcher,
+    energy_errors,
+    same_frame,
+    seed_energy,
+    watcher_of,
+)
+from hnn_envs.benchmarks.paper.published import PAPER, TARGETS
+from hnn_envs.benchmarks.paper.suite import MODELS, Retraining, run
 from hnn_envs.camera import SEED_WINDOW, Camera
 from hnn_envs.checkpoints import find_checkpoint
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.fitting import frames
-from hnn_envs.fitting.datasets import Dataset
 from hnn_envs.fitting.frames import Films, FilmSettings, make_films
 from hnn_envs.fitting.losses import mean_square
 from hnn_envs.fitting.pairs import PairLoss
+from hnn_envs.fitting.recipes import load_recipe
 from hnn_envs.integrators import INTEGRATORS
 from hnn_envs.models.pixels import SightedHamiltonian
 from hnn_envs.models.seed_pixels import affine_map
-from hnn_envs.recipes import load_recipe
+from hnn_envs.recordings.sources import Dataset
 from hnn_envs.systems import PixelPendulum
 
 PIXELS = "pixel-pendulum"

@@ -12,20 +12,29 @@ import pytest
 from measured_series import measured_series
 from typer.testing import CliRunner
 
-from hnn_envs.benchmarks import paper, protocol, race
-from hnn_envs.benchmarks.limits import origin_limit
-from hnn_envs.benchmarks.paper import Retraining, measure_retrained, measure_shipped, run, with_seed
-from hnn_envs.benchmarks.protocol import Estimate, Reclocked, energy_errors, measure, measured_energy, unseen_starts
-from hnn_envs.benchmarks.published import PAPER, TARGETS
-from hnn_envs.benchmarks.records import Row, read_rows, write_rows
+from hnn_envs.benchmarks.paper import protocol
+from hnn_envs.benchmarks.paper import suite as paper
+from hnn_envs.benchmarks.paper import time_to_loss as timing
+from hnn_envs.benchmarks.paper.limits import origin_limit
+from hnn_envs.benchmarks.paper.protocol import (
+    Estimate,
+    Reclocked,
+    energy_errors,
+    measure,
+    measured_energy,
+    unseen_starts,
+)
+from hnn_envs.benchmarks.paper.published import PAPER, TARGETS
+from hnn_envs.benchmarks.paper.suite import Retraining, measure_retrained, measure_shipped, run, with_seed
 from hnn_envs.cli import app
 from hnn_envs.errors import InvalidOptionError, ResultsError, UnknownNameError
-from hnn_envs.fitting.datasets import Dataset, PaperSource
+from hnn_envs.evaluation.records import Row, read_rows, write_rows
 from hnn_envs.fitting.losses import make_loss
+from hnn_envs.fitting.recipes import load_recipe, make_data, torch_threads
 from hnn_envs.fitting.selection import Selection
+from hnn_envs.fitting.shooting import displacements
 from hnn_envs.fitting.trainer import Stage, fit
-from hnn_envs.fitting.uncertain import displacements
-from hnn_envs.recipes import load_recipe, make_data, torch_threads
+from hnn_envs.recordings.sources import Dataset, PaperSource
 from hnn_envs.systems import SYSTEMS, get_system
 
 SIMULATED = ("mass-spring", "pendulum", "two-body", "three-body")
@@ -281,12 +290,12 @@ class TestRetraining:
             Retraining(seeds=0)
 
     def test_the_race_is_won_by_far(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(race, "TIMED_STEPS", 5)
-        monkeypatch.setattr(race, "WARM_UP", 1)
+        monkeypatch.setattr(timing, "TIMED_STEPS", 5)
+        monkeypatch.setattr(timing, "WARM_UP", 1)
         recipe = load_recipe("two-body/paper/structured")
         shares = make_data(replace(recipe, data=[{**recipe.data[0], **small("two-body")}]))
-        ours = race.seconds_to(recipe, *shares, 2.82e-6)
-        theirs = race.seed_seconds(load_recipe("two-body/paper/hnn"), shares[0])
+        ours = timing.seconds_to(recipe, *shares, 2.82e-6)
+        theirs = timing.seed_seconds(load_recipe("two-body/paper/hnn"), shares[0])
         assert ours < theirs / 20
 
 

@@ -18,11 +18,10 @@ from physics import PROPERTY, card_of, model, models, states, write_checkpoint
 from safetensors import safe_open
 from safetensors.numpy import save, save_file
 
-from hnn_envs import checkpoints, files
+from hnn_envs import checkpoints, storage
 from hnn_envs.checkpoints import HEADER, find_checkpoint, load_checkpoint
 from hnn_envs.errors import CheckpointError
-from hnn_envs.files import write_atomically
-from hnn_envs.sealed import seal_of
+from hnn_envs.storage import digest_of, write_atomically
 from hnn_envs.systems import SYSTEMS
 
 NAME = "separable/pendulum/0"
@@ -61,7 +60,7 @@ def resealed(path: Path, **changes: Any) -> None:
     with safe_open(path, framework="np") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     card = header(path) | changes
-    with_card(path, card | {"digest": seal_of(card, tensors)})
+    with_card(path, card | {"digest": digest_of(card, tensors)})
 
 
 class TestRoundTrip:
@@ -316,7 +315,7 @@ class TestAtomicWrite:
         def full_disk(descriptor: int) -> None:
             raise OSError("no space left on device")
 
-        monkeypatch.setattr(files.os, "fsync", full_disk)
+        monkeypatch.setattr(storage.os, "fsync", full_disk)
         with pytest.raises(OSError, match="no space"):
             write_checkpoint(path, "generic/pendulum/0")
         assert path.read_bytes() == before

@@ -11,7 +11,7 @@ from measured_series import measured_series
 
 from hnn_envs.checkpoints import Checkpoint, checkpoint_path, load_checkpoint, shipped_checkpoints
 from hnn_envs.dynamics import make_dynamics
-from hnn_envs.recipes import load_recipe, make_data, measure, recipe_of, shipped_recipes
+from hnn_envs.fitting.recipes import load_recipe, make_data, measure, recipe_of, shipped_recipes
 from hnn_envs.systems import SYSTEMS
 
 FILMED = "pixel-pendulum"

@@ -19,9 +19,9 @@ from typer.testing import CliRunner
 from hnn_envs import ENVIRONMENTS, __version__, checkpoints
 from hnn_envs.checkpoints import load_checkpoint, shipped_checkpoints
 from hnn_envs.cli import app
-from hnn_envs.fitting.measured import VARIABLE
+from hnn_envs.fitting.recipes import shipped_recipes
 from hnn_envs.integrators import INTEGRATORS
-from hnn_envs.recipes import shipped_recipes
+from hnn_envs.recordings.measured import VARIABLE
 from hnn_envs.systems import SYSTEMS
 
 TINY = """

@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 from measured_series import measured_series
 from PIL import Image
 
-from hnn_envs.animation import write_gif
-from hnn_envs.colors import colour_of
-from hnn_envs.comparison import Comparison, Track, best_start, compare, compare_with_measurement, shown_start
+from hnn_envs.drawing.colors import colour_of
 from hnn_envs.errors import DataError, InvalidOptionError, UnknownNameError
-from hnn_envs.fitting.exact import exact_trajectories
-from hnn_envs.fitting.measured import Series, load_real_pendulum
-from hnn_envs.plotting import comparison_figure
+from hnn_envs.evaluation.comparison import Comparison, Track, best_start, compare, compare_with_measurement, shown_start
+from hnn_envs.figures.animation import write_gif
+from hnn_envs.figures.plots import comparison_figure
+from hnn_envs.recordings.exact import exact_trajectories
+from hnn_envs.recordings.measured import Series, load_real_pendulum
 from hnn_envs.systems import SYSTEMS, RealPendulum
 from hnn_envs.tasks import get_task
 

@@ -26,9 +26,17 @@ from measured_series import measured_series
 from physics import NAMES, exact, states
 
 from hnn_envs.errors import DataError, InvalidOptionError, UnknownNameError
-from hnn_envs.fitting.datasets import BoxSource, Dataset, DrivenSource, MeasuredSource, PaperSource, make_source, merge
-from hnn_envs.fitting.exact import exact_trajectories
-from hnn_envs.fitting.measured import FILE_NAME, VARIABLE, load_real_pendulum
+from hnn_envs.recordings.exact import exact_trajectories
+from hnn_envs.recordings.measured import FILE_NAME, VARIABLE, load_real_pendulum
+from hnn_envs.recordings.sources import (
+    BoxSource,
+    Dataset,
+    DrivenSource,
+    MeasuredSource,
+    PaperSource,
+    make_source,
+    merge,
+)
 from hnn_envs.systems import SYSTEMS, NBody, System
 
 SHARES = {"mass-spring": (25, 25), "pendulum": (25, 25), "two-body": (8, 2), "three-body": (8, 2)}

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from hnn_envs.camera import Camera
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.fitting.bundle import BundleAdjustment
-from hnn_envs.fitting.datasets import Dataset
 from hnn_envs.fitting.films import FilmLoss, FilmStepsLoss, ReadingLoss
 from hnn_envs.fitting.frames import FilmSettings, make_films
 from hnn_envs.fitting.problem import LATENT, Problem
 from hnn_envs.fitting.trainer import Stage, fit
 from hnn_envs.models import make_family
+from hnn_envs.recordings.sources import Dataset
 from hnn_envs.systems import get_system
 
 SYSTEM = get_system("pixel-pendulum")

@@ -11,11 +11,11 @@ from fitting_data import BOX, PENDULUM, all_points, prepared
 from physics import to_torch
 
 from hnn_envs.errors import InvalidOptionError, UnknownNameError
-from hnn_envs.fitting.datasets import Dataset
 from hnn_envs.fitting.losses import make_loss
 from hnn_envs.fitting.optimisers import make_optimiser
 from hnn_envs.fitting.problem import Problem
 from hnn_envs.models import make_family
+from hnn_envs.recordings.sources import Dataset
 
 
 def line() -> tuple[dict[str, torch.Tensor], tuple[torch.Tensor, ...]]:

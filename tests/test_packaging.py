@@ -15,8 +15,8 @@ from measured_series import REPOSITORY
 
 from hnn_envs import ENVIRONMENTS, __version__
 from hnn_envs.checkpoints import load_checkpoint, shipped_checkpoints
-from hnn_envs.fitting.measured import FILE_NAME
-from hnn_envs.recipes import shipped_recipes
+from hnn_envs.fitting.recipes import shipped_recipes
+from hnn_envs.recordings.measured import FILE_NAME
 from hnn_envs.systems import SYSTEMS
 
 UNFINISHED = REPOSITORY / "checkpoints" / "mass-spring" / "default" / f"of-a-test-{os.getpid()}.state.safetensors"
@@ -121,7 +121,7 @@ class TestInstalled:
         words = run(
             installed,
             tmp_path,
-            "import hnn_envs, hnn_envs.recipes as r, hnn_envs.checkpoints as c; "
+            "import hnn_envs, hnn_envs.fitting.recipes as r, hnn_envs.checkpoints as c; "
             "print(hnn_envs.__file__, r.recipes_folder(), c.checkpoints_folder())",
         )
         package = installed / "hnn_envs"

@@ -24,16 +24,16 @@ from stable_baselines3.common.preprocessing import is_image_space, is_image_spac
 from hnn_envs.arrays import Array
 from hnn_envs.camera import Camera
 from hnn_envs.checkpoints import load_checkpoint, save_checkpoint
-from hnn_envs.colors import BASELINE, HNN, ODE, rgb
+from hnn_envs.drawing.canvas import WIDE, draw_frame
+from hnn_envs.drawing.colors import BASELINE, HNN, ODE, rgb
+from hnn_envs.drawing.view import View
 from hnn_envs.dynamics import make_dynamics
-from hnn_envs.envs.referee import ArrayReferee, FilmReferee, make_referee
+from hnn_envs.envs.rules import ArrayReferee, FilmReferee, make_referee
 from hnn_envs.errors import CheckpointError, InvalidOptionError, UnknownNameError
 from hnn_envs.kernels import compile_step
-from hnn_envs.rendering import WIDE, draw_frame
 from hnn_envs.sb3 import make_vec_env
 from hnn_envs.systems import SYSTEMS
 from hnn_envs.tasks import TASKS, PixelPendulumTask, get_task, make_task_dynamics, seen_through
-from hnn_envs.tasks.task import View
 
 TASK = PixelPendulumTask()
 LEARNED = ("hnn", "baseline")
@@ -463,7 +463,7 @@ def test_the_twin_is_the_true_pendulum_from_the_true_start_under_the_same_action
         if state is not None:
             env.state = ode.state = state
         for _ in range(5):
-            np.testing.assert_array_equal(env._twin.states[0], ode.state)
+            np.testing.assert_array_equal(env._truth_beside.states[0], ode.state)
             assert (env.state != ode.state).any() or state is not None
             env.step(np.array([0.8])), ode.step(np.array([0.8]))
 
@@ -482,13 +482,13 @@ def test_every_row_of_a_batch_has_its_twin(mode: AutoresetMode, physics: Choose)
     truths = make_batch("PixelPendulum", 2, **options)
     envs.reset(seed=4), truths.reset(seed=4)
     for _ in range(5):
-        np.testing.assert_array_equal(envs.unwrapped._twin.states, truths.state)
+        np.testing.assert_array_equal(envs.unwrapped._truth_beside.states, truths.state)
         *_, ended, _ = (envs.step(np.ones((2, 1))), truths.step(np.ones((2, 1))))[0]
         if mode == AutoresetMode.DISABLED and ended.any():
             envs.reset(options={"reset_mask": ended}), truths.reset(options={"reset_mask": ended})
     envs.state = truths.state = np.array([[0.1, 0.2], [0.3, 0.4]])
     envs.set_attr("state", [[0.1, 0.2], [0.5, 0.6]]), truths.set_attr("state", [[0.1, 0.2], [0.5, 0.6]])
-    np.testing.assert_array_equal(envs.unwrapped._twin.states, truths.state)
+    np.testing.assert_array_equal(envs.unwrapped._truth_beside.states, truths.state)
     pictures = envs.render()
     assert len(pictures) == 2
     assert pictures[0].shape == (WIDE[1], WIDE[0], 3)

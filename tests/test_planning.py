@@ -5,9 +5,9 @@ import time
 import numpy as np
 import pytest
 
-from hnn_envs.benchmarks.playing import play
+from hnn_envs.agents.episodes import play
+from hnn_envs.agents.planning import SEARCHES, Planner, Search
 from hnn_envs.errors import InvalidOptionError, InvalidStateError, UnknownNameError
-from hnn_envs.planning import SEARCHES, Planner, Search
 from hnn_envs.tasks import TASKS
 
 SMALL = Search(horizon=5, hold=2, candidates=16, elites=4, iterations=2)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from hnn_envs.comparison import compare
 from hnn_envs.dynamics import make_dynamics
-from hnn_envs.plotting import comparison_figure, energy_drift, landscape, landscapes_figure, latent_space, plane
+from hnn_envs.evaluation.comparison import compare
+from hnn_envs.figures.plots import comparison_figure, energy_drift, landscape, landscapes_figure, latent_space, plane
 from hnn_envs.systems import get_system
 
 Q, P = np.linspace(-3, 3, 61), np.linspace(-2, 2, 41)

@@ -16,9 +16,8 @@ from hnn_envs.camera import SEED_WINDOW
 from hnn_envs.checkpoints import Domain, find_checkpoint, load_checkpoint
 from hnn_envs.dynamics import make_dynamics
 from hnn_envs.errors import DataError, InvalidOptionError, UnknownNameError
-from hnn_envs.evaluation import _largest_error, episode_errors
-from hnn_envs.fitting.measured import VARIABLE
-from hnn_envs.recipes import (
+from hnn_envs.evaluation.episode_error import _largest_error, episode_errors
+from hnn_envs.fitting.recipes import (
     Recipe,
     follow,
     load_recipe,
@@ -29,6 +28,7 @@ from hnn_envs.recipes import (
     recipes_folder,
     shipped_recipes,
 )
+from hnn_envs.recordings.measured import VARIABLE
 from hnn_envs.systems import SYSTEMS, get_system
 from hnn_envs.tasks import get_task
 

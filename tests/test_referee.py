@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from hnn_envs.arrays import Array
-from hnn_envs.envs.referee import LARGEST, ArrayReferee, CompiledReferee, make_referee
+from hnn_envs.envs.rules import LARGEST, ArrayReferee, CompiledReferee, make_referee
 from hnn_envs.tasks import TASKS, PendulumTask, Task
 
 # The pixel pendulum's referee is not compiled, and has its tests elsewhere.

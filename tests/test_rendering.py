@@ -9,11 +9,12 @@ import numpy as np
 import pygame
 import pytest
 
-from hnn_envs.colors import ACTION, BASELINE, HNN, ODE, OTHER, colour_of, mix, rgb
+from hnn_envs.drawing.canvas import Canvas, draw_frame
+from hnn_envs.drawing.colors import ACTION, BASELINE, HNN, ODE, OTHER, colour_of, mix, rgb
+from hnn_envs.drawing.view import View
+from hnn_envs.drawing.window import Window
 from hnn_envs.errors import DisplayError
-from hnn_envs.rendering import Canvas, Window, draw_frame
 from hnn_envs.tasks import TASKS
-from hnn_envs.tasks.task import View
 
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS.keys())
 PHYSICS = {"ode": ODE, "hnn": HNN, "baseline": BASELINE}
@@ -160,7 +161,7 @@ def test_drawing_needs_no_display_and_tasks_need_no_pygame():
     code = (
         "import sys, numpy as np, hnn_envs.tasks as tasks\n"
         "assert 'pygame' not in sys.modules\n"
-        "from hnn_envs.rendering import draw_frame\n"
+        "from hnn_envs.drawing.canvas import draw_frame\n"
         "task = tasks.TASKS['pendulum']\n"
         "draw_frame(task, tasks.View(np.ones(2), np.ones((3, 2)), np.ones(1), 1.0, 1.0, 'ode', 0.0))\n"
         "import pygame; assert not pygame.display.get_init()\n"

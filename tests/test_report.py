@@ -15,10 +15,10 @@ import pytest
 from typer.testing import CliRunner
 
 from hnn_envs import __version__
-from hnn_envs.benchmarks.records import Row, write_rows
-from hnn_envs.benchmarks.stability import run
+from hnn_envs.benchmarks.stability.suite import run
 from hnn_envs.cli import app
 from hnn_envs.errors import ResultsError
+from hnn_envs.evaluation.records import Row, write_rows
 from hnn_envs.report import write_report
 from hnn_envs.report.sources import collect
 from hnn_envs.report.tables import number, targets_table

@@ -14,13 +14,13 @@ from physics import to_torch
 
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.fitting import frames
-from hnn_envs.fitting.datasets import make_source
 from hnn_envs.fitting.losses import make_loss, mean_square
 from hnn_envs.fitting.pairs import PairLoss
+from hnn_envs.fitting.recipes import follow, load_recipe, make_data, measure, parse_recipe
 from hnn_envs.fitting.trainer import loss_on
 from hnn_envs.models import make_family
 from hnn_envs.models.seed_pixels import pairs_of
-from hnn_envs.recipes import follow, load_recipe, make_data, measure, parse_recipe
+from hnn_envs.recordings.sources import make_source
 from hnn_envs.systems import get_system
 
 FAMILIES = ("pixel-generic", "pixel-generic-mlp")

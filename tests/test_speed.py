@@ -11,11 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 from hnn_envs.benchmarks import speed
-from hnn_envs.benchmarks.records import Row, read_rows
 from hnn_envs.benchmarks.speed import peers
 from hnn_envs.benchmarks.speed.interleaved import Timing, interleave, repeat
 from hnn_envs.cli import app
 from hnn_envs.dynamics import make_dynamics
+from hnn_envs.evaluation.records import Row, read_rows
 from hnn_envs.tasks import TASKS, get_task
 
 

@@ -14,15 +14,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from hnn_envs.benchmarks import metrics, streaming
-from hnn_envs.benchmarks.cells import Cell, make_cells
-from hnn_envs.benchmarks.records import Row, read_rows
-from hnn_envs.benchmarks.stability import run
-from hnn_envs.benchmarks.streaming import Plan, load_trace, simulate
+from hnn_envs.benchmarks.stability import streaming
+from hnn_envs.benchmarks.stability.cells import Cell, make_cells
+from hnn_envs.benchmarks.stability.streaming import Plan, load_trace, simulate
+from hnn_envs.benchmarks.stability.suite import run
 from hnn_envs.checkpoints import shipped_checkpoints
 from hnn_envs.cli import app
 from hnn_envs.dynamics import make_dynamics
 from hnn_envs.errors import InvalidOptionError, ResultsError, UnknownNameError
+from hnn_envs.evaluation import metrics
+from hnn_envs.evaluation.records import Row, read_rows
 from hnn_envs.rollouts import rollout
 from hnn_envs.systems import get_system
 

@@ -1,4 +1,4 @@
-"""The transfer benchmark: same starts and budget for all, anchors that are what they claim, no finished run lost."""
+"""The transfer benchmark: the same starts and budget for all, reference controllers, and no finished run lost."""
 
 import json
 
@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from hnn_envs.benchmarks import anchors, transfer
-from hnn_envs.benchmarks.agents import Run, load_hyperparameters, train, trained_tasks
-from hnn_envs.benchmarks.playing import bootstrap, by_policy, play
-from hnn_envs.benchmarks.records import read_rows
+from hnn_envs.agents import controllers
+from hnn_envs.agents.episodes import bootstrap, by_policy, play
+from hnn_envs.agents.policies import load_policy
+from hnn_envs.agents.training import Run, load_hyperparameters, train, trained_tasks
+from hnn_envs.benchmarks import transfer
 from hnn_envs.cli import app
 from hnn_envs.errors import CheckpointError, InvalidOptionError, ResultsError, TrainingError, UnknownNameError
-from hnn_envs.policies import load_policy
+from hnn_envs.evaluation.records import read_rows
 from hnn_envs.tasks import TASKS
 
 QUICK = """
@@ -39,22 +40,22 @@ def values_of(rows):
 
 
 def test_the_regulator_is_within_one_percent_of_the_finite_horizons_optimum_and_shares_its_starts_with_others():
-    lqr = play("mass-spring", "ode", anchors.lqr(), 20, transfer.FIRST_START)
-    again = play("mass-spring", "ode", anchors.lqr("hnn"), 20, transfer.FIRST_START)
+    lqr = play("mass-spring", "ode", controllers.lqr(), 20, transfer.FIRST_START)
+    again = play("mass-spring", "ode", controllers.lqr("hnn"), 20, transfer.FIRST_START)
     np.testing.assert_allclose(again, lqr, rtol=1e-2)
     idle = play("mass-spring", "ode", lambda seen, states: np.zeros((len(states), 1)), 20, transfer.FIRST_START)
     assert (lqr > idle).all()
 
 
 def test_energy_shaping_on_the_learned_hamiltonian_swings_the_true_pendulum_up():
-    learned, true = (play("pendulum", "ode", anchors.swing_up(name), 20, 0) for name in ("hnn", "ode"))
+    learned, true = (play("pendulum", "ode", controllers.swing_up(name), 20, 0) for name in ("hnn", "ode"))
     assert learned.mean() > -250
     assert abs(learned.mean() - true.mean()) < 5
 
 
 def test_energy_shaping_needs_an_energy():
     with pytest.raises(InvalidOptionError, match="baseline"):
-        anchors.swing_up("baseline")
+        controllers.swing_up("baseline")
 
 
 def test_agents_are_trained_for_every_task_that_is_not_seen_as_pictures():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from joblib import Parallel, delayed
 
-from hnn_envs.recipes import shipped_recipes
+from hnn_envs.fitting.recipes import shipped_recipes
 
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 from scipy.optimize import least_squares
 
-from hnn_envs.fitting.measured import Series, load_real_pendulum
+from hnn_envs.recordings.measured import Series, load_real_pendulum
 
 WINDOWS = (8.0, 15.0, 30.0, 60.0, 95.0)  # s
 BLOCK = 24  # rows, 4 s: longer than the residuals' correlation

@@ -1,7 +1,7 @@
 """Does a policy learned in the learned physics hold in the true one?
 
 The same agent is trained under several physics, with the same budget and seeds, and every one is played under the ODE
-from the same starts, next to anchors that nothing was trained for. ``run`` gives rows; for each task and agent:
+from the same starts, next to reference controllers, which need no training. ``run`` gives rows for each task and agent:
 
 - ``return``, with ``return_low`` and ``return_high``: the mean over training seeds and episodes under the ODE, and its
   95 % bootstrap interval;
@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed, parallel_config
 
+from hnn_envs.agents import controllers
+from hnn_envs.agents.episodes import Estimate, bootstrap, by_policy, play
+from hnn_envs.agents.policies import load_policy, policies_folder
+from hnn_envs.agents.training import Run, check_dynamics, is_finished, load_hyperparameters, train, trained_tasks
 from hnn_envs.arrays import Array
-from hnn_envs.benchmarks import anchors
-from hnn_envs.benchmarks.agents import Run, check_dynamics, is_finished, load_hyperparameters, train, trained_tasks
-from hnn_envs.benchmarks.playing import Estimate, bootstrap, by_policy, play
-from hnn_envs.benchmarks.records import Row
 from hnn_envs.errors import InvalidOptionError, ResultsError
-from hnn_envs.policies import load_policy, policies_folder
+from hnn_envs.evaluation.records import Row
 from hnn_envs.tasks import TASKS, get_task
 
 SUITE = "transfer"
@@ -40,19 +40,19 @@ LEAST_IMPROVEMENT = 0.95  # target of the hnn-trained agent
 LARGEST_GAP = 0.05  # target for its believed return
 
 MAKERS: dict[str, Callable[[str], Any]] = {
-    "random": lambda task: anchors.random_policy(get_task(task)),
-    "lqr": lambda task: anchors.lqr(),
-    "energy-shaping/ode": lambda task: anchors.swing_up("ode"),
-    "energy-shaping/hnn": lambda task: anchors.swing_up("hnn"),
-    "mpc/ode": lambda task: anchors.mpc(task, "ode"),
-    "mpc/hnn": lambda task: anchors.mpc(task, "hnn"),
+    "random": lambda task: controllers.random_policy(get_task(task)),
+    "lqr": lambda task: controllers.lqr(),
+    "energy-shaping/ode": lambda task: controllers.swing_up("ode"),
+    "energy-shaping/hnn": lambda task: controllers.swing_up("hnn"),
+    "mpc/ode": lambda task: controllers.mpc(task, "ode"),
+    "mpc/hnn": lambda task: controllers.mpc(task, "hnn"),
 }
 ANCHORS: dict[str, tuple[str, ...]] = {
     "mass-spring": ("random", "lqr"),
     "pendulum": ("random", "energy-shaping/ode", "energy-shaping/hnn", "mpc/ode", "mpc/hnn"),
     "two-body": ("random", "mpc/ode", "mpc/hnn"),
 }
-"""The anchors of each task; the others have the random policy."""
+"""The reference controllers of each task; the others have the random policy."""
 
 Progress = Callable[[str, float, float], object]
 """(what is being done, amount done, amount in all)"""
@@ -80,7 +80,7 @@ def run(
     jobs: int = 1,
     progress: Progress = lambda what, done, total: None,
 ) -> list[Row]:
-    """Plays all agents and anchors, after training the agents that are asked for and not there.
+    """Plays all agents and reference controllers, after training the agents that are asked for and not there.
 
     A task is played with the training seeds that all its agents have; ``training_seeds`` says how many.
 
@@ -144,7 +144,7 @@ def _train_all(
 def _play_all(
     runs: Sequence[Run], folder: Path, episodes: int, jobs: int, progress: Progress
 ) -> dict[tuple[str, str], Played]:
-    """Plays all agents and anchors: (task, name) -> returns."""
+    """Plays all agents and reference controllers: (task, name) -> returns."""
     runs = _complete(runs, folder)
     tasks = list(dict.fromkeys(run.task for run in runs))
     trained = {task: list(dict.fromkeys(run.seed for run in runs if run.task == task)) for task in tasks}

@@ -18,7 +18,7 @@ from hnn_envs.commands.paper import paper
 from hnn_envs.commands.transfer import transfer
 
 if TYPE_CHECKING:
-    from hnn_envs.benchmarks.records import Row
+    from hnn_envs.evaluation.records import Row
 
 app = typer.Typer(help="Measure the shipped physics.", no_args_is_help=True)
 app.command()(speed.speed)
@@ -58,8 +58,8 @@ def stability(
 
     Killed, it goes on where it was when run again with the same options.
     """
-    from hnn_envs.benchmarks.records import write_rows
-    from hnn_envs.benchmarks.stability import run
+    from hnn_envs.benchmarks.stability.suite import run
+    from hnn_envs.evaluation.records import write_rows
 
     with plain_errors(), timing() as bar:
         task = bar.add_task("stability", total=None)

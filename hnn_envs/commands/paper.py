@@ -14,7 +14,7 @@ from rich.table import Table
 from hnn_envs.commands.console import console, counting, names_in, plain_errors, say
 
 if TYPE_CHECKING:
-    from hnn_envs.benchmarks.records import Row
+    from hnn_envs.evaluation.records import Row
 
 METRICS = {
     "test_loss": "test loss",
@@ -57,8 +57,8 @@ def paper(
 
     With --retrain every model is trained on every seed; interrupted, the command goes on where it was when run again.
     """
-    from hnn_envs.benchmarks.paper import Retraining, run
-    from hnn_envs.benchmarks.records import write_rows
+    from hnn_envs.benchmarks.paper.suite import Retraining, run
+    from hnn_envs.evaluation.records import write_rows
 
     with plain_errors(), counting() as bar:
         task = bar.add_task("paper", total=None)
@@ -86,7 +86,7 @@ def paper(
 
 
 def _table(system: str, rows: Sequence[Row]) -> Table:
-    from hnn_envs.benchmarks.published import PAPER, RERUN, TARGETS
+    from hnn_envs.benchmarks.paper.published import PAPER, RERUN, TARGETS
 
     table = Table(title=system, box=SIMPLE_HEAD, padding=0, pad_edge=False)
     table.add_column("model")

@@ -14,7 +14,7 @@ from rich.table import Table
 from hnn_envs.commands.console import console, plain_errors, say, timing
 
 if TYPE_CHECKING:
-    from hnn_envs.benchmarks.records import Row
+    from hnn_envs.evaluation.records import Row
 
 
 def speed(
@@ -26,9 +26,9 @@ def speed(
     Cases take turns, so that other work on the machine hits all alike; a value is the median over the turns, with its
     standard error. Ratios count; those with a target say whether it is met.
     """
-    from hnn_envs.benchmarks.records import write_rows
     from hnn_envs.benchmarks.speed import FULL, QUICK, missed, run
     from hnn_envs.benchmarks.speed.peers import has_jax
+    from hnn_envs.evaluation.records import write_rows
 
     with plain_errors(), timing() as bar:
         task = bar.add_task("speed", total=None)

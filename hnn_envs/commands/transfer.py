@@ -15,7 +15,7 @@ from rich.table import Table
 from hnn_envs.commands.console import console, names_in, plain_errors, say, timing
 
 if TYPE_CHECKING:
-    from hnn_envs.benchmarks.records import Row
+    from hnn_envs.evaluation.records import Row
 
 Values = dict[tuple[str, str, str], float]
 """(task, agent, metric) -> value"""
@@ -49,13 +49,13 @@ def transfer(
         typer.Option(help="Where to write the rows; by default OUT/transfer.json.", dir_okay=False),
     ] = None,
 ) -> None:
-    """Train an agent in true and in learned physics, and play all of them in the true one, next to anchors.
+    """Train agents in true and in learned physics, and play all in the true one, beside reference controllers.
 
     Without --retrain the shipped policies are played. With it, what is not trained yet is; interrupted, it goes on with
     the runs that are left. TensorBoard shows OUT/logs where it is installed (the extra `tensorboard` of hnn_envs).
     """
-    from hnn_envs.benchmarks.records import write_rows
     from hnn_envs.benchmarks.transfer import run
+    from hnn_envs.evaluation.records import write_rows
 
     with plain_errors(), timing() as bar:
         task = bar.add_task("transfer", total=None)

@@ -65,7 +65,7 @@ def through_the_eye_of(task: Task, dynamics: Dynamics, image_size: int | None) -
     return seen
 
 
-class Twin:
+class GroundTruth:
     """The true systems of a batch: started where episodes truly begin, and moved by the same inputs.
 
     Args:

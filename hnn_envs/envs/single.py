@@ -8,8 +8,8 @@ import gymnasium
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.envs.rows import Trails
-from hnn_envs.envs.world import ResetNeededError, World, check_choice, check_options
+from hnn_envs.envs.simulation import ResetNeededError, Simulation, check_choice, check_options
+from hnn_envs.envs.sub_environment import Trails
 
 
 class PhysicsEnv(gymnasium.Env[Array, Array]):
@@ -78,7 +78,7 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
         render_truth: bool = False,
     ) -> None:
         check_choice("render_mode", render_mode, (None, *PhysicsEnv.metadata["render_modes"]))
-        self._world = World(
+        self._simulation = Simulation(
             task,
             dynamics,
             integrator=integrator,
@@ -89,16 +89,16 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
             image_size=image_size,
             render_truth=render_truth,
         )
-        self.task, self.dynamics = self._world.task, self._world.dynamics
-        self.action_space = self._world.action_space
-        self.observation_space = self._world.observation_space
+        self.task, self.dynamics = self._simulation.task, self._simulation.dynamics
+        self.action_space = self._simulation.action_space
+        self.observation_space = self._simulation.observation_space
         self.render_mode = render_mode
-        self.metadata = PhysicsEnv.metadata | {"render_fps": self._world.render_fps}
-        self._action_shape = (self._world.inputs,)
+        self.metadata = PhysicsEnv.metadata | {"render_fps": self._simulation.render_fps}
+        self._action_shape = (self._simulation.inputs,)
         self._x: Array | None = None
         self._elapsed = 0
-        self._trails = None if render_mode is None else Trails(1, self._world.inputs)
-        self._twin = None if render_mode is None else self._world.twin(1)
+        self._trails = None if render_mode is None else Trails(1, self._simulation.inputs)
+        self._truth_beside = None if render_mode is None else self._simulation.twin(1)
         self._window: Any = None
 
     @property
@@ -108,7 +108,7 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
 
     @state.setter
     def state(self, value: Any) -> None:
-        self._start(self._world.checked_state(value))
+        self._start(self._simulation.checked_state(value))
 
     @property
     def believed_energy(self) -> float:
@@ -123,19 +123,19 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
             InvalidOptionError: another option.
         """
         given = check_options(options, ("state",))
-        state = self._world.checked_state(given["state"]) if "state" in given else None
+        state = self._simulation.checked_state(given["state"]) if "state" in given else None
         if self.render_mode == "human":
             self._open_window()
         super().reset(seed=seed)
         if state is None:
-            states, truths = self._world.starts([self.np_random])
+            states, truths = self._simulation.starts([self.np_random])
             self._start(states[0], truths[0])
         else:
             self._start(state)
         self._elapsed = 0
         if self.render_mode == "human":
             self.render()
-        observation, energy = self._world.look(self._current())
+        observation, energy = self._simulation.look(self._current())
         info = {"energy": float(energy), "out_of_domain": 0.0, "diverged": 0.0}
         return self.dynamics.to_numpy(observation), info
 
@@ -147,8 +147,8 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
             ResetNeededError: there was no reset yet.
         """
         x = self._current()
-        u = self._world.control(action, self._action_shape)
-        self._x, observation, reward, energy, terminated, outside, diverged = self._world.advance(x, u)
+        u = self._simulation.control(action, self._action_shape)
+        self._x, observation, reward, energy, terminated, outside, diverged = self._simulation.advance(x, u)
         self._elapsed += 1
         if self._trails is not None:
             self._record(self._trails, u)
@@ -166,10 +166,10 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
             self._open_window()
             if self._window.closed:  # by the user, who is done looking
                 return None
-        from hnn_envs.rendering import draw_frame
+        from hnn_envs.drawing.canvas import draw_frame
 
-        truth = None if self._twin is None else self._twin.states[0]
-        frame = draw_frame(self.task, self._world.view(state, *self._trails.of(0), self._elapsed, truth))
+        truth = None if self._truth_beside is None else self._truth_beside.states[0]
+        frame = draw_frame(self.task, self._simulation.view(state, *self._trails.of(0), self._elapsed, truth))
         if self.render_mode == "rgb_array":
             return frame
         self._window.show(frame)
@@ -195,20 +195,20 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
         row = np.zeros(1, dtype=np.int64)
         if self._trails is not None:
             self._trails.restart(state[None], row)
-        if self._twin is not None:
-            self._twin.restart(state if truth is None else truth, row)
+        if self._truth_beside is not None:
+            self._truth_beside.restart(state if truth is None else truth, row)
 
     def _record(self, trails: Trails, u: Array) -> None:
         """Keeps what drawings show; only environments with a render mode do."""
         held = self.dynamics.to_numpy(u)[None]
         trails.record(self.state[None], held / self.task.max_input)
-        if self._twin is not None:
-            self._twin.step(held)
+        if self._truth_beside is not None:
+            self._truth_beside.step(held)
         if self.render_mode == "human":
             self.render()
 
     def _open_window(self) -> None:
         if self._window is None:
-            from hnn_envs.rendering import Window
+            from hnn_envs.drawing.window import Window
 
-            self._window = Window(self._world.render_fps, title=f"hnn_envs: {self.task.name}")
+            self._window = Window(self._simulation.render_fps, title=f"hnn_envs: {self.task.name}")

@@ -12,8 +12,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from hnn_envs.arrays import Array, namespace
-from hnn_envs.envs.rows import Row, Trails
-from hnn_envs.envs.world import ResetNeededError, World, check_choice, check_options
+from hnn_envs.envs.simulation import ResetNeededError, Simulation, check_choice, check_options
+from hnn_envs.envs.sub_environment import SubEnvironment, Trails
 from hnn_envs.errors import InvalidOptionError
 
 OUTPUTS = ("numpy", "torch")
@@ -75,7 +75,7 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
         check_choice("output", output, OUTPUTS)
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
         self.num_envs = _positive("num_envs", num_envs)
-        self._world = World(
+        self._simulation = Simulation(
             task,
             dynamics,
             integrator=integrator,
@@ -86,25 +86,25 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
             image_size=image_size,
             render_truth=render_truth,
         )
-        self.task, self.dynamics = self._world.task, self._world.dynamics
+        self.task, self.dynamics = self._simulation.task, self._simulation.dynamics
         self.max_episode_steps = self._time_limit(max_episode_steps)
-        self.single_action_space = self._world.action_space
-        self.single_observation_space = self._world.observation_space
+        self.single_action_space = self._simulation.action_space
+        self.single_observation_space = self._simulation.observation_space
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.render_mode, self.output = render_mode, output
         self.metadata = PhysicsVectorEnv.metadata | {
-            "render_fps": self._world.render_fps,
+            "render_fps": self._simulation.render_fps,
             "autoreset_mode": self.autoreset_mode,
         }
         self._random: list[tuple[np.random.Generator, int] | None] = [None] * num_envs
-        self._action_shape = (num_envs, self._world.inputs)
+        self._action_shape = (num_envs, self._simulation.inputs)
         self._x: Array | None = None
         self._elapsed = np.zeros(num_envs, dtype=np.int64)
         self._ended = np.zeros(num_envs, dtype=np.bool_)
-        self._trails = None if render_mode is None else Trails(num_envs, self._world.inputs)
-        self._twin = None if render_mode is None else self._world.twin(num_envs)
-        self._rows: list[Row] = []
+        self._trails = None if render_mode is None else Trails(num_envs, self._simulation.inputs)
+        self._truth_beside = None if render_mode is None else self._simulation.twin(num_envs)
+        self._rows: list[SubEnvironment] = []
 
     @property
     def state(self) -> Array:
@@ -113,7 +113,7 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
 
     @state.setter
     def state(self, value: Any) -> None:
-        self._place(self._world.checked_state(value, self.num_envs), np.arange(self.num_envs))
+        self._place(self._simulation.checked_state(value, self.num_envs), np.arange(self.num_envs))
 
     def set_state(self, value: Any, row: int) -> None:
         """Sets the state of one sub-environment.
@@ -122,7 +122,7 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
             InvalidStateError: a state that the task does not allow.
         """
         self._current()
-        self._place(self._world.checked_state(value)[None], np.array([row]))
+        self._place(self._simulation.checked_state(value)[None], np.array([row]))
 
     @property  # type: ignore[misc] # one for each, and not to be set, as in SyncVectorEnv
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
@@ -156,14 +156,14 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
         """
         given = check_options(options, ("state", "reset_mask"))
         chosen = self._checked_mask(given.get("reset_mask"))
-        states = self._world.checked_state(given["state"], self.num_envs) if "state" in given else None
+        states = self._simulation.checked_state(given["state"], self.num_envs) if "state" in given else None
         rows = np.flatnonzero(chosen)
         random = [(row, seeding.np_random(each)) for row, each in self._row_seeds(seed, rows) if each is not None]
         for row, generator in random:
             self._random[row] = generator
         self._restart(rows, None if states is None else states[rows])
         nowhere = np.zeros(self.num_envs, dtype=np.bool_)
-        observations, energy = self._world.look(self._current())
+        observations, energy = self._simulation.look(self._current())
         return self._out(observations), self._infos(energy, nowhere, nowhere, chosen)
 
     def step(self, actions: Array, *, quiet: bool = False) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
@@ -178,8 +178,8 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
             ResetNeededError: there was no reset yet, or an episode ended and autoreset is disabled.
         """
         x, due = self._current(), self._due()
-        u = self._world.control(actions, self._action_shape, due)
-        self._x, observations, reward, energy, *flags = self._world.advance(x, u)
+        u = self._simulation.control(actions, self._action_shape, due)
+        self._x, observations, reward, energy, *flags = self._simulation.advance(x, u)
         # From a device all flags come in one transfer, for each waits until the device is done.
         terminated, outside, diverged = (
             flags if self.dynamics.device is None else self._numpy(namespace(x).stack(flags))
@@ -190,14 +190,14 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
             truncated |= self._elapsed >= self.max_episode_steps
         if self._trails is not None:
             self._trails.record(self._numpy(self._x), self._numpy(u) / self.task.max_input)
-        if self._twin is not None:
-            self._twin.step(self._numpy(u))
+        if self._truth_beside is not None:
+            self._truth_beside.step(self._numpy(u))
         if due is not None:
             rows = np.flatnonzero(due)
             for values in (reward, terminated, truncated, outside, diverged):
                 values[rows] = 0
             self._restart(rows)
-            observations[rows], energy[rows] = self._world.look(self._current()[rows])
+            observations[rows], energy[rows] = self._simulation.look(self._current()[rows])
         self._ended = terminated | truncated
         infos = {} if quiet and not self._ended.any() else self._report(observations, energy, outside, diverged)
         return self._out(observations), self._out(reward), self._out(terminated), self._out(truncated), infos
@@ -213,10 +213,12 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
         """The frame of one sub-environment, None without a render mode."""
         if self._trails is None:
             return None
-        from hnn_envs.rendering import draw_frame
+        from hnn_envs.drawing.canvas import draw_frame
 
-        state, truth = self.state[row], None if self._twin is None else self._twin.states[row]
-        return draw_frame(self.task, self._world.view(state, *self._trails.of(row), int(self._elapsed[row]), truth))
+        state, truth = self.state[row], None if self._truth_beside is None else self._truth_beside.states[row]
+        return draw_frame(
+            self.task, self._simulation.view(state, *self._trails.of(row), int(self._elapsed[row]), truth)
+        )
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Calls a method of every sub-environment, or reads an attribute."""
@@ -240,10 +242,10 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
             setattr(row, name, value)
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[SubEnvironment]:
         """The sub-environments, one by one."""
         if not self._rows:
-            self._rows = [Row(self, index) for index in range(self.num_envs)]
+            self._rows = [SubEnvironment(self, index) for index in range(self.num_envs)]
         return self._rows
 
     def _current(self) -> Array:
@@ -266,7 +268,7 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
         """Starts episodes in ``rows``, at ``states`` or where the task's generators say."""
         truths = states
         if states is None:
-            states, truths = self._world.starts([self.seeded(row)[0] for row in rows])
+            states, truths = self._simulation.starts([self.seeded(row)[0] for row in rows])
         if self._x is None:
             self._x = self.dynamics.to_device(np.zeros((self.num_envs, states.shape[-1])))
         self._place(states, rows, truths)
@@ -280,8 +282,8 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
         self._x = x
         if self._trails is not None:
             self._trails.restart(self._numpy(x), rows)
-        if self._twin is not None:
-            self._twin.restart(states if truths is None else truths, rows)
+        if self._truth_beside is not None:
+            self._truth_beside.restart(states if truths is None else truths, rows)
 
     def _report(self, observations: Array, energy: Array, outside: Array, diverged: Array) -> dict[str, Any]:
         """The infos after a step; SAME_STEP resets what ended, in the observations too, and reports its end apart."""
@@ -293,7 +295,7 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
             final_obs[row] = seen
         final_info = self._infos(energy, outside, diverged, ended)
         self._restart(rows)
-        observations[rows], energy[rows] = self._world.look(self._current()[rows])
+        observations[rows], energy[rows] = self._simulation.look(self._current()[rows])
         outside[rows] = diverged[rows] = False
         final = {"final_obs": final_obs, "_final_obs": ended, "final_info": final_info, "_final_info": ended.copy()}
         return final | self._infos(energy, outside, diverged)

@@ -17,10 +17,10 @@ import torch
 from hnn_envs.arrays import Array
 from hnn_envs.camera import Camera
 from hnn_envs.errors import InvalidOptionError
-from hnn_envs.fitting.datasets import Dataset
 from hnn_envs.fitting.problem import Batch, Tensors
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.integrators import get_integrator
+from hnn_envs.recordings.sources import Dataset
 from hnn_envs.systems import PixelPendulum
 
 INVERSE_MASS = PixelPendulum.inverse_mass

@@ -15,7 +15,7 @@ import numpy as np
 from hnn_envs.arrays import Array
 from hnn_envs.camera import Camera
 from hnn_envs.errors import CheckpointError, InvalidOptionError
-from hnn_envs.sealed import read_sealed, write_sealed
+from hnn_envs.storage import read_tensors, write_tensors
 
 HEADER = "hnn_envs_frames"
 FORMAT = 1
@@ -140,7 +140,7 @@ def load_films(
             message(f"{error}; it is made again")
     films = make_films(settings, progress)
     card = {"format": FORMAT, "settings": _plain(settings)}
-    write_sealed(path, HEADER, card, asdict(films))
+    write_tensors(path, HEADER, card, asdict(films))
     return films
 
 
@@ -193,7 +193,7 @@ def _motion(settings: FilmSettings, rng: np.random.Generator) -> tuple[Array, Ar
 
 
 def _read(path: Path, settings: FilmSettings) -> Films:
-    card, tensors = read_sealed(path, HEADER, KIND, FORMAT)
+    card, tensors = read_tensors(path, HEADER, KIND, FORMAT)
     shapes = {
         "frames": (settings.films, settings.length, settings.size, settings.size),
         **dict.fromkeys(("torques", "angles", "velocities"), (settings.films, settings.length)),

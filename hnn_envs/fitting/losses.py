@@ -10,14 +10,14 @@ import torch
 
 from hnn_envs.arrays import Array, join, split
 from hnn_envs.errors import InvalidOptionError, UnknownNameError
-from hnn_envs.fitting.datasets import Dataset
 from hnn_envs.fitting.films import FilmLoss, FilmStepsLoss, ReadingLoss
 from hnn_envs.fitting.pairs import PairLoss
 from hnn_envs.fitting.problem import Batch, Tensors
-from hnn_envs.fitting.settings import construct
-from hnn_envs.fitting.uncertain import IncrementLoss, PathLoss, SeriesLoss
+from hnn_envs.fitting.shooting import IncrementLoss, PathLoss, SeriesLoss
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.integrators import get_integrator
+from hnn_envs.recordings.sources import Dataset
+from hnn_envs.registry import construct
 
 
 class Loss(Protocol):

@@ -16,7 +16,7 @@ from hnn_envs.errors import UnknownNameError
 from hnn_envs.fitting.bundle import BundleAdjustment, EyeRegression
 from hnn_envs.fitting.losses import mean_square
 from hnn_envs.fitting.problem import Batch, Optimiser, Problem, Tensors
-from hnn_envs.fitting.settings import construct
+from hnn_envs.registry import construct
 
 
 class Adam:

@@ -8,7 +8,7 @@ import numpy as np
 
 from hnn_envs.arrays import Array, split
 from hnn_envs.errors import InvalidOptionError
-from hnn_envs.fitting.datasets import Dataset
+from hnn_envs.recordings.sources import Dataset
 from hnn_envs.systems import NBody, System
 from hnn_envs.systems.pairs import separations
 

@@ -17,15 +17,15 @@ from safetensors.torch import save
 
 from hnn_envs.arrays import Array
 from hnn_envs.errors import InvalidOptionError, TrainingError, UnknownNameError
-from hnn_envs.files import write_atomically
-from hnn_envs.fitting.datasets import Dataset
+from hnn_envs.fitting.halving import SuccessiveHalving
 from hnn_envs.fitting.losses import Loss, make_loss, mean_square
 from hnn_envs.fitting.optimisers import OPTIMISERS, make_optimiser
 from hnn_envs.fitting.problem import LATENT, Batch, Optimiser, Problem, Tensors
 from hnn_envs.fitting.selection import Selection
-from hnn_envs.fitting.settings import construct
-from hnn_envs.fitting.tournament import Tournament
 from hnn_envs.models import Family, Parameters
+from hnn_envs.recordings.sources import Dataset
+from hnn_envs.registry import construct
+from hnn_envs.storage import write_atomically
 from hnn_envs.systems import System
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -172,7 +172,7 @@ def _begin(system: System, family: Family, data: Dataset, stage: Stage, seed: in
     optimiser = begin(first)
     if stage.starts > 1:
         others = [_start(system, family, seed, progress.stage, number) | unknown for number in range(1, stage.starts)]
-        optimiser = Tournament(begin, [first, *others], stage.rounds)
+        optimiser = SuccessiveHalving(begin, [first, *others], stage.rounds)
     if progress.optimiser:
         optimiser.restore(progress.optimiser)
     return optimiser

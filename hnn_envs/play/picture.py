@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.colors import ACTION, GUIDE, PAPER, TEXT, colour_of
+from hnn_envs.drawing.canvas import draw_frame
+from hnn_envs.drawing.colors import ACTION, GUIDE, PAPER, TEXT, colour_of
 from hnn_envs.play.session import HISTORY, Session
-from hnn_envs.rendering import draw_frame
 from hnn_envs.tasks import seen_through
 
 PANEL = 400

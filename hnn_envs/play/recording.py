@@ -12,7 +12,7 @@ from PIL import Image
 
 from hnn_envs.arrays import Array
 from hnn_envs.errors import InvalidOptionError
-from hnn_envs.files import write_atomically
+from hnn_envs.storage import write_atomically
 
 GIF_FPS = 20
 GIF_SECONDS = 60  # longer ones do not fit in memory, nor in any mail

@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from hnn_envs.colors import TEXT, colour_of
+from hnn_envs.drawing.colors import TEXT, colour_of
 from hnn_envs.systems import get_system
 
 Figure = dict[str, Any]
 Curve = dict[str, Any]
-"""An entry of curves.json, as ``hnn_envs.benchmarks.stability`` writes it."""
+"""An entry of curves.json, as ``hnn_envs.benchmarks.stability.suite`` writes it."""
 
 FLOOR = 1e-17  # a logarithmic axis has no zero
 KINDS = {"mass-spring": "spring"} | dict.fromkeys(("pendulum", "real-pendulum", "pixel-pendulum"), "pendulum")

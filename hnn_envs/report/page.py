@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from hnn_envs import __version__
-from hnn_envs.benchmarks.records import Row
-from hnn_envs.files import write_atomically
+from hnn_envs.evaluation.records import Row
 from hnn_envs.report.figures import animation, bars, system_figures
 from hnn_envs.report.sources import Material, collect
 from hnn_envs.report.tables import escapes_table, paper_table, rows_table, stability_table, targets_table
+from hnn_envs.storage import write_atomically
 from hnn_envs.systems import SYSTEMS
 
 LEAD = (
@@ -182,4 +182,4 @@ _ESCAPES = (
     "the run counts as censored)."
 )
 _SPEED = "One step of one state on one core; less is better."
-_STABILITY = "What each number means is written where it is computed, in <code>hnn_envs/benchmarks/metrics.py</code>."
+_STABILITY = "What each number means is written where it is computed, in <code>hnn_envs/evaluation/metrics.py</code>."

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from hnn_envs.benchmarks.records import Row
+from hnn_envs.evaluation.records import Row
 from hnn_envs.systems import SYSTEMS
 
 Key = tuple[str, str, str]

@@ -5,13 +5,14 @@ To add a task, write its file and add a line to ``TASKS``; the tests then cover 
 
 from __future__ import annotations
 
+from hnn_envs.drawing.view import View
 from hnn_envs.errors import UnknownNameError
 from hnn_envs.tasks.mass_spring import MassSpringTask
 from hnn_envs.tasks.pendulum import PendulumTask
 from hnn_envs.tasks.pixel_pendulum import PixelPendulumTask, seen_through
 from hnn_envs.tasks.real_pendulum import RealPendulumTask
 from hnn_envs.tasks.stepping import make_task_dynamics
-from hnn_envs.tasks.task import Task, View
+from hnn_envs.tasks.task import Task
 from hnn_envs.tasks.three_body import ThreeBodyTask
 from hnn_envs.tasks.two_body import TwoBodyTask
 

@@ -5,19 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hnn_envs.arrays import Array, namespace
-from hnn_envs.colors import GUIDE, PAPER, TEXT, colour_of, mix
+from hnn_envs.drawing.canvas import Canvas
+from hnn_envs.drawing.colors import GUIDE, PAPER, TEXT, colour_of, mix
+from hnn_envs.drawing.shapes import zoom
+from hnn_envs.drawing.view import View
 from hnn_envs.systems import SYSTEMS, System
-from hnn_envs.tasks.drawing import zoom
 from hnn_envs.tasks.shared import bounds, limits, observe, within
-from hnn_envs.tasks.task import View
-
-if TYPE_CHECKING:
-    from hnn_envs.rendering import Canvas
 
 
 @dataclass(frozen=True)

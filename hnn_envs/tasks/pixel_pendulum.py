@@ -5,21 +5,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hnn_envs.arrays import Array, namespace, wrapped
 from hnn_envs.camera import Camera
+from hnn_envs.drawing.canvas import Canvas
+from hnn_envs.drawing.shapes import draw_film
+from hnn_envs.drawing.view import View
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.models.pixels import Eye, Sighted
 from hnn_envs.systems import SYSTEMS, System
-from hnn_envs.tasks.drawing import draw_film
 from hnn_envs.tasks.shared import limits, within
-from hnn_envs.tasks.task import Task, View
-
-if TYPE_CHECKING:
-    from hnn_envs.rendering import Canvas
+from hnn_envs.tasks.task import Task
 
 CAMERA = Camera()
 """Of the seed's size."""

@@ -2,41 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from hnn_envs.arrays import Array
+from hnn_envs.drawing.canvas import Canvas
+from hnn_envs.drawing.view import View
 from hnn_envs.systems import System
-
-if TYPE_CHECKING:
-    from hnn_envs.rendering import Canvas
-
-
-@dataclass(frozen=True)
-class View:
-    """What a drawing shows of one environment at one moment.
-
-    Attributes:
-        state: shape (2*dof,).
-        trail: recent states, oldest first, shape (k, 2*dof).
-        action: the last action in [-1, 1], shape (inputs,); zeros after a reset.
-        energy: the true energy of the state.
-        believed_energy: the energy that the stepping physics assigns to the state.
-        dynamics: name of the physics, "ode", "hnn", "baseline" or a checkpoint's.
-        time: time since the reset.
-        truth: the state of the true system after the same actions, shape (2*dof,); None where it is not to be shown.
-    """
-
-    state: Array
-    trail: Array
-    action: Array
-    energy: float
-    believed_energy: float
-    dynamics: str
-    time: float
-    truth: Array | None = None
 
 
 class Task(Protocol):

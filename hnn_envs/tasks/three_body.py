@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hnn_envs.arrays import Array, namespace, split
-from hnn_envs.colors import GUIDE
+from hnn_envs.drawing.canvas import Canvas
+from hnn_envs.drawing.colors import GUIDE
+from hnn_envs.drawing.shapes import draw_bodies, zoom
+from hnn_envs.drawing.view import View
 from hnn_envs.systems import NBody
 from hnn_envs.systems.three_body import THREE_BODY
-from hnn_envs.tasks.drawing import draw_bodies, zoom
 from hnn_envs.tasks.shared import bounds, limits, observe, within
-from hnn_envs.tasks.task import View
-
-if TYPE_CHECKING:
-    from hnn_envs.rendering import Canvas
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hnn_envs.benchmarks.records import Row
 from hnn_envs.benchmarks.speed.interleaved import Effort
 from hnn_envs.benchmarks.speed.limits import cuda, the_limit
 from hnn_envs.benchmarks.speed.stepping import all_sizes, many_environments, one_environment
 from hnn_envs.benchmarks.speed.users import stable_baselines, start_up, training
+from hnn_envs.evaluation.records import Row
 
 __all__ = ["AT_MOST", "FULL", "PARTS", "QUICK", "Effort", "missed", "run"]
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.benchmarks.records import Row
+from hnn_envs.evaluation.records import Row
 
 Name = TypeVar("Name", bound=Hashable)
 Case = Callable[[], float]

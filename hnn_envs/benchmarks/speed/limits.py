@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from hnn_envs.benchmarks.records import Row
 from hnn_envs.benchmarks.speed.interleaved import Case, Effort, Timing, interleave, repeat, row
 from hnn_envs.benchmarks.speed.peers import arithmetic, products, settled, tanhs
 from hnn_envs.benchmarks.speed.stepping import BATCH, make_batch
+from hnn_envs.evaluation.records import Row
 
 HALF = 0.5
 

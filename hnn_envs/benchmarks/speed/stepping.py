@@ -10,10 +10,10 @@ import gymnasium
 import numpy as np
 from gymnasium.utils.performance import benchmark_vector_step
 
-from hnn_envs.benchmarks.records import Row
 from hnn_envs.benchmarks.speed.interleaved import Case, Effort, interleave, repeat, row
 from hnn_envs.benchmarks.speed.peers import SeedsWay, has_jax, jax_steps
 from hnn_envs.dynamics import make_dynamics
+from hnn_envs.evaluation.records import Row
 from hnn_envs.rollouts import rollout
 from hnn_envs.tasks import get_task
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from hnn_envs.benchmarks.records import Row
 from hnn_envs.benchmarks.speed.interleaved import Case, Effort, Timing, interleave, repeat, row
 from hnn_envs.benchmarks.speed.peers import SeedsWay
+from hnn_envs.evaluation.records import Row
 
 ROLLOUT = 32
 """Steps of PPO per environment and turn."""
@@ -150,8 +150,8 @@ def training(effort: Effort) -> Iterator[Row]:
     from hnn_envs.fitting.losses import make_loss
     from hnn_envs.fitting.optimisers import make_optimiser
     from hnn_envs.fitting.problem import Problem
+    from hnn_envs.fitting.recipes import load_recipe, make_data, torch_threads
     from hnn_envs.fitting.trainer import Stage, fit
-    from hnn_envs.recipes import load_recipe, make_data, torch_threads
     from hnn_envs.systems import get_system
 
     recipe, system = load_recipe("pendulum/paper/hnn"), get_system("pendulum")

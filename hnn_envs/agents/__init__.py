@@ -1,0 +1,1 @@
+"""What acts: policies, controllers, planning, playing episodes, and the training of agents."""

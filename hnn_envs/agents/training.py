@@ -1,0 +1,213 @@
+"""Training the agents of the transfer benchmark, from hyperparameters in the form that rl-baselines3-zoo uses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files as package_files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from hnn_envs import ENVIRONMENTS
+from hnn_envs.agents.policies import Policy, PolicyCard, export_weights, load_policy, save_policy
+from hnn_envs.errors import InvalidOptionError, TrainingError, UnknownNameError
+from hnn_envs.tasks import TASKS, get_task
+
+if TYPE_CHECKING:
+    from stable_baselines3 import PPO
+
+ALGORITHM = "ppo"
+SCHEDULES = ("learning_rate", "clip_range")
+NAMES = {task: name for name, (task, _) in ENVIRONMENTS.items()}
+"""Task -> name in the environment's id."""
+
+Progress = Callable[[int, int], object]
+"""(steps done, steps in all)"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: a task, the physics to train in, and a seed."""
+
+    task: str
+    dynamics: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Such as "pendulum/hnn-0"."""
+        return f"{self.task}/{self.dynamics}-{self.seed}"
+
+    def path(self, folder: Path) -> Path:
+        """The file of its policy."""
+        return folder / f"{self.name}.safetensors"
+
+
+def hyperparameters_folder() -> Path:
+    """The shipped hyperparameters: inside an installed wheel, else those of the repository."""
+    shipped = Path(str(package_files("hnn_envs"))) / "_hyperparameters"
+    return shipped if shipped.is_dir() else shipped.parent.parent / "training" / "hyperparameters"
+
+
+def trained_tasks() -> list[str]:
+    """The tasks that agents are trained for: those that have shipped hyperparameters."""
+    return [task for task in TASKS if _shipped_hyperparameters(task).is_file()]
+
+
+def load_hyperparameters(task: str, path: Path | None = None) -> dict[str, Any]:
+    """The hyperparameters of a task, from a YAML file whose tables are named by environments' ids.
+
+    Args:
+        task: the task.
+        path: the file; by default the shipped one.
+
+    Raises:
+        InvalidOptionError: the file is missing or damaged, or has no table for the task.
+    """
+    path = _shipped_hyperparameters(get_task(task).name) if path is None else path
+    key = f"hnn_envs/{NAMES[task]}-v0"
+    try:
+        tables = yaml.safe_load(path.read_text(encoding="utf-8"))
+        table = tables[key]
+        if not isinstance(table, dict) or not {"n_timesteps", "policy"} <= set(table):
+            raise TypeError(f"{key} needs a table with at least n_timesteps and policy")
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise InvalidOptionError(f"{path} has no hyperparameters of {key}: {error}") from error
+    return table
+
+
+def _shipped_hyperparameters(task: str) -> Path:
+    return hyperparameters_folder() / ALGORITHM / f"{task}.yml"
+
+
+def is_finished(run: Run, folder: Path, hyperparameters: Mapping[str, Any]) -> bool:
+    """Whether a run has left its policy, and was trained as these hyperparameters say.
+
+    Raises:
+        CheckpointError: there is a file, and it cannot be used.
+    """
+    if not run.path(folder).is_file():
+        return False
+    return load_policy(run.path(folder), task=run.task).card.hyperparameters == dict(hyperparameters)
+
+
+def train(
+    run: Run,
+    folder: Path,
+    hyperparameters: Mapping[str, Any],
+    *,
+    logs: Path | None = None,
+    progress: Progress = lambda done, total: None,
+) -> Policy:
+    """Trains an agent with Stable-Baselines3's PPO on the native batch and writes its policy.
+
+    Args:
+        run: what to train.
+        folder: where the policy goes.
+        hyperparameters: as ``load_hyperparameters`` gives them.
+        logs: where TensorBoard's logs go, or CSV where TensorBoard is not installed; None for nowhere.
+        progress: told how far it is.
+
+    Raises:
+        InvalidOptionError: hyperparameters that PPO cannot use.
+        TrainingError: the training ended in a network that is not finite.
+    """
+    import numpy as np
+    import torch
+
+    from hnn_envs.fitting.recipes import torch_threads
+
+    total = int(hyperparameters["n_timesteps"])
+    with torch_threads(1), torch.random.fork_rng():
+        agent = _make_agent(run, hyperparameters)
+        if logs is not None:
+            _log(agent, logs / run.name)
+        began = time.process_time()  # of one thread: what an idle core would take, whatever else runs
+        agent.learn(total, callback=_reporter(total, progress))
+        seconds = time.process_time() - began
+    weights = export_weights(agent, agent.get_vec_normalize_env())
+    if not all(np.isfinite(value).all() for value in weights.values()):
+        raise TrainingError(f"training {run.name} ended in weights that are not finite")
+    card = PolicyCard(
+        task=run.task,
+        dynamics=run.dynamics,
+        algorithm=ALGORITHM,
+        hyperparameters=dict(hyperparameters),
+        seed=run.seed,
+        steps=int(agent.num_timesteps),
+        metrics={"steps_per_second": agent.num_timesteps / seconds, "training_seconds": seconds},
+    )
+    save_policy(run.path(folder), Policy(card, weights))
+    return load_policy(run.path(folder), task=run.task)
+
+
+def _make_agent(run: Run, hyperparameters: Mapping[str, Any]) -> PPO:
+    """Builds the agent as rl-baselines3-zoo would, but on the native batch."""
+    from stable_baselines3 import PPO
+    from stable_baselines3.common.vec_env import VecEnv, VecMonitor, VecNormalize
+
+    from hnn_envs.sb3 import make_vec_env
+
+    settings = dict(hyperparameters)
+    settings.pop("n_timesteps")
+    policy, normalize = settings.pop("policy"), settings.pop("normalize", False)
+    n_envs = settings.pop("n_envs", 1)
+    environments: VecEnv = VecMonitor(make_vec_env(NAMES[run.task], n_envs, dynamics=run.dynamics, seed=run.seed))
+    if normalize:
+        options = normalize if isinstance(normalize, dict) else {}
+        environments = VecNormalize(environments, gamma=settings.get("gamma", 0.99), **options)
+    for name in SCHEDULES:
+        if name in settings:
+            settings[name] = _schedule(name, settings[name])
+    try:
+        return PPO(policy, environments, seed=run.seed, device="cpu", **settings)
+    except (TypeError, ValueError, AssertionError) as error:
+        raise InvalidOptionError(f"the hyperparameters of {run.task} do not suit PPO: {error}") from error
+
+
+def _schedule(name: str, value: Any) -> Any:
+    """The zoo's notation: "lin_0.001" falls linearly to zero."""
+    if not isinstance(value, str):
+        return value
+    kind, _, number = value.partition("_")
+    try:
+        start = float(number)
+    except ValueError:
+        start = -1.0
+    if kind != "lin" or start < 0:
+        raise InvalidOptionError(f'{name} is a number or "lin_NUMBER", not {value!r}')
+    return lambda remaining: remaining * start
+
+
+def _log(agent: PPO, folder: Path) -> None:
+    from stable_baselines3.common.logger import configure
+
+    agent.set_logger(configure(str(folder), ["tensorboard" if find_spec("tensorboard") else "csv"]))
+
+
+def _reporter(total: int, progress: Progress) -> Any:
+    """A callback of Stable-Baselines3 that reports once per rollout."""
+    from stable_baselines3.common.callbacks import BaseCallback
+
+    class Reporter(BaseCallback):
+        def _on_step(self) -> bool:
+            return True
+
+        def _on_rollout_end(self) -> None:
+            progress(min(self.num_timesteps, total), total)
+
+    return Reporter()
+
+
+def check_dynamics(name: str, allowed: tuple[str, ...]) -> None:
+    """Checks the name of an agent.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+    """
+    if name not in allowed:
+        raise UnknownNameError.of("agent", name, allowed)

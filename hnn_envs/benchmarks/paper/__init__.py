@@ -1,0 +1,1 @@
+"""The seed paper's tables, measured again."""

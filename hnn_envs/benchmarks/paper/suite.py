@@ -1,0 +1,292 @@
+"""The seed paper's tables again: its two models and ours on its data, from shipped checkpoints or from the data."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from hnn_envs.benchmarks.paper.films import limits_of_frames, measure_films, unseen_films
+from hnn_envs.benchmarks.paper.limits import limits
+from hnn_envs.benchmarks.paper.protocol import Estimate, Estimates, measure
+from hnn_envs.benchmarks.paper.published import reference
+from hnn_envs.benchmarks.paper.time_to_loss import TimeToLoss, time_to_loss
+from hnn_envs.checkpoints import find_checkpoint, load_checkpoint
+from hnn_envs.errors import CheckpointError, DataError, InvalidOptionError, UnknownNameError
+from hnn_envs.evaluation.records import Row
+from hnn_envs.fitting.frames import FilmSettings
+from hnn_envs.fitting.frames import Progress as FilmProgress
+from hnn_envs.fitting.recipes import Recipe, follow, load_recipe, make_data, parse_recipe, recipe_of
+from hnn_envs.hamiltonian import VectorField
+from hnn_envs.recordings.measured import load_real_pendulum
+from hnn_envs.recordings.sources import Dataset, FilmSource, PaperSource, make_source
+from hnn_envs.storage import write_atomically
+from hnn_envs.systems import SYSTEMS, get_system
+
+SUITE = "paper"
+MODELS = ("paper/structured", "paper/hnn", "paper/baseline")
+RACED = ("two-body", "three-body")
+Progress = Callable[[str, int, int], Any]
+"""(what was done last, jobs done, jobs in all)."""
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """How to start from the data.
+
+    Attributes:
+        seeds: how many, from 0.
+        jobs: processes.
+        out: where checkpoints and finished measurements are kept; what is there already is not done again.
+    """
+
+    seeds: int = 5
+    jobs: int = 1
+    out: Path = Path("runs/benchmark/paper")
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1 or self.jobs == 0:
+            raise InvalidOptionError(f"seeds must be positive and jobs not 0, not {self.seeds} and {self.jobs}")
+
+
+def run(
+    systems: Sequence[str] = (),
+    models: Sequence[str] = (),
+    *,
+    data_path: str | None = None,
+    retraining: Retraining | None = None,
+    jobs: int = 1,
+    progress: Progress = lambda *_: None,
+    filming: FilmProgress = lambda *_: None,
+    message: Callable[[str], Any] = lambda _: None,
+) -> list[Row]:
+    """Measures the models of the paper suite.
+
+    Args:
+        systems: names of systems; by default all.
+        models: of "paper/structured", "paper/hnn", "paper/baseline"; by default all.
+        data_path: where the measured series of the real pendulum is.
+        retraining: trains every model on every seed; None takes the shipped checkpoints.
+        jobs: processes, for shipped checkpoints.
+        progress: called after every job.
+        filming: called while films are made, which comes first.
+        message: called with a line about everything that is left out, or made again, and why.
+
+    Returns:
+        One row per system, model and metric, with the standard error over seeds, or for shipped checkpoints over
+        trajectories; and the limits that are known, as dynamics "limit".
+
+    Raises:
+        UnknownNameError: no such system or model.
+        CheckpointError: a shipped checkpoint is missing or damaged.
+    """
+    chosen = [get_system(name).name for name in systems] or list(SYSTEMS)
+    wanted = list(models) or list(MODELS)
+    for name in wanted:
+        if name not in MODELS:
+            raise UnknownNameError.of("model", name, MODELS)
+    if "real-pendulum" in chosen and not _has_measurement(data_path, message):
+        chosen.remove("real-pendulum")
+    for recipe in _of_films(chosen, wanted[0], retraining):
+        # Once, and where it can be seen: several jobs would make the same films.
+        make_data(recipe, progress=filming, message=message)
+        unseen_films(_film(recipe), progress=filming, message=message)
+    if retraining is None:
+        tasks = [(name, delayed(measure_shipped)(name, wanted, data_path)) for name in chosen]
+        return [row for name, found in _all(tasks, jobs, progress) for row in _rows(name, [found])]
+    return _retrained(chosen, wanted, data_path, retraining, progress)
+
+
+Findings = dict[str, Estimates]
+"""Estimates by dynamics."""
+
+
+def measure_shipped(system: str, models: Sequence[str], data_path: str | None) -> Findings:
+    """Measures the shipped checkpoints of a system, and its limits."""
+    checkpoints = {name: find_checkpoint(system, name) for name in models}
+    recipe = recipe_of(next(iter(checkpoints.values())))
+    train, test = make_data(recipe, data_path)
+    found = _without_model(recipe, train, test)
+    for name, checkpoint in checkpoints.items():
+        if _data_of(recipe_of(checkpoint)) != _data_of(recipe):
+            raise CheckpointError(f"shipped checkpoints {', '.join(models)} of {system} are not of the same data")
+        found[name] = _measured(recipe, checkpoint.build(get_system(system)), name, train, test)
+    return found
+
+
+def measure_retrained(system: str, model: str, seed: int, out: Path, data_path: str | None) -> Findings:
+    """Trains a model on a seed and measures it; takes up what is in ``out`` already."""
+    recipe = with_seed(load_recipe(f"{system}/{model}"), seed)
+    path = out / system / f"{model.removeprefix('paper/')}-seed{seed}.safetensors"
+    done = _kept(path.with_suffix(".json"), recipe.digest)
+    if done is not None:
+        return done
+    shares = make_data(recipe, data_path)
+    try:
+        checkpoint = load_checkpoint(path, system)
+    except CheckpointError:
+        checkpoint = None
+    if checkpoint is None or checkpoint.card.recipe_hash != recipe.digest:
+        checkpoint = follow(recipe, path, shares=shares)
+    found = _without_model(recipe, *shares)
+    found[model] = _measured(recipe, checkpoint.build(get_system(system)), model, *shares)
+    _keep(path.with_suffix(".json"), recipe.digest, found)
+    return found
+
+
+def with_seed(recipe: Recipe, seed: int) -> Recipe:
+    """The same recipe with another seed, in its text as well, so that a card tells it."""
+    text, count = re.subn(r"^seed = \d+$", f"seed = {seed}", recipe.text, flags=re.MULTILINE)
+    if count != 1:
+        raise InvalidOptionError(f"recipe {recipe.identity} does not state its seed on one line")
+    return parse_recipe(text, f"{recipe.identity} with seed {seed}")
+
+
+def _retrained(
+    systems: list[str], models: list[str], data_path: str | None, retraining: Retraining, progress: Progress
+) -> list[Row]:
+    out, seeds = retraining.out, range(retraining.seeds)
+    tasks = [
+        (system, delayed(measure_retrained)(system, model, seed, out, data_path))
+        for model in models
+        for system in systems
+        for seed in seeds
+    ]
+    found: dict[str, list[Findings]] = {system: [] for system in systems}
+    for system, findings in _all(tasks, retraining.jobs, progress):
+        found[system].append(findings)
+    rows = [row for system in systems for row in _rows(system, found[system])]
+    for system in systems:
+        # One at a time and alone: what is measured is time.
+        if system in RACED and {"paper/structured", "paper/hnn"} <= set(models):
+            hnn = next(row.value for row in rows if (row.system, row.dynamics) == (system, "paper/hnn"))
+            rows += _time_rows(system, time_to_loss(system, hnn))
+    return rows
+
+
+def _all(tasks: list[tuple[str, Any]], jobs: int, progress: Progress) -> list[tuple[str, Findings]]:
+    """Results in the order of the tasks."""
+    results = Parallel(n_jobs=jobs, return_as="generator")(task for _, task in tasks)
+    found = []
+    for number, ((system, _), findings) in enumerate(zip(tasks, results, strict=True)):
+        progress(f"{system} {', '.join(name for name in findings if name in MODELS)}", number + 1, len(tasks))
+        found.append((system, findings))
+    return found
+
+
+def _rows(system: str, found: list[Findings]) -> list[Row]:
+    """One row per dynamics and metric; several findings of one are different seeds."""
+    samples: dict[tuple[str, str], list[Estimate]] = {}
+    for findings in found:
+        for dynamics, estimates in findings.items():
+            for metric, estimate in estimates.items():
+                samples.setdefault((dynamics, metric), []).append(estimate)
+    paired = _paired(samples)
+    rows = []
+    for (dynamics, metric), values in (samples | paired).items():
+        # One measurement, or the same again and again: what no seed changes.
+        same = all(one == values[0] for one in values)
+        whole = values[0] if same else Estimate.of(np.array([one.value for one in values]))
+        held = reference(system, metric, dynamics)
+        rows.append(Row(SUITE, system, dynamics, metric, whole.value, whole.stderr, reference=held))
+    return sorted(rows, key=lambda row: (_order(row.dynamics), row.metric != "test_loss", row.metric))
+
+
+def _paired(samples: dict[tuple[str, str], list[Estimate]]) -> dict[tuple[str, str], list[Estimate]]:
+    """The re-clocked test loss less the paper HNN's on the same seeds: data sets differ more than models do."""
+    ours = samples.get(("paper/structured", "test_loss_reclocked"), [])
+    theirs = samples.get(("paper/hnn", "test_loss"), [])
+    if not ours or len(ours) != len(theirs):
+        return {}
+    differences = [Estimate(one.value - other.value) for one, other in zip(ours, theirs, strict=True)]
+    return {("paper/structured", "test_loss_reclocked_less_hnn"): differences}
+
+
+def _time_rows(system: str, result: TimeToLoss) -> list[Row]:
+    metric, ours = "seconds_to_hnn_loss", "paper/structured"
+    return [
+        Row(SUITE, system, "paper/hnn", metric, result.seed_seconds, unit="s"),
+        Row(SUITE, system, ours, metric, result.our_seconds, unit="s"),
+        Row(SUITE, system, ours, "time_ratio", result.ratio, reference=reference(system, "time_ratio", ours)),
+    ]
+
+
+def _measured(recipe: Recipe, field: VectorField, model: str, train: Dataset, test: Dataset) -> Estimates:
+    if train.frames is not None:
+        return measure_films(field, _film(recipe), train, test)
+    return measure(get_system(recipe.system), field, model, train, test)
+
+
+def _without_model(recipe: Recipe, train: Dataset, test: Dataset) -> Findings:
+    """What needs no model: the true field's own test loss where x is noisy, and the limits."""
+    source, system = make_source(recipe.data[0]), get_system(recipe.system)
+    if isinstance(source, FilmSource):
+        return {"limit": limits_of_frames(source.film)}
+    if not isinstance(source, PaperSource) or not source.noise:
+        return {}
+    return {
+        "ode": measure(system, system.field, "ode", train, test),
+        "limit": limits(system, source, test),
+    }
+
+
+def _of_films(systems: list[str], model: str, retraining: Retraining | None) -> list[Recipe]:
+    """One recipe for every set of films that is needed; all models of a seed see the same."""
+    recipes = [load_recipe(f"{system}/{model}") for system in systems]
+    filmed = [recipe for recipe in recipes if isinstance(make_source(recipe.data[0]), FilmSource)]
+    if retraining is None:
+        return filmed
+    return [with_seed(recipe, seed) for recipe in filmed for seed in range(retraining.seeds)]
+
+
+def _film(recipe: Recipe) -> FilmSettings:
+    source = make_source(recipe.data[0])
+    if not isinstance(source, FilmSource):
+        raise InvalidOptionError(f"the first data of recipe {recipe.identity} are no films")
+    return source.film
+
+
+def _data_of(recipe: Recipe) -> tuple[int, list[dict[str, Any]]]:
+    return recipe.seed, recipe.data
+
+
+def _order(dynamics: str) -> int:
+    names = ("paper/hnn", "paper/baseline", "paper/structured", "ode", "limit")
+    return names.index(dynamics)
+
+
+def _has_measurement(data_path: str | None, message: Callable[[str], Any]) -> bool:
+    try:
+        load_real_pendulum(data_path)
+    except DataError as error:
+        message(f"real-pendulum is left out: {error}")
+        return False
+    return True
+
+
+def _kept(path: Path, digest: str) -> Findings | None:
+    """A finished measurement of this recipe; a damaged file counts as none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["recipe_hash"] != digest:
+            return None
+        return {
+            dynamics: {metric: Estimate(**entry) for metric, entry in estimates.items()}
+            for dynamics, estimates in content["found"].items()
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _keep(path: Path, digest: str, found: Findings) -> None:
+    table = {
+        dynamics: {metric: asdict(estimate) for metric, estimate in estimates.items()}
+        for dynamics, estimates in found.items()
+    }
+    write_atomically(path, json.dumps({"recipe_hash": digest, "found": table}).encode())

@@ -1,0 +1,1 @@
+"""Long rollouts: energy, prediction, reversal, symplecticity."""

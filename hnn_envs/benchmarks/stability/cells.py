@@ -1,0 +1,226 @@
+"""One cell of the stability benchmark: a system under one physics with one integrator, from many starts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hnn_envs.arrays import Array
+from hnn_envs.benchmarks.stability.streaming import Plan, Trace, check_plan, load_trace, simulate
+from hnn_envs.checkpoints import shipped_checkpoints
+from hnn_envs.dynamics import Dynamics, make_dynamics
+from hnn_envs.errors import InvalidOptionError, ResultsError, UnknownNameError
+from hnn_envs.evaluation.comparison import step_costs
+from hnn_envs.evaluation.episode_error import CHAOTIC
+from hnn_envs.evaluation.metrics import never_missing, reversal_error, symplecticity_defect
+from hnn_envs.integrators import INTEGRATORS
+from hnn_envs.storage import write_atomically
+from hnn_envs.systems import SYSTEMS, get_system
+from hnn_envs.tasks import get_task
+
+REVERSAL_STEPS = 10_000
+REVERSAL_STARTS = 8  # of all; retracing takes twice its steps, and is either exact to rounding or far from it
+CHAOTIC_TIMES = 10  # Lyapunov times: in these, chaos makes a rounding error 2e4 times larger
+REFERENCE = "reference"
+DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is run together.
+
+    Attributes:
+        system: its name.
+        dynamics: a physics as for ``make_dynamics``, or "reference": the ODE in steps half as long as usual.
+        integrator: a name, with ":200" behind it for so many substeps; None for the physics' own choice.
+        steps, starts, seed: how long, from how many states, drawn by which seed.
+    """
+
+    system: str
+    dynamics: str
+    integrator: str | None
+    steps: int
+    starts: int
+    seed: int
+
+    @property
+    def label(self) -> str:
+        """The name in results: "hnn", or "hnn@rk4" where the integrator is not the physics' own choice."""
+        return self.dynamics if self.integrator is None else f"{self.dynamics}@{self.integrator}"
+
+    def make(self) -> Dynamics:
+        """The physics, with the step of the system's task."""
+        task = get_task(self.system)
+        if self.dynamics != REFERENCE:
+            method, substeps = _method(self.integrator)
+            return make_dynamics(task.system, self.dynamics, dt=task.dt, integrator=method, substeps=substeps)
+        usual = make_dynamics(task.system, "ode", dt=task.dt)
+        return make_dynamics(task.system, "ode", dt=task.dt, substeps=2 * usual.substeps)
+
+    def states(self) -> Array:
+        """The initial states, the same for every physics: of the seed paper's distribution, unseen in training."""
+        # The seed sequence has two numbers, so that no training seed, a single one, gives the same stream.
+        return get_system(self.system).sample_states(np.random.default_rng([self.seed, 7]), self.starts)
+
+    def plan(self, dynamics: Dynamics) -> Plan:
+        """What the stream runs."""
+        return Plan.of(dynamics, self.steps, self.starts, self.seed)
+
+    def path(self, folder: Path) -> Path:
+        """The file of its trace."""
+        return self.plan(self.make()).path(folder)
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What is measured beside the stream.
+
+    Attributes:
+        reversal: reversal error of some starts; empty for damped systems, which are not reversible.
+        reversal_steps: steps forth, and as many back.
+        defect: symplecticity defect at every start.
+        microseconds: per step of a single state.
+    """
+
+    reversal: list[float]
+    reversal_steps: int
+    defect: list[float]
+    microseconds: float
+
+
+def run_cell(cell: Cell, folder: Path) -> Path:
+    """Runs a cell to its end; its trace and checks stay in ``folder``, and what is there already is not run again."""
+    dynamics = cell.make()
+    plan, states = cell.plan(dynamics), cell.states()
+    path = plan.path(folder)
+    counter = path.with_suffix(".steps")
+
+    def count(done: int) -> None:
+        counter.write_text(str(done))
+
+    damped = dynamics.system.field.damping is not None
+    guide = make_dynamics(dynamics.system, "ode", dt=dynamics.dt) if damped else None
+    simulate(dynamics, plan, states, path, guide=guide, progress=count)
+    if cell.dynamics != REFERENCE and not path.with_suffix(".json").is_file():
+        checks = _check(dynamics, states, cell.steps)
+        write_atomically(path.with_suffix(".json"), json.dumps(checks.__dict__).encode())
+    return path
+
+
+def _check(dynamics: Dynamics, states: Array, steps: int) -> Checks:
+    system, some = dynamics.system, states[:REVERSAL_STARTS]
+    turn = min(steps, REVERSAL_STEPS)
+    if system.name in CHAOTIC:
+        turn = min(turn, round(CHAOTIC_TIMES * system.time_scale / dynamics.dt))
+    reversal = never_missing(reversal_error(dynamics, some, turn)) if system.field.damping is None else np.array([])
+    return Checks(
+        reversal=reversal.tolist(),
+        reversal_steps=turn,
+        defect=symplecticity_defect(dynamics, states).tolist(),
+        microseconds=step_costs([dynamics], states[0])[0],
+    )
+
+
+def load_cell(cell: Cell, folder: Path) -> tuple[Trace, Checks | None]:
+    """What a finished cell left; the reference has no checks.
+
+    Raises:
+        ResultsError: it is not there, not finished, or damaged.
+    """
+    dynamics = cell.make()
+    plan = cell.plan(dynamics)
+    path = plan.path(folder)
+    trace = load_trace(path, plan, cell.states())
+    if trace.done < plan.steps:
+        raise ResultsError(f"{path} has {trace.done} of {plan.steps} steps; run the benchmark again to go on")
+    if cell.dynamics == REFERENCE:
+        return trace, None
+    checks = path.with_suffix(".json")
+    try:
+        return trace, Checks(**json.loads(checks.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise ResultsError(f"{checks} cannot be read ({error}); delete it to measure that part again") from error
+
+
+def make_cells(
+    systems: Sequence[str], dynamics: Sequence[str], integrators: Sequence[str], steps: int, starts: int, seed: int
+) -> list[Cell]:
+    """All combinations that there are, each system's reference first.
+
+    Args:
+        systems: names; none for all.
+        dynamics: names or paths; none for the ODE and all shipped checkpoints.
+        integrators: names, as for ``Cell``; "default" for each physics' own choice, "all" for all but DOP853. One that
+            needs a separable Hamiltonian is left out where there is none.
+        steps: environment steps.
+        starts: initial states per system.
+        seed: of the initial states.
+
+    Raises:
+        InvalidOptionError: numbers out of range, or nothing to run, or too large for this machine.
+        UnknownNameError: a name that does not exist.
+    """
+    for name, value in (("steps", steps), ("starts", starts)):
+        if value < 1:
+            raise InvalidOptionError(f"{name} must be a positive integer, not {value}")
+    cells = []
+    for system in systems or SYSTEMS:
+        get_system(system)
+        found = [cell for name in _physics(system, dynamics) for cell in _variants(system, name, integrators)]
+        chosen = [Cell(system, name, method, steps, starts, seed) for name, method in found]
+        cells += [Cell(system, REFERENCE, None, steps, starts, seed), *chosen] if chosen else []
+    if not cells:
+        raise InvalidOptionError(f"none of the dynamics {', '.join(dynamics)} can be run with {', '.join(integrators)}")
+    for cell in cells:
+        check_plan(cell.plan(cell.make()), 2 * get_system(cell.system).dof)
+    return cells
+
+
+def _physics(system: str, dynamics: Sequence[str]) -> list[str]:
+    """The physics to run; of a pattern such as "paper/*" those that are shipped, of other names exactly these."""
+    shipped = [name.removeprefix("default/") for name in shipped_checkpoints(system)]
+    wanted: list[str] = []
+    for name in dynamics or ("ode", "hnn", "baseline", "*"):
+        if name.endswith("*"):
+            wanted += [other for other in shipped if other.startswith(name[:-1])]
+        elif dynamics or name == "ode" or name in shipped:
+            wanted.append(name)
+    return list(dict.fromkeys(wanted))
+
+
+def _variants(system: str, dynamics: str, integrators: Sequence[str]) -> list[tuple[str, str | None]]:
+    """A physics with each integrator that can step it."""
+    made = make_dynamics(get_system(system), dynamics)
+    methods: list[str | None] = []
+    for name in integrators or (DEFAULT,):
+        if name == DEFAULT:
+            methods.append(None)
+        elif name == "all":
+            methods += [method for method in INTEGRATORS if method != "dop853"]
+        elif _method(name)[0] in INTEGRATORS:
+            methods.append(name)
+        else:
+            raise UnknownNameError.of("integrator", name, (DEFAULT, "all", *INTEGRATORS))
+    own = dict.fromkeys(None if method == made.integrator.name else method for method in methods)
+    return [(dynamics, method) for method in own if _fits(made, _method(method)[0])]
+
+
+def _method(integrator: str | None) -> tuple[str | None, int | None]:
+    """An integrator's name and its substeps, from "name", "name:substeps" or None."""
+    if integrator is None:
+        return None, None
+    name, colon, substeps = integrator.partition(":")
+    if not colon:
+        return name, None
+    if not substeps.isdecimal():
+        raise InvalidOptionError(f"substeps are a positive integer, as in {name}:50, not {integrator!r}")
+    return name, int(substeps)
+
+
+def _fits(made: Dynamics, method: str | None) -> bool:
+    """Whether an integrator can step a physics whose own choice is known."""
+    return method is None or made.integrator.separable_only or not INTEGRATORS[method].separable_only

@@ -1,0 +1,230 @@
+"""What the single and the batched environment share: one task, one physics, the rules between them, and all checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from hnn_envs.arrays import Array
+from hnn_envs.checkpoints import Domain
+from hnn_envs.drawing.view import View
+from hnn_envs.envs.rules import LARGEST, Outcome, make_referee
+from hnn_envs.envs.sight import GroundTruth, check_sight, checkpoint_for, through_the_eye_of
+from hnn_envs.errors import HnnEnvsError, InvalidActionError, InvalidOptionError, InvalidStateError
+from hnn_envs.models.pixels import Sighted
+from hnn_envs.tasks import PixelPendulumTask, get_task, make_task_dynamics
+
+TRAIL = 120
+"""How many past states a drawing shows."""
+
+
+class ResetNeededError(HnnEnvsError, gymnasium.error.ResetNeeded):
+    """The environment was used before its first reset, or after the end of an episode that nothing resets."""
+
+
+class Simulation:
+    """A task under a physics, as functions of states (2*dof,) or (n, 2*dof).
+
+    Arrays are where the physics computes: NumPy, or torch tensors on its device. Only ``control`` and the initial
+    states bring values in, and only the shells take values out.
+    """
+
+    def __init__(
+        self,
+        task: str,
+        dynamics: str = "ode",
+        *,
+        integrator: str | None = None,
+        dt: float | None = None,
+        substeps: int | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        image_size: int | None = None,
+        render_truth: bool = False,
+    ) -> None:
+        asked = get_task(task)
+        check_sight(asked, image_size, render_truth)
+        steps: dict[str, Any] = {"integrator": integrator, "dt": dt, "substeps": substeps}
+        chosen = checkpoint_for(asked, dynamics, image_size)
+        self.dynamics = replace(make_task_dynamics(asked, chosen, device=device, dtype=dtype, **steps), name=dynamics)
+        self.task = through_the_eye_of(asked, self.dynamics, image_size)
+        self._truth = make_task_dynamics(asked, "ode", **steps) if render_truth else None
+        self.inputs = int(np.shape(self.task.system.field.input_matrix)[-1])
+        self.action_space = spaces.Box(-1.0, 1.0, (self.inputs,), np.float32)
+        low, high = self.task.observation_low, self.task.observation_high
+        self.observation_space = spaces.Box(low, high, dtype=low.dtype.type)
+        self._referee = make_referee(self.task, self.dynamics.device)
+        self.look = self._referee.look
+        if self.dynamics.card is not None:
+            self._warn_where_untrained(self.dynamics.card.domain)
+
+    @property
+    def render_fps(self) -> int:
+        """Frames per second at which a drawing runs in real time."""
+        return max(1, round(1 / self.dynamics.dt))
+
+    def control(self, action: Any, shape: tuple[int, ...], ignored: Array | None = None) -> Array:
+        """Turns actions into physical inputs; finite actions beyond [-1, 1] are clipped, as their box says.
+
+        Args:
+            action: the actions.
+            shape: the shape that they must have.
+            ignored: rows of a batch whose action does not matter, since they are reset.
+
+        Raises:
+            InvalidActionError: actions of another shape, or not finite.
+        """
+        if hasattr(action, "detach"):
+            if self.dynamics.device is not None:
+                return self._control_there(action.detach(), shape, ignored)
+            action = action.detach().cpu()
+        try:
+            values = np.asarray(action, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise InvalidActionError(f"an action is an array of {shape} numbers, not {action!r}") from error
+        if values.shape != shape:
+            raise InvalidActionError(f"an action has shape {shape}, not {values.shape}")
+        if not _in_box(values):
+            values = _clipped(values, ignored)
+        return self.dynamics.to_device(self.task.max_input * values)
+
+    def _control_there(self, action: Any, shape: tuple[int, ...], ignored: Array | None) -> Array:
+        """The same for tensors, without leaving the device."""
+        import torch
+
+        values = action.to(self.dynamics.device, torch.float64)
+        if values.shape != shape:
+            raise InvalidActionError(f"an action has shape {shape}, not {tuple(values.shape)}")
+        finite = torch.isfinite(values)
+        if ignored is not None:
+            there = torch.as_tensor(ignored, device=values.device)[:, None]
+            finite, values = finite | there, torch.where(there, 0.0, values)
+        if not finite.all():
+            raise InvalidActionError(f"an action must be finite, within [-1, 1]; {_excerpt(values.cpu())} was given")
+        return self.task.max_input * values.clamp(-1.0, 1.0)
+
+    def advance(self, x: Array, u: Array) -> Outcome:
+        """One step. A state that diverged is replaced by the last one, so that nothing downstream ever sees a NaN."""
+        return self._referee.judge(x, u, self.dynamics.step(x, u))
+
+    def starts(self, generators: Sequence[np.random.Generator]) -> tuple[Array, Array]:
+        """Where the physics starts, one state per generator, and where episodes truly begin.
+
+        Both are NumPy, shape (len(generators), 2*dof). They are the same, but for physics with an eye of its own, which
+        sees its start.
+        """
+        true = np.stack([self.task.initial_state(generator) for generator in generators])
+        if isinstance(self.task, PixelPendulumTask) and isinstance(self.dynamics.field, Sighted):
+            return self.task.believed_state(true), true
+        return true, true
+
+    def twin(self, num_envs: int) -> GroundTruth | None:
+        """The true systems that are drawn beside the physics, if that is asked for."""
+        return None if self._truth is None else GroundTruth(self._truth, num_envs)
+
+    def checked_state(self, state: Any, rows: int | None = None) -> Array:
+        """A copy of a user's state, or of ``rows`` of them, which one state stands for too.
+
+        Raises:
+            InvalidStateError: a state of another shape, not finite, outside the task's limits, or an episode's end.
+        """
+        size = 2 * self.task.system.dof
+        allowed: tuple[tuple[int, ...], ...] = ((size,),) if rows is None else ((size,), (rows, size))
+        try:
+            x = np.array(state, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise InvalidStateError(f"a state is an array of {size} numbers, not {state!r}") from error
+        if x.shape not in allowed:
+            raise InvalidStateError(
+                f"a state of {self.task.name!r} has shape {' or '.join(map(str, allowed))}, not {x.shape}"
+            )
+        if not (np.abs(x) < LARGEST).all():
+            raise InvalidStateError(f"a state must be finite (and below {LARGEST:g}); {_excerpt(x)} was given")
+        if not np.all(self.task.inside(x)):
+            raise InvalidStateError(
+                f"state {_excerpt(x)} is outside the limits of {self.task.name!r}: "
+                f"low {_excerpt(self.task.low)}, high {_excerpt(self.task.high)}, and what its task page adds"
+            )
+        if np.any(self.task.terminated(x)):
+            raise InvalidStateError(f"state {_excerpt(x)} ends an episode of {self.task.name!r}: none can start there")
+        return x if rows is None else np.array(np.broadcast_to(x, (rows, size)))
+
+    def view(self, state: Array, trail: Array, action: Array, elapsed: int, truth: Array | None = None) -> View:
+        """What a drawing shows of one environment; all arrays NumPy."""
+        x = self.dynamics.to_device(state)
+        return View(
+            state=state,
+            trail=trail,
+            action=action,
+            energy=float(self.task.system.value(state)),
+            believed_energy=float(self.dynamics.energy(x)),
+            dynamics=self.dynamics.name,
+            time=elapsed * self.dynamics.dt,
+            truth=truth,
+        )
+
+    def _warn_where_untrained(self, domain: Domain) -> None:
+        """Warns where the task's limits go beyond the states that a checkpoint was trained on."""
+        task, slack = self.task, 1e-6
+        angles = np.array((*task.system.angles, *(False,) * task.system.dof))
+        full_circle = angles & (domain.width >= 2 * np.pi - slack)
+        covered = (np.subtract(domain.low, slack) <= task.low) & (np.add(domain.high, slack) >= task.high)
+        if not (covered | full_circle).all():
+            gymnasium.logger.warn(
+                "%s",
+                f"dynamics {self.dynamics.name!r} was trained on states from {_excerpt(domain.low)} to "
+                f"{_excerpt(domain.high)}, and task {task.name!r} goes from {_excerpt(task.low)} to "
+                f"{_excerpt(task.high)}: it extrapolates beyond",
+            )
+
+
+def check_choice(name: str, given: object, allowed: Sequence[str | None]) -> None:
+    """Checks an argument that is one of a few words.
+
+    Raises:
+        InvalidOptionError: it is another.
+    """
+    if given not in allowed:
+        raise InvalidOptionError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {given!r}")
+
+
+def check_options(options: Any, allowed: Sequence[str]) -> Mapping[str, Any]:
+    """The options of a reset, {} for None.
+
+    Raises:
+        InvalidOptionError: something else than a mapping, or a key that no reset knows.
+    """
+    if options is None:
+        return {}
+    if not isinstance(options, Mapping):
+        raise InvalidOptionError(f"options must be a dictionary, not {options!r}")
+    unknown = [key for key in options if key not in allowed]
+    if unknown:
+        raise InvalidOptionError(f"unknown reset option {unknown[0]!r}; allowed: {', '.join(allowed)}")
+    return options
+
+
+def _in_box(values: Array) -> bool:
+    """Whether all actions are in [-1, 1]; False for NaN."""
+    if values.ndim == 1:  # One action, as Python floats: a fifth of the time of array functions
+        return all(-1.0 <= value <= 1.0 for value in values.tolist())
+    return bool((np.abs(values) <= 1.0).all())
+
+
+def _clipped(values: Array, ignored: Array | None) -> Array:
+    finite = np.isfinite(values)
+    if not finite.all():
+        if ignored is None or not finite[~ignored].all():
+            raise InvalidActionError(f"an action must be finite, within [-1, 1]; {_excerpt(values)} was given")
+        values = np.where(ignored[:, None], 0.0, values)
+    return np.clip(values, -1.0, 1.0)
+
+
+def _excerpt(values: Any) -> str:
+    """Numbers for an error message, cut where there are many."""
+    return np.array2string(np.asarray(values), precision=4, threshold=24, edgeitems=2).replace("\n", "")

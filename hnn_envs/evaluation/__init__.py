@@ -1,0 +1,1 @@
+"""How well physics stands in for the truth: metrics, comparisons, and the records that hold the numbers."""

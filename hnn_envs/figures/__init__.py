@@ -1,0 +1,1 @@
+"""Figures and animations of rollouts: matplotlib and GIFs, from what evaluation gives."""

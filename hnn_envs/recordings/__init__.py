@@ -1,0 +1,1 @@
+"""Data that models are fitted to: where it comes from, and how it is held."""

@@ -1,0 +1,183 @@
+"""What a system is, without its equations: coordinates, units, inputs, time scale. Learned physics knows this much."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from typing import Any
+
+from hnn_envs.arrays import Array, constant
+from hnn_envs.errors import InvalidOptionError
+
+PICTURES = ("spring", "pendulum", "bodies", "plane")
+"""How a state may be drawn where no task draws it; "plane" is a point in the plane of the first q and p."""
+
+
+@dataclass(frozen=True)
+class Coordinate:
+    """A generalized coordinate and its momentum, as axes name them.
+
+    Attributes:
+        name: such as "angle q".
+        unit: such as "rad"; empty where it is dimensionless.
+        angle: whether q and q + 2 pi are the same place.
+        momentum: name of the conjugate momentum.
+        momentum_unit: its unit.
+    """
+
+    name: str = "q"
+    unit: str = ""
+    angle: bool = False
+    momentum: str = "p"
+    momentum_unit: str = ""
+
+
+@dataclass(frozen=True)
+class Input:
+    """A physical input u.
+
+    Attributes:
+        name: such as "torque".
+        unit: such as "N m"; empty where it is dimensionless.
+    """
+
+    name: str = "u"
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Stepping:
+    """A system whose true motion is a discrete map: steps of a method, not the flow that they approximate.
+
+    Attributes:
+        integrator: the method, a key of ``hnn_envs.integrators.INTEGRATORS``.
+        dt: length of its steps.
+    """
+
+    integrator: str
+    dt: float
+
+
+@dataclass(frozen=True)
+class SystemSpec:
+    """What a system is, without its equations; plain data that a card carries.
+
+    Attributes:
+        name: in tables, cards and on the command line.
+        coordinates: the generalized coordinates; states x = [q, p] have twice as many numbers.
+        inputs: the physical inputs u.
+        input_matrix: G, the generalized force per unit of each input, one row per coordinate.
+        time_scale: a period, or for chaotic systems the Lyapunov time.
+        longest_step: of PEFRL for which an environment step stays within 1e-9 of the true flow; where no truth says
+            so, 1/500 of the time scale is a good guess.
+        chaotic: whether neighbouring trajectories part exponentially.
+        dissipative: whether the free system loses energy.
+        bodies: number of like point masses in the plane, whose positions are the coordinates, body by body; 0 for other
+            systems.
+        stepping: where the truth is a discrete map, which; None for a flow.
+        picture: how states are drawn where no task does it, one of ``PICTURES``.
+        time_unit: such as "s"; empty where time is dimensionless.
+        energy_unit: such as "J".
+
+    Raises:
+        InvalidOptionError: entries that do not fit each other, or are out of range.
+    """
+
+    name: str
+    coordinates: tuple[Coordinate, ...]
+    inputs: tuple[Input, ...]
+    input_matrix: tuple[tuple[float, ...], ...]
+    time_scale: float
+    longest_step: float
+    chaotic: bool = False
+    dissipative: bool = False
+    bodies: int = 0
+    stepping: Stepping | None = None
+    picture: str = "plane"
+    time_unit: str = ""
+    energy_unit: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.coordinates or not self.name:
+            raise InvalidOptionError(f"a system needs a name and a coordinate, not {self.name!r}, {self.coordinates!r}")
+        shape = [len(row) for row in self.input_matrix]
+        if shape != [len(self.inputs)] * self.dof:
+            raise InvalidOptionError(
+                f"the input matrix of {self.name} needs {self.dof} rows of {len(self.inputs)} numbers, not {shape}"
+            )
+        if not all(math.isfinite(number) for row in self.input_matrix for number in row):
+            raise InvalidOptionError(f"the input matrix of {self.name} must be finite, not {self.input_matrix}")
+        for entry in ("time_scale", "longest_step"):
+            value = getattr(self, entry)
+            if not (math.isfinite(value) and value > 0):
+                raise InvalidOptionError(f"{entry} of {self.name} must be a positive number, not {value!r}")
+        if self.picture not in PICTURES:
+            raise InvalidOptionError(f"picture must be one of {', '.join(PICTURES)}, not {self.picture!r}")
+        if self.bodies and self.dof != 2 * self.bodies:
+            raise InvalidOptionError(f"{self.bodies} bodies have {2 * self.bodies} coordinates, not {self.dof}")
+
+    @property
+    def dof(self) -> int:
+        """Degrees of freedom; states have 2*dof entries."""
+        return len(self.coordinates)
+
+    @property
+    def angles(self) -> tuple[bool, ...]:
+        """Which coordinates are angles."""
+        return tuple(coordinate.angle for coordinate in self.coordinates)
+
+    @cached_property
+    def force_matrix(self) -> Array:
+        """G as a read-only array, shape (dof, inputs)."""
+        return constant([list(row) for row in self.input_matrix]).reshape(self.dof, len(self.inputs))
+
+    @property
+    def time_scales(self) -> str:
+        """What ``time_scale`` counts, in the plural: "periods" or "Lyapunov times"."""
+        return "Lyapunov times" if self.chaotic else "periods"
+
+    def as_table(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> SystemSpec:
+        """The inverse of ``as_table``.
+
+        Raises:
+            InvalidOptionError: an entry that is missing, unknown, of the wrong kind or out of range.
+        """
+        try:
+            entries = dict(table)
+            entries["coordinates"] = tuple(Coordinate(**each) for each in entries["coordinates"])
+            entries["inputs"] = tuple(Input(**each) for each in entries["inputs"])
+            entries["input_matrix"] = tuple(tuple(float(number) for number in row) for row in entries["input_matrix"])
+            if entries.get("stepping") is not None:
+                entries["stepping"] = Stepping(**entries["stepping"])
+            spec = cls(**entries)
+            for each in (spec, spec.stepping, *spec.coordinates, *spec.inputs):
+                if each is not None:
+                    _check_kinds(each)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise InvalidOptionError(f"the description of a system is damaged: {error}") from error
+        return spec
+
+
+_KINDS: dict[str, type | tuple[type, ...]] = {"str": str, "bool": bool, "int": int, "float": (int, float)}
+
+
+def _check_kinds(entry: Any) -> None:
+    for each in fields(entry):
+        kind, value = _KINDS.get(str(each.type)), getattr(entry, each.name)
+        if kind is not None and (not isinstance(value, kind) or (isinstance(value, bool) and each.type != "bool")):
+            raise TypeError(f"{each.name} is {value!r}, which is no {each.type}")
+
+
+def one_coordinate(coordinate: Coordinate, force: Input, name: str, **rest: Any) -> SystemSpec:
+    """The description of a system with one degree of freedom and one input that pushes it."""
+    return SystemSpec(name, (coordinate,), (force,), ((1.0,),), **rest)
+
+
+__all__ = ["PICTURES", "Coordinate", "Input", "Stepping", "SystemSpec", "one_coordinate"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,10 +17,10 @@ import numpy as np
 
 from hnn_envs import __version__
 from hnn_envs.checkpoints import Card, Checkpoint, Domain, load_checkpoint, save_checkpoint
-from hnn_envs.errors import HnnEnvsError, InvalidOptionError, UnknownNameError
+from hnn_envs.errors import HnnEnvsError, InvalidOptionError, UnknownNameError, suggestion
 from hnn_envs.fitting.frames import Progress
 from hnn_envs.fitting.losses import Loss, make_loss
-from hnn_envs.fitting.trainer import DTYPES, Report, Stage, fit, loss_on
+from hnn_envs.fitting.trainer import DTYPES, Report, Stage, fit, load_progress, loss_on
 from hnn_envs.hamiltonian import PortHamiltonian
 from hnn_envs.models import Calibrated, Family, Parameters, describe, make_family
 from hnn_envs.models.pixels import Sighted
@@ -56,6 +57,10 @@ class Recipe:
     domain: dict[str, list[float]] | None = None
     precision: str = "float64"
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
+            raise InvalidOptionError(f"a seed is an integer from 0 on, not {self.seed!r}")
+
     @property
     def identity(self) -> str:
         """Such as "pendulum/default/hnn"."""
@@ -89,16 +94,20 @@ def load_recipe(name: str) -> Recipe:
     """Reads a recipe by its identity or by the path of a TOML file.
 
     Raises:
-        UnknownNameError: there is no such recipe.
+        UnknownNameError: there is no such recipe, or no such file.
         InvalidOptionError: the file is not a recipe.
     """
     path = recipes_folder() / f"{name}.toml"
     if not path.is_file():
         path = Path(name).expanduser()
-    if path.suffix != ".toml" or not path.is_file():
+    if path.suffix != ".toml":
+        known = shipped_recipes()
+        hint = suggestion(name, known) or f", such as {known[0]}"
         raise UnknownNameError(
-            f"unknown recipe {name!r}; allowed: the path of a .toml file, or one of {', '.join(shipped_recipes())}"
+            f"unknown recipe {name!r}; allowed: the path of a .toml file, or a name in hnn-envs list{hint}"
         )
+    if not path.is_file():
+        raise UnknownNameError(f"there is no recipe file {path}")
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -125,6 +134,18 @@ def parse_recipe(text: str, origin: str) -> Recipe:
     except (ValueError, TypeError, HnnEnvsError) as error:
         raise InvalidOptionError(f"{origin} is not a recipe: {error}") from error
     return recipe
+
+
+def with_seed(recipe: Recipe, seed: int) -> Recipe:
+    """The same recipe with another seed, in its text as well, so that a card tells it.
+
+    Raises:
+        InvalidOptionError: a negative seed, or a recipe whose text does not state the seed on a line of its own.
+    """
+    text, count = re.subn(r"^(seed\s*=\s*)\d+", rf"\g<1>{seed}", recipe.text, flags=re.MULTILINE)
+    if count != 1:
+        raise InvalidOptionError(f"recipe {recipe.identity} does not state its seed on one line")
+    return parse_recipe(text, f"{recipe.identity} with seed {seed}")
 
 
 def _stage(table: dict[str, Any]) -> Stage:
@@ -219,6 +240,8 @@ def follow(
     domain = trusted_domain(recipe, system, train)
     message(f"fitting {recipe.model['family']} to {train.states.shape[0] * train.states.shape[1]} states")
     stages = [_stage(table) for table in recipe.stages]
+    if state.is_file():
+        message(_going_on(state, recipe))
     with torch_threads(threads):
         parameters = fit(
             system, recipe.family, train, stages, recipe.seed, state=state, key=recipe.digest, report=report
@@ -232,6 +255,16 @@ def follow(
     save_checkpoint(output, replace(card, metrics=metrics), parameters)
     state.unlink(missing_ok=True)
     return load_checkpoint(output, recipe.system)
+
+
+def _going_on(state: Path, recipe: Recipe) -> str:
+    """What a kept state means for a run."""
+    kept = load_progress(state, recipe.digest)
+    if kept is None:
+        return f"starting anew: {state} is damaged, or of another recipe"
+    if kept.stage == len(recipe.stages):
+        return f"going on after the last stage, which {state} holds"
+    return f"going on at stage {kept.stage + 1} of {len(recipe.stages)}, step {kept.step}, kept in {state}"
 
 
 def measure(recipe: Recipe, checkpoint: Checkpoint, test: Dataset) -> dict[str, float]:
@@ -351,4 +384,5 @@ __all__ = [
     "recipe_of",
     "recipes_folder",
     "shipped_recipes",
+    "with_seed",
 ]

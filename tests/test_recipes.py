@@ -81,7 +81,7 @@ class TestReading:
     def test_a_shipped_recipes_model_fits_its_system(self, name: str) -> None:
         recipe = load_recipe(name)
         system = get_system(recipe.system)
-        field = recipe.family.build(system, recipe.family.init(system, np.random.default_rng(0)))
+        field = recipe.family.build(system.spec, recipe.family.init(system.spec, np.random.default_rng(0)))
         x = system.sample_states(np.random.default_rng(0), 5)
         assert field(x).shape == x.shape
 
@@ -204,7 +204,7 @@ class TestDefaultRecipes:
         task, domain = get_task(system), load_recipe(f"{system}/default/{role}").domain
         assert domain is not None
         # An angle without a limit goes once round.
-        angles = np.array([*task.system.angles, *[False] * task.system.dof])
+        angles = np.array([*task.system.spec.angles, *[False] * task.system.spec.dof])
         low = np.where(angles & np.isinf(task.low), -np.pi, task.low)
         high = np.where(angles & np.isinf(task.high), np.pi, task.high)
         assert (np.array(domain["low"]) <= low).all()

@@ -100,7 +100,7 @@ class TestModels:
 
     def test_there_are_frames_of_one_system_only(self, family: str) -> None:
         with pytest.raises(InvalidOptionError, match="no frames of 'pendulum'"):
-            make_family(family, SMALL).build(get_system("pendulum"), drawn(family))
+            make_family(family, SMALL).build(get_system("pendulum").spec, drawn(family))
 
 
 def test_the_baseline_takes_a_torque_as_the_pendulum_does() -> None:
@@ -156,7 +156,7 @@ class TestRecipe:
         checkpoint = follow(recipe, tmp_path / "model.safetensors")
         train, test = make_data(recipe)
         assert {value.dtype for value in checkpoint.parameters.values()} == {np.dtype(np.float32)}
-        loss = loss_on(SYSTEM, recipe.family, checkpoint.parameters, test, PairLoss())
+        loss = loss_on(SYSTEM.spec, recipe.family, checkpoint.parameters, test, PairLoss())
         assert checkpoint.card.metrics == {"test_loss": pytest.approx(loss)}
         assert measure(recipe, checkpoint, test) == pytest.approx(checkpoint.card.metrics)
         field: Any = checkpoint.build(SYSTEM)

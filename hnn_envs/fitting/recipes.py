@@ -25,7 +25,7 @@ from hnn_envs.models import Calibrated, Family, Parameters, describe, make_famil
 from hnn_envs.models.pixels import Sighted
 from hnn_envs.recordings.sources import Dataset, FilmSource, make_source, merge
 from hnn_envs.registry import construct
-from hnn_envs.systems import System, get_system
+from hnn_envs.systems import Known, SystemSpec, resolve_system, spec_of, truth_of
 
 Message = Callable[[str], Any]
 
@@ -59,7 +59,17 @@ class Recipe:
     @property
     def identity(self) -> str:
         """Such as "pendulum/default/hnn"."""
-        return f"{self.system}/{self.name}"
+        return f"{self.spec.name}/{self.name}"
+
+    @cached_property
+    def known(self) -> Known:
+        """The system, with or without its equations."""
+        return resolve_system(self.system)
+
+    @property
+    def spec(self) -> SystemSpec:
+        """What the system is."""
+        return spec_of(self.known)
 
     @cached_property
     def family(self) -> Family:
@@ -114,7 +124,7 @@ def parse_recipe(text: str, origin: str) -> Recipe:
     """
     try:
         recipe = construct("a recipe", Recipe, tomllib.loads(text), text)
-        _check_domain(get_system(recipe.system), recipe.domain)
+        _check_domain(recipe.spec, recipe.domain)
         _ = recipe.family
         if recipe.precision not in DTYPES:
             raise UnknownNameError.of("precision", recipe.precision, DTYPES)
@@ -131,15 +141,15 @@ def _stage(table: dict[str, Any]) -> Stage:
     return construct("a stage", Stage, table)
 
 
-def _check_domain(system: System, domain: dict[str, list[float]] | None) -> None:
+def _check_domain(spec: SystemSpec, domain: dict[str, list[float]] | None) -> None:
     if domain is None:
         return
     if set(domain) != {"low", "high"}:
         raise InvalidOptionError(f"a domain has low and high, not {', '.join(domain) or 'nothing'}")
     low, high = domain["low"], domain["high"]
-    if not len(low) == len(high) == 2 * system.dof or np.greater_equal(low, high).any():
+    if not len(low) == len(high) == 2 * spec.dof or np.greater_equal(low, high).any():
         raise InvalidOptionError(
-            f"the domain of {system.name} needs {2 * system.dof} limits low and as many, larger, high: {domain}"
+            f"the domain of {spec.name} needs {2 * spec.dof} limits low and as many, larger, high: {domain}"
         )
 
 
@@ -168,7 +178,7 @@ def make_data(
         settings = dict(table)
         if settings.get("source") == "measured" and data_path is not None:
             settings["path"] = data_path
-        source, system = make_source(settings), get_system(recipe.system)
+        source, system = make_source(settings), recipe.known
         if isinstance(source, FilmSource):
             shares.append(source.make(system, rng, progress=progress, message=message))
         else:
@@ -213,25 +223,25 @@ def follow(
         DataError: the measured series is needed and not there.
         TrainingError: the loss is not finite.
     """
-    system, state = get_system(recipe.system), output.with_suffix(".state.safetensors")
+    state = output.with_suffix(".state.safetensors")
     message("making the data")
     train, test = shares or make_data(recipe, data_path, progress=progress, message=message)
-    domain = trusted_domain(recipe, system, train)
+    domain = trusted_domain(recipe, train)
     message(f"fitting {recipe.model['family']} to {train.states.shape[0] * train.states.shape[1]} states")
     stages = [_stage(table) for table in recipe.stages]
     with torch_threads(threads):
         parameters = fit(
-            system, recipe.family, train, stages, recipe.seed, state=state, key=recipe.digest, report=report
+            recipe.spec, recipe.family, train, stages, recipe.seed, state=state, key=recipe.digest, report=report
         )
     message("measuring")
     if isinstance(recipe.family, Calibrated):
         parameters = recipe.family.calibrate(parameters, train.frames, train.states)
     parameters = {name: value.astype(recipe.precision) for name, value in parameters.items()}
-    card = replace(_card(recipe, domain), energy_offset=energy_offset(recipe, system, parameters, train))
+    card = replace(_card(recipe, domain), energy_offset=energy_offset(recipe, parameters, train))
     metrics = measure(recipe, Checkpoint(card, parameters), test)
     save_checkpoint(output, replace(card, metrics=metrics), parameters)
     state.unlink(missing_ok=True)
-    return load_checkpoint(output, recipe.system)
+    return load_checkpoint(output, recipe.spec.name)
 
 
 def measure(recipe: Recipe, checkpoint: Checkpoint, test: Dataset) -> dict[str, float]:
@@ -244,20 +254,20 @@ def measure(recipe: Recipe, checkpoint: Checkpoint, test: Dataset) -> dict[str, 
     "frame_mse_ratio", the mean square error of the frames that they foresee from ten, next to that of their own
     autoencoder, as the median over films.
     """
-    system = get_system(recipe.system)
-    metrics = {"test_loss": loss_on(system, recipe.family, checkpoint.parameters, test, yardstick(recipe))}
+    metrics = {"test_loss": loss_on(recipe.spec, recipe.family, checkpoint.parameters, test, yardstick(recipe))}
     if recipe.name.startswith("default/"):
         metrics |= _foreseen(recipe, checkpoint)
     return metrics
 
 
 def _foreseen(recipe: Recipe, checkpoint: Checkpoint) -> dict[str, float]:
+    from hnn_envs.dynamics import make_dynamics
     from hnn_envs.evaluation.episode_error import episode_errors
     from hnn_envs.foresight import foresee
-    from hnn_envs.tasks import get_task, make_task_dynamics
+    from hnn_envs.tasks import find_task
 
     found = {"episode_error_95": float(np.quantile(episode_errors(checkpoint), 0.95))}
-    dynamics = make_task_dynamics(get_task(recipe.system), checkpoint)
+    dynamics = make_dynamics(recipe.known, checkpoint, dt=find_task(recipe.spec.name).dt)
     if isinstance(dynamics.field, Sighted):
         found["angle_error_50"] = float(np.median(foresee(dynamics).angle_errors))
         found["frame_mse_ratio"] = foresee(dynamics, shown=10).frame_ratio
@@ -272,7 +282,7 @@ def yardstick(recipe: Recipe) -> Loss:
     return make_loss(stage.loss, stage.loss_settings)
 
 
-def trusted_domain(recipe: Recipe, system: System, train: Dataset) -> Domain:
+def trusted_domain(recipe: Recipe, train: Dataset) -> Domain:
     """The recipe's domain, or what the training data spans.
 
     Raises:
@@ -280,7 +290,7 @@ def trusted_domain(recipe: Recipe, system: System, train: Dataset) -> Domain:
     """
     states, _, _ = train.flat()
     low, high = states.min(axis=0), states.max(axis=0)
-    energy = system.value(states)
+    truth = truth_of(recipe.known)
     if recipe.domain is not None:
         asked_low, asked_high = np.array(recipe.domain["low"], float), np.array(recipe.domain["high"], float)
         margin = 0.02 * (asked_high - asked_low)
@@ -293,23 +303,29 @@ def trusted_domain(recipe: Recipe, system: System, train: Dataset) -> Domain:
             )
             raise InvalidOptionError(f"recipe {recipe.identity} claims a domain that its data does not cover: {claims}")
         low, high = asked_low, asked_high
-    return Domain(tuple(low.tolist()), tuple(high.tolist()), (float(energy.min()), float(energy.max())))
+    energies = None if truth is None else truth.value(states)
+    span = None if energies is None else (float(energies.min()), float(energies.max()))
+    return Domain(tuple(low.tolist()), tuple(high.tolist()), span)
 
 
-def energy_offset(recipe: Recipe, system: System, parameters: Parameters, train: Dataset) -> float:
-    """Mean over the training states of learned minus true energy; 0 for models without an energy."""
-    field = recipe.family.build(system, parameters)
+def energy_offset(recipe: Recipe, parameters: Parameters, train: Dataset) -> float:
+    """Mean over the training states of learned minus true energy; 0 for models without an energy.
+
+    Where no true energy is known, the mean of the learned one is what is subtracted.
+    """
+    field, truth = recipe.family.build(recipe.spec, parameters), truth_of(recipe.known)
     if not isinstance(field, PortHamiltonian):
         return 0.0
     states, _, _ = train.flat()
-    return float((field.hamiltonian.value(states) - system.value(states)).mean())
+    learned = field.hamiltonian.value(states)
+    return float((learned if truth is None else learned - truth.value(states)).mean())
 
 
 def _card(recipe: Recipe, domain: Domain) -> Card:
     settings = describe(recipe.family)
     return Card(
         name=recipe.name,
-        system=recipe.system,
+        spec=recipe.spec,
         family=recipe.model["family"],
         settings=settings,
         domain=domain,

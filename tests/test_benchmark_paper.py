@@ -30,7 +30,8 @@ from hnn_envs.cli import app
 from hnn_envs.errors import InvalidOptionError, ResultsError, UnknownNameError
 from hnn_envs.evaluation.records import Row, read_rows, write_rows
 from hnn_envs.fitting.losses import make_loss
-from hnn_envs.fitting.recipes import load_recipe, make_data, torch_threads
+from hnn_envs.fitting.pipeline import make_data, torch_threads
+from hnn_envs.fitting.recipes import load_recipe
 from hnn_envs.fitting.selection import Selection
 from hnn_envs.fitting.shooting import displacements
 from hnn_envs.fitting.trainer import Stage, fit

@@ -13,10 +13,12 @@ from pairs import SMALL, SYSTEM, built, drawn, filmed, noise
 from physics import to_torch
 
 from hnn_envs.errors import InvalidOptionError
+from hnn_envs.evaluation.card_metrics import card_metrics
 from hnn_envs.fitting import frames
 from hnn_envs.fitting.losses import make_loss, mean_square
 from hnn_envs.fitting.pairs import PairLoss
-from hnn_envs.fitting.recipes import follow, load_recipe, make_data, measure, parse_recipe
+from hnn_envs.fitting.pipeline import follow, make_data
+from hnn_envs.fitting.recipes import load_recipe, parse_recipe
 from hnn_envs.fitting.trainer import loss_on
 from hnn_envs.models import make_family
 from hnn_envs.models.seed_pixels import pairs_of
@@ -158,7 +160,7 @@ class TestRecipe:
         assert {value.dtype for value in checkpoint.parameters.values()} == {np.dtype(np.float32)}
         loss = loss_on(SYSTEM.spec, recipe.family, checkpoint.parameters, test, PairLoss())
         assert checkpoint.card.metrics == {"test_loss": pytest.approx(loss)}
-        assert measure(recipe, checkpoint, test) == pytest.approx(checkpoint.card.metrics)
+        assert card_metrics(recipe, checkpoint, test) == pytest.approx(checkpoint.card.metrics)
         field: Any = checkpoint.build(SYSTEM)
         assert train.frames is not None
         read = field.readout.state(field.autoencoder.encode(pairs_of(train.frames)))

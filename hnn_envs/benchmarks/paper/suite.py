@@ -22,7 +22,8 @@ from hnn_envs.errors import CheckpointError, DataError, InvalidOptionError, Unkn
 from hnn_envs.evaluation.records import Row
 from hnn_envs.fitting.frames import FilmSettings
 from hnn_envs.fitting.frames import Progress as FilmProgress
-from hnn_envs.fitting.recipes import Recipe, follow, load_recipe, make_data, parse_recipe, recipe_of
+from hnn_envs.fitting.pipeline import follow, make_data
+from hnn_envs.fitting.recipes import Recipe, load_recipe, parse_recipe, recipe_of
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.recordings.measured import load_real_pendulum
 from hnn_envs.recordings.sources import Dataset, FilmSource, PaperSource, make_source

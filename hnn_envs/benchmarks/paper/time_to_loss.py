@@ -10,8 +10,9 @@ import torch
 
 from hnn_envs.errors import TrainingError
 from hnn_envs.fitting.losses import make_loss, mean_square
+from hnn_envs.fitting.pipeline import make_data, torch_threads
 from hnn_envs.fitting.problem import Tensors
-from hnn_envs.fitting.recipes import Recipe, load_recipe, make_data, torch_threads
+from hnn_envs.fitting.recipes import Recipe, load_recipe
 from hnn_envs.fitting.trainer import Stage, fit
 from hnn_envs.models.mlp import build_mlp, init_mlp
 from hnn_envs.recordings.sources import Dataset

@@ -149,8 +149,9 @@ def training(effort: Effort) -> Iterator[Row]:
 
     from hnn_envs.fitting.losses import make_loss
     from hnn_envs.fitting.optimisers import make_optimiser
+    from hnn_envs.fitting.pipeline import make_data, torch_threads
     from hnn_envs.fitting.problem import Problem
-    from hnn_envs.fitting.recipes import load_recipe, make_data, torch_threads
+    from hnn_envs.fitting.recipes import load_recipe
     from hnn_envs.fitting.trainer import Stage, fit
     from hnn_envs.systems import get_spec
 

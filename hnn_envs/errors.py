@@ -64,3 +64,15 @@ def suggestion(given: object, names: Iterable[str]) -> str:
     known, word = sorted(names), str(given)
     close = difflib.get_close_matches(word, known, n=3) or [name for name in known if word and word in name][:3]
     return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+class NoTruthError(HnnEnvsError, ValueError):
+    """The true equations were asked for of a system that is known by recordings only."""
+
+    @classmethod
+    def of(cls, system: str) -> NoTruthError:
+        """Builds the usual sentence."""
+        return cls(
+            f"the equations of {system!r} are not known, so there is no dynamics='ode' and no true energy; "
+            "name a checkpoint that was learned from recordings of it"
+        )

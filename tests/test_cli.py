@@ -207,29 +207,42 @@ class TestMistakes:
 
 
 class TestModulesOfTheUser:
+    MODULE = """
+from dataclasses import replace
+from hnn_envs.systems import get_spec
+
+SYSTEM = replace(get_spec("pendulum"), name="mine")
+"""
     SCRIPT = """
 from joblib import Parallel, delayed
 from hnn_envs.cli import app
 from hnn_envs.registry import import_object
 
 app(["train"], standalone_mode=False)
-print(import_object("mine:NUMBER"), *Parallel(n_jobs=2)(delayed(import_object)("mine:NUMBER") for _ in range(2)))
+print(*(system.name for system in Parallel(n_jobs=2)(delayed(import_object)("mine:SYSTEM") for _ in range(2))))
 """
 
-    def test_modules_in_the_current_folder_are_found_by_an_installed_script_and_its_processes(self) -> None:
-        Path("mine.py").write_text("NUMBER = 17\n")
+    @pytest.fixture(autouse=True)
+    def a_module(self) -> None:
+        Path("mine.py").write_text(self.MODULE)
+        # It would hide an installed module that the command needs, if the current folder came first.
+        Path("rich.py").write_text("raise RuntimeError('hidden')\n")
+
+    def execute(self, *program: str) -> str:
+        done = subprocess.run(program, capture_output=True, text=True, check=False)  # noqa: S603 - our own programs
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def test_the_installed_command_finds_what_is_in_the_current_folder(self) -> None:
+        command = str(Path(sys.executable).with_name("hnn-envs"))
+        Path("mine.toml").write_text(TINY.replace("STEPS", "2").replace('"pendulum"', '"mine:SYSTEM"'))
+        with pytest.raises(AssertionError, match="the equations of 'mine' are not known"):
+            self.execute(command, "train", "mine.toml")
+
+    def test_so_do_its_processes(self) -> None:
         Path("bin").mkdir()
         Path("bin/script.py").write_text(self.SCRIPT)
-        program = [sys.executable, "bin/script.py"]
-        done = subprocess.run(program, capture_output=True, text=True, check=False)  # noqa: S603 - our own script
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.endswith("\n17 17 17\n")
-
-    def test_they_hide_no_installed_module(self) -> None:
-        Path("rich.py").write_text("raise RuntimeError('hidden')\n")
-        program = [str(Path(sys.executable).with_name("hnn-envs")), "train"]
-        done = subprocess.run(program, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
-        assert done.stdout.startswith("Recipes; "), done.stderr
+        assert self.execute(sys.executable, "bin/script.py").endswith("\nmine mine\n")
 
 
 class TestProgress:
@@ -330,7 +343,7 @@ class TestCompare:
     @pytest.mark.parametrize(
         ("arguments", "cause"),
         [
-            (["--systems", "pendula"], "unknown system 'pendula'; allowed: mass-spring, pendulum"),
+            (["--systems", "pendula"], "unknown system 'pendula'; allowed: mass-spring, "),
             (["--systems", "pendulum, pendula"], "unknown system 'pendula'"),
             (
                 ["--systems", "pendulum", "--dynamics", "ode,magic"],

@@ -48,14 +48,14 @@ def compare(
     from hnn_envs.figures.plots import comparison_figure
     from hnn_envs.recordings.measured import VARIABLE
     from hnn_envs.storage import write_atomically
-    from hnn_envs.systems import get_system
+    from hnn_envs.systems import get_spec, spec_of
 
     chosen, names = names_in(systems), names_in(dynamics)
     with plain_errors():
         if not chosen:
             raise InvalidOptionError("name at least one system, such as pendulum")
         for system in chosen:
-            get_system(system)
+            get_spec(system)
         if data is not None and "real-pendulum" not in chosen:
             raise InvalidOptionError(f"--data is for real-pendulum, not for {', '.join(chosen)}")
         check_folder(out)
@@ -72,7 +72,7 @@ def compare(
                     comparison = compare_physics(
                         system, names, periods=periods, seed=seed, integrator=integrator, progress=progress
                     )
-            name = comparison.task.system.name
+            name = spec_of(comparison.task.system).name
             console.print(_comparison_table(comparison, name))
             plot = out / f"{name}.png"
             buffer = BytesIO()
@@ -93,10 +93,11 @@ def _draw(comparison: Comparison, path: Path) -> None:
 
 
 def _comparison_table(comparison: Comparison, system: str) -> Table:
-    from hnn_envs.evaluation.episode_error import CHAOTIC
+    from hnn_envs.systems import spec_of
 
+    spec = spec_of(comparison.task.system)
     length = comparison.times[-1] - comparison.times[0]
-    scales, scale = length / comparison.task.system.time_scale, "Lyapunov times" if system in CHAOTIC else "periods"
+    scales, scale = length / spec.time_scale, spec.time_scales
     reference = "the measurement" if comparison.measured is not None else "the ODE"
     table = Table(title=f"{system}: time {length:.4g}, {scales:.3g} {scale}, against {reference}")
     table.add_column("physics")

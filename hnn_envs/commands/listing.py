@@ -15,6 +15,7 @@ def list_everything() -> None:
     from hnn_envs.checkpoints import checkpoint_path, load_checkpoint, shipped_checkpoints
     from hnn_envs.fitting.recipes import shipped_recipes
     from hnn_envs.integrators import INTEGRATORS
+    from hnn_envs.systems import spec_of
     from hnn_envs.tasks import get_task
 
     environments = _table("Environments", "id", "system", "state", "action", "steps", "dt", whole=2)
@@ -23,8 +24,8 @@ def list_everything() -> None:
     with plain_errors():
         for name, (task_name, steps) in ENVIRONMENTS.items():
             task = get_task(task_name)
-            inputs = task.system.field.input_matrix.shape[-1]
-            row = (str(2 * task.system.dof), str(inputs), str(steps), f"{task.dt:.4g}")
+            inputs = spec_of(task.system).force_matrix.shape[-1]
+            row = (str(2 * spec_of(task.system).dof), str(inputs), str(steps), f"{task.dt:.4g}")
             environments.add_row(f"hnn_envs:hnn_envs/{name}-v0", task_name, *row)
             for shipped in shipped_checkpoints(task_name):
                 try:

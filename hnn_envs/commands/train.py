@@ -34,7 +34,9 @@ def train(
     threads: Annotated[int, typer.Option(min=1, help="Torch threads; the shipped checkpoints were made with 1.")] = 1,
 ) -> None:
     """Train a checkpoint from its recipe. Interrupted, it goes on where it stopped when run again."""
-    from hnn_envs.fitting.recipes import follow, load_recipe, shipped_recipes, with_seed
+    from hnn_envs.evaluation.card_metrics import card_metrics
+    from hnn_envs.fitting.pipeline import follow
+    from hnn_envs.fitting.recipes import load_recipe, shipped_recipes, with_seed
 
     if recipe is None:
         say("Recipes; for instance: hnn-envs train pendulum/default/hnn")
@@ -63,6 +65,13 @@ def train(
             bar.update(task, description=f"{chosen.identity}: {words}")
 
         checkpoint = follow(
-            chosen, output, data_path=data, report=report, progress=filming, message=message, threads=threads
+            chosen,
+            output,
+            data_path=data,
+            report=report,
+            progress=filming,
+            message=message,
+            measure=card_metrics,
+            threads=threads,
         )
     say(f"{output}: {', '.join(f'{name} {value:.3e}' for name, value in checkpoint.card.metrics.items())}")

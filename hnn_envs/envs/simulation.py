@@ -27,6 +27,10 @@ class ResetNeededError(HnnEnvsError, gymnasium.error.ResetNeeded):
     """The environment was used before its first reset, or after the end of an episode that nothing resets."""
 
 
+class NoStateError(ResetNeededError, AttributeError):
+    """The state was asked for before the first reset: ``hasattr`` and ``inspect`` see that it is not there yet."""
+
+
 class Simulation:
     """A task under a physics, as functions of states (2*dof,) or (n, 2*dof).
 

@@ -8,11 +8,12 @@ import gymnasium
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.envs.simulation import ResetNeededError, Simulation, check_choice, check_options
+from hnn_envs.envs.simulation import NoStateError, Simulation, check_choice, check_options
+from hnn_envs.envs.specification import Specified
 from hnn_envs.envs.sub_environment import Trails
 
 
-class PhysicsEnv(gymnasium.Env[Array, Array]):
+class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
     """A task under true or learned physics.
 
     ## Description
@@ -101,9 +102,20 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
         self._truth_beside = None if render_mode is None else self._simulation.twin(1)
         self._window: Any = None
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(task={self.task.name!r}, dynamics={self.dynamics.name!r})"
+
+    def __str__(self) -> str:
+        """The same in brackets, as Gymnasium's wrappers put them around what they wrap."""
+        return f"<{self!r}>"
+
     @property
     def state(self) -> Array:
-        """The state, shape (2*dof,): reading gives a copy, setting checks it and starts a new trail."""
+        """The state, shape (2*dof,): reading gives a copy, setting checks it and starts a new trail.
+
+        Raises:
+            NoStateError: there was no reset yet.
+        """
         return np.array(self.dynamics.to_numpy(self._current()))
 
     @state.setter
@@ -187,7 +199,7 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
 
     def _current(self) -> Array:
         if self._x is None:
-            raise ResetNeededError("call reset() first: the environment has no state yet")
+            raise NoStateError("call reset() first: the environment has no state yet")
         return self._x
 
     def _start(self, state: Array, truth: Array | None = None) -> None:

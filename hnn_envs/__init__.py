@@ -1,7 +1,9 @@
 """Physical systems as Gymnasium environments, stepped by the true ODE or by a trained Hamiltonian neural network.
 
 Importing this package registers the environments, as strings only: neither torch nor pygame is imported before
-something needs it. ``gymnasium.make("hnn_envs:hnn_envs/Pendulum-v0", dynamics="hnn")`` imports it by itself.
+something needs it. ``gymnasium.make("hnn_envs:hnn_envs/Pendulum-v0", dynamics="hnn")`` imports it by itself. Tools that
+take an id and no keywords reach the same by ``hnn_envs:hnn_envs/PendulumHNN-v0``, and the baseline by
+``hnn_envs:hnn_envs/PendulumBaseline-v0``: every environment has both of these ids, too.
 """
 
 from __future__ import annotations
@@ -45,6 +47,9 @@ ENVIRONMENTS = {
 }
 """Name in the environment's id -> (task, max_episode_steps); the task says the same, and a test compares the two."""
 
+_PHYSICS: dict[str, dict[str, str]] = {"": {}, "HNN": {"dynamics": "hnn"}, "Baseline": {"dynamics": "baseline"}}
+"""What follows the name in an id -> the arguments that it stands for."""
+
 _HOMES = {
     "Dynamics": "dynamics",
     "make_dynamics": "dynamics",
@@ -73,10 +78,11 @@ def __dir__() -> list[str]:
 
 
 for _name, (_task, _steps) in ENVIRONMENTS.items():
-    register(
-        id=f"hnn_envs/{_name}-v0",
-        entry_point="hnn_envs.envs:PhysicsEnv",
-        vector_entry_point="hnn_envs.envs:PhysicsVectorEnv",
-        max_episode_steps=_steps,
-        kwargs={"task": _task},
-    )
+    for _suffix, _kwargs in _PHYSICS.items():
+        register(
+            id=f"hnn_envs/{_name}{_suffix}-v0",
+            entry_point="hnn_envs.envs:PhysicsEnv",
+            vector_entry_point="hnn_envs.envs:PhysicsVectorEnv",
+            max_episode_steps=_steps,
+            kwargs={"task": _task, **_kwargs},
+        )

@@ -12,6 +12,9 @@ from hnn_envs.envs.simulation import NoStateError, Simulation, check_choice, che
 from hnn_envs.envs.specification import Specified
 from hnn_envs.envs.sub_environment import Trails
 
+FLAGS = (np.float64(0.0), np.float64(1.0))
+"""False and True in an info. All of its values have a dtype: TorchRL takes no other."""
+
 
 class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
     """A task under true or learned physics.
@@ -38,7 +41,7 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
 
     ## Info
 
-    ``energy`` (the true energy H of the state), ``out_of_domain`` and ``diverged``, all floats.
+    ``energy`` (the true energy H of the state), ``out_of_domain`` and ``diverged``, all np.float64, which are floats.
 
     ## Reset
 
@@ -148,7 +151,7 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
         if self.render_mode == "human":
             self.render()
         observation, energy = self._simulation.look(self._current())
-        info = {"energy": float(energy), "out_of_domain": 0.0, "diverged": 0.0}
+        info = {"energy": np.float64(float(energy)), "out_of_domain": FLAGS[False], "diverged": FLAGS[False]}
         return self.dynamics.to_numpy(observation), info
 
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
@@ -165,7 +168,7 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
         if self._trails is not None:
             self._record(self._trails, u)
         ended, left = bool(terminated), bool(outside)
-        info = {"energy": float(energy), "out_of_domain": float(left), "diverged": float(diverged)}
+        info = {"energy": np.float64(float(energy)), "out_of_domain": FLAGS[left], "diverged": FLAGS[bool(diverged)]}
         return self.dynamics.to_numpy(observation), float(reward), ended, left and not ended, info
 
     def render(self) -> Array | None:

@@ -47,6 +47,9 @@ ENVIRONMENTS = {
 }
 """Name in the environment's id -> (task, max_episode_steps); the task says the same, and a test compares the two."""
 
+VECTOR_ENTRY_POINT = "hnn_envs.envs:PhysicsVectorEnv"
+"""What Gymnasium makes a native batch of, for the environments here and for tasks that users register."""
+
 _PHYSICS: dict[str, dict[str, str]] = {"": {}, "HNN": {"dynamics": "hnn"}, "Baseline": {"dynamics": "baseline"}}
 """What follows the name in an id -> the arguments that it stands for."""
 
@@ -82,7 +85,7 @@ for _name, (_task, _steps) in ENVIRONMENTS.items():
         register(
             id=f"hnn_envs/{_name}{_suffix}-v0",
             entry_point="hnn_envs.envs:PhysicsEnv",
-            vector_entry_point="hnn_envs.envs:PhysicsVectorEnv",
+            vector_entry_point=VECTOR_ENTRY_POINT,
             max_episode_steps=_steps,
             kwargs={"task": _task, **_kwargs},
         )

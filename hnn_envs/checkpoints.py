@@ -1,7 +1,9 @@
 """Checkpoints: safetensors with a typed, versioned model card in the header. The layout is that of ``sealed``.
 
-Nothing is ever unpickled. A file that is missing, damaged, tampered with, of another format or made for another system
-gives a ``CheckpointError`` that names the file and the cause.
+A card carries the description of the system that the model was learned from, so that a file stands alone. Cards of
+format 1 named a system of this package instead; they are read as well. Nothing is ever unpickled. A file that is
+missing, damaged, tampered with, of another format or made for another system gives a ``CheckpointError`` that names the
+file and the cause.
 """
 
 from __future__ import annotations
@@ -20,14 +22,16 @@ from hnn_envs.errors import CheckpointError, HnnEnvsError
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.models import Parameters, make_family
 from hnn_envs.storage import read_tensors, write_tensors
-from hnn_envs.systems import SYSTEMS, System
+from hnn_envs.systems import SYSTEMS, get_spec
+from hnn_envs.systems.spec import SystemSpec
 
-FORMAT = 1
+FORMAT = 2
+FORMATS = (1, 2)
 HEADER = "hnn_envs"
 CARD_TYPES: dict[type, tuple[str, ...]] = {
-    str: ("name", "system", "family", "recipe", "recipe_hash", "version", "digest"),
+    str: ("name", "family", "recipe", "recipe_hash", "version", "digest"),
     int: ("seed", "format"),
-    dict: ("settings", "domain", "metrics"),
+    dict: ("spec", "settings", "domain", "metrics"),
 }
 ALIASES = {"hnn": "default/hnn", "baseline": "default/baseline"}
 
@@ -39,12 +43,12 @@ class Domain:
     Attributes:
         low: smallest value of each state component.
         high: largest value of each state component; an angle that takes all values has low = -pi, high = pi.
-        energy: smallest and largest true energy.
+        energy: smallest and largest energy, the true one where that is known; None where the model has none either.
     """
 
     low: tuple[float, ...]
     high: tuple[float, ...]
-    energy: tuple[float, float]
+    energy: tuple[float, float] | None
 
     @property
     def width(self) -> np.ndarray:
@@ -58,7 +62,7 @@ class Card:
 
     Attributes:
         name: "default/hnn", "paper/baseline" and so on.
-        system: the system that it was trained for.
+        spec: what the system is that it was trained for.
         family: the model family, a key of ``hnn_envs.models.FAMILIES``.
         settings: the family's settings.
         domain: where it may be trusted.
@@ -74,7 +78,7 @@ class Card:
     """
 
     name: str
-    system: str
+    spec: SystemSpec
     family: str
     settings: dict[str, Any]
     domain: Domain
@@ -87,6 +91,11 @@ class Card:
     digest: str = ""
     format: int = FORMAT
 
+    @property
+    def system(self) -> str:
+        """Name of the system."""
+        return self.spec.name
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -95,10 +104,10 @@ class Checkpoint:
     card: Card
     parameters: Parameters = field(repr=False)
 
-    def build(self, system: System, parameters: Parameters | None = None) -> VectorField:
+    def build(self, parameters: Parameters | None = None) -> VectorField:
         """The vector field; ``parameters`` may be converted ones, such as torch tensors on a device."""
         family = make_family(self.card.family, self.card.settings)
-        return family.build(system, self.parameters if parameters is None else parameters)
+        return family.build(self.card.spec, self.parameters if parameters is None else parameters)
 
 
 def save_checkpoint(path: Path, card: Card, parameters: Parameters) -> None:
@@ -118,7 +127,7 @@ def load_checkpoint(path: Path, system: str | None = None) -> Checkpoint:
     """
     if not path.is_file():
         raise CheckpointError(f"checkpoint {path} does not exist; shipped ones: {_shipped_names()}")
-    values, parameters = read_tensors(path, HEADER, "checkpoint", FORMAT)
+    values, parameters = read_tensors(path, HEADER, "checkpoint", FORMATS)
     card = _parse_card(path, values)
     _check(path, card, parameters, system)
     return Checkpoint(card, parameters)
@@ -126,6 +135,7 @@ def load_checkpoint(path: Path, system: str | None = None) -> Checkpoint:
 
 def _parse_card(path: Path, values: Mapping[str, Any]) -> Card:
     try:
+        values = _current(values)
         known = {entry.name for entry in fields(Card)}
         if set(values) != known:
             raise ValueError(f"entries {sorted(set(values) ^ known)} are missing or unknown")
@@ -135,28 +145,44 @@ def _parse_card(path: Path, values: Mapping[str, Any]) -> Card:
                     raise TypeError(f"{name} is {values[name]!r}, which is no {kind.__name__}")
         domain = values["domain"]
         low, high = (tuple(float(number) for number in domain[name]) for name in ("low", "high"))
-        lowest, highest = (float(number) for number in domain["energy"])
+        energy = None if domain["energy"] is None else tuple(float(number) for number in domain["energy"])
+        if energy is not None and len(energy) != 2:
+            raise ValueError(f"the energy of the domain is {energy}, which is no pair")
         metrics = {name: float(value) for name, value in values["metrics"].items()}
         offset = float(values["energy_offset"])
-        parsed = {"domain": Domain(low, high, (lowest, highest)), "metrics": metrics, "energy_offset": offset}
+        parsed = {
+            "spec": SystemSpec.from_table(values["spec"]),
+            "domain": Domain(low, high, energy),
+            "metrics": metrics,
+            "energy_offset": offset,
+        }
         return Card(**{**values, **parsed})
     except (ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"checkpoint {path} has a damaged card: {error}") from error
 
 
+def _current(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of a card as the present format has them.
+
+    Format 1 has the name of a system of this package in place of the description.
+    """
+    entries = dict(values)
+    if entries["format"] == 1:
+        entries["spec"] = get_spec(entries.pop("system")).as_table()
+    return entries
+
+
 def _check(path: Path, card: Card, parameters: Parameters, system: str | None) -> None:
     if system is not None and card.system != system:
         raise CheckpointError(f"checkpoint {path} was trained for system {card.system!r}, not for {system!r}")
-    if card.system not in SYSTEMS:
-        raise CheckpointError(f"checkpoint {path} names an unknown system {card.system!r}; known: {', '.join(SYSTEMS)}")
     if hashlib.sha256(card.recipe.encode()).hexdigest() != card.recipe_hash:
         raise CheckpointError(f"checkpoint {path} was changed after it was written: its recipe does not match its hash")
-    if len(card.domain.low) != 2 * SYSTEMS[card.system].dof or len(card.domain.high) != 2 * SYSTEMS[card.system].dof:
+    if len(card.domain.low) != 2 * card.spec.dof or len(card.domain.high) != 2 * card.spec.dof:
         raise CheckpointError(f"checkpoint {path} has a domain of the wrong size for system {card.system!r}")
     try:
         family = make_family(card.family, card.settings)
-        expected = family.init(SYSTEMS[card.system], np.random.default_rng(0))
-        family.build(SYSTEMS[card.system], expected)
+        expected = family.init(card.spec, np.random.default_rng(0))
+        family.build(card.spec, expected)
     except (HnnEnvsError, TypeError, ValueError) as error:
         raise CheckpointError(f"checkpoint {path} describes a model that cannot be built: {error}") from error
     shapes = {name: value.shape for name, value in parameters.items()}

@@ -53,6 +53,7 @@ def list_everything() -> None:
     from hnn_envs.checkpoints import checkpoint_path, load_checkpoint, shipped_checkpoints
     from hnn_envs.fitting.recipes import shipped_recipes
     from hnn_envs.integrators import INTEGRATORS
+    from hnn_envs.systems import spec_of
     from hnn_envs.tasks import get_task
 
     environments = Table("id", "system", "state", "action", "steps", "dt", title="Environments")
@@ -74,8 +75,8 @@ def list_everything() -> None:
     with plain_errors():
         for name, (task_name, steps) in ENVIRONMENTS.items():
             task = get_task(task_name)
-            inputs = task.system.field.input_matrix.shape[-1]
-            row = (str(2 * task.system.dof), str(inputs), str(steps), f"{task.dt:.4g}")
+            inputs = spec_of(task.system).force_matrix.shape[-1]
+            row = (str(2 * spec_of(task.system).dof), str(inputs), str(steps), f"{task.dt:.4g}")
             environments.add_row(f"hnn_envs/{name}-v0", task_name, *row)
             for shipped in shipped_checkpoints(task_name):
                 try:
@@ -175,10 +176,11 @@ def _draw(comparison: Comparison, path: Path) -> None:
 
 
 def _comparison_table(comparison: Comparison, system: str) -> Table:
-    from hnn_envs.evaluation.episode_error import CHAOTIC
+    from hnn_envs.systems import spec_of
 
+    spec = spec_of(comparison.task.system)
     length = comparison.times[-1] - comparison.times[0]
-    scales, scale = length / comparison.task.system.time_scale, "Lyapunov times" if system in CHAOTIC else "periods"
+    scales, scale = length / spec.time_scale, spec.time_scales
     reference = "the measurement" if comparison.measured is not None else "the ODE"
     table = Table(title=f"{system}: time {length:.4g}, {scales:.3g} {scale}, against {reference}")
     table.add_column("physics")
@@ -204,7 +206,9 @@ def train(
     threads: Annotated[int, typer.Option(min=1, help="Torch threads; the shipped checkpoints were made with 1.")] = 1,
 ) -> None:
     """Train a checkpoint from its recipe. Interrupted, it goes on where it stopped when run again."""
-    from hnn_envs.fitting.recipes import follow, load_recipe
+    from hnn_envs.evaluation.card_metrics import card_metrics
+    from hnn_envs.fitting.pipeline import follow
+    from hnn_envs.fitting.recipes import load_recipe
 
     with plain_errors(), counting() as bar:
         chosen = load_recipe(recipe)
@@ -223,7 +227,14 @@ def train(
             bar.update(task, description=f"{chosen.identity}: {words}")
 
         checkpoint = follow(
-            chosen, output, data_path=data, report=report, progress=filming, message=message, threads=threads
+            chosen,
+            output,
+            data_path=data,
+            report=report,
+            progress=filming,
+            message=message,
+            measure=card_metrics,
+            threads=threads,
         )
     say(f"{output}: {', '.join(f'{name} {value:.3e}' for name, value in checkpoint.card.metrics.items())}")
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,15 +19,13 @@ from hnn_envs.checkpoints import (
     find_checkpoint,
     is_path,
     is_shipped_name,
+    load_checkpoint,
     shipped_checkpoints,
 )
-from hnn_envs.errors import CheckpointError, DeviceError, InvalidOptionError, UnknownNameError
+from hnn_envs.errors import CheckpointError, DeviceError, InvalidOptionError, NoTruthError, UnknownNameError
 from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian, VectorField, is_separable
-from hnn_envs.integrators import Integrator, get_integrator
-from hnn_envs.systems import System
-
-if TYPE_CHECKING:
-    from hnn_envs.kernels import CompiledStep
+from hnn_envs.integrators import INTEGRATORS, Integrator, get_integrator
+from hnn_envs.systems import Known, System, SystemSpec, find_truth, resolve_system, spec_of, truth_of
 
 DTYPES = ("float64", "float32")
 
@@ -42,23 +42,26 @@ class Dynamics:
 
     Attributes:
         name: "ode", "hnn", "baseline", a checkpoint's name or its path, as the user gave it.
-        system: the true system; learned dynamics stand in for its field.
+        spec: what the system is.
+        truth: its equations; None where they are not known.
         field: the vector field that is integrated.
         integrator: the one-step method.
         dt: time that one step covers.
         substeps: integrator steps per step.
-        hamiltonian: the energy that this physics believes in; the true one where it has none of its own (baseline).
+        hamiltonian: the energy that this physics assigns to states; the true one where it has none of its own
+            (baseline), and None where that is not known either.
         device: None for NumPy on the CPU, else the torch device that holds the network.
         card: the checkpoint's card; None for the ODE.
     """
 
     name: str
-    system: System
+    spec: SystemSpec
+    truth: System | None
     field: VectorField
     integrator: Integrator
     dt: float
     substeps: int
-    hamiltonian: Hamiltonian
+    hamiltonian: Hamiltonian | None
     device: str | None = None
     card: Card | None = None
 
@@ -77,7 +80,7 @@ class Dynamics:
         return x
 
     @cached_property
-    def _compiled(self) -> CompiledStep | None:
+    def _compiled(self) -> Callable[[Array, Array | None], Array] | None:
         """The same step as machine code, where there is a kernel for it."""
         from hnn_envs.kernels import compile_step
 
@@ -100,16 +103,22 @@ class Dynamics:
         return values if self.device is None else values.cpu().numpy()
 
     def energy(self, x: Array) -> Array:
-        """The energy that this physics believes in, shape (...,)."""
+        """The energy that this physics assigns to states, shape (...,).
+
+        Raises:
+            NoTruthError: it has none of its own, and the true one is not known.
+        """
+        if self.hamiltonian is None:
+            raise NoTruthError.of(self.spec.name)
         energy = self.hamiltonian.value(x)
-        if self.card is None or self.hamiltonian is self.system:
+        if self.card is None or self.hamiltonian is self.truth:
             return energy
         return energy - self.card.energy_offset
 
 
 def make_dynamics(
-    system: System,
-    physics: str | Checkpoint = "ode",
+    system: str | Path | Known | Checkpoint,
+    dynamics: str | Checkpoint | None = None,
     *,
     dt: float | None = None,
     integrator: str | None = None,
@@ -119,11 +128,16 @@ def make_dynamics(
 ) -> Dynamics:
     """Makes the dynamics of a system, true or learned.
 
+    A system whose truth is a discrete map (``SystemSpec.stepping``) is stepped by that map, and so is what was learned
+    of it, unless another integrator or other substeps are asked for. This is the only place where that is decided.
+
     Args:
-        system: the system.
-        physics: "ode" (the true equations), "hnn" or "baseline" (the shipped default family), the name of another
+        system: a system, its name, or "module:object"; or a checkpoint, or the path of one, whose card says what
+            system it is of.
+        dynamics: "ode" (the true equations), "hnn" or "baseline" (the shipped default family), the name of another
             shipped checkpoint such as "paper/hnn", the path of a .safetensors file, or a checkpoint already loaded.
-        dt: time per step; by default a fiftieth of the system's time scale.
+            By default the checkpoint where one was given for the system, else "ode".
+        dt: time per step; by default a fiftieth of the system's time scale, or the step of its discrete map.
         integrator: a key of ``hnn_envs.integrators.INTEGRATORS``; by default PEFRL for the ODE, Blanes and Moan's
             fourth-order splitting for a learned Hamiltonian that is separable, else RK4.
         substeps: integrator steps per step; by default enough for these splittings to keep the ODE to 1e-9 of the
@@ -132,45 +146,98 @@ def make_dynamics(
         dtype: precision of a learned network, "float64" (default) or "float32"; states are always float64.
 
     Raises:
-        UnknownNameError: an unknown dynamics or integrator.
+        UnknownNameError: an unknown system, dynamics or integrator.
         InvalidOptionError: an option that is out of range or does not fit.
+        NoTruthError: "ode" of a system whose equations are not known.
         CheckpointError: the checkpoint cannot be used.
         DeviceError: there is no such device.
     """
-    dt = system.time_scale / 50 if dt is None else dt
-    name = physics.card.name if isinstance(physics, Checkpoint) else physics
+    spec, truth, chosen = _resolved(system, dynamics)
+    name = (
+        chosen.card.name if isinstance(chosen, Checkpoint) and not isinstance(dynamics, str) else str(dynamics or "ode")
+    )
+    dt = _default_dt(spec) if dt is None else dt
     _check_options(name, dt, substeps, dtype)
     torch_device = _torch_device(device)
     card: Card | None = None
-    if name == "ode":
-        field: VectorField = system.field
+    if chosen is None:
+        if truth is None:
+            raise NoTruthError.of(spec.name)
+        field: VectorField = truth.field
     else:
-        checkpoint = _checked(system, physics) if isinstance(physics, Checkpoint) else _found(system, physics)
-        card = checkpoint.card
-        field = checkpoint.build(system, _convert(checkpoint.parameters, dtype, torch_device))
-    if integrator is None and card is not None and is_separable(field):
-        integrator = LEARNED_SPLITTING
-    method = get_integrator(integrator, field)
+        card = chosen.card
+        field = chosen.build(_convert(chosen.parameters, dtype, torch_device))
+    method, steps = _stepping(spec, field, dt, integrator, substeps, learned=card is not None)
     if torch_device is not None and method.name == "dop853":
         raise InvalidOptionError(f"integrator 'dop853' runs on the CPU only; leave out device={device!r}")
     return Dynamics(
         name=name,
-        system=system,
+        spec=spec,
+        truth=truth,
         field=field,
         integrator=method,
         dt=float(dt),
-        substeps=default_substeps(system, dt, method, learned=card is not None) if substeps is None else int(substeps),
-        hamiltonian=field.hamiltonian if isinstance(field, PortHamiltonian) else system,
+        substeps=steps,
+        hamiltonian=field.hamiltonian if isinstance(field, PortHamiltonian) else truth,
         device=torch_device,
         card=card,
     )
 
 
-def default_substeps(system: System, dt: float, integrator: Integrator, *, learned: bool) -> int:
+def _resolved(
+    system: str | Path | Known | Checkpoint, dynamics: str | Checkpoint | None
+) -> tuple[SystemSpec, System | None, Checkpoint | None]:
+    """What the system is, its equations if known, and the checkpoint that moves it; None for the ODE."""
+    if isinstance(system, Path) or (isinstance(system, str) and is_path(system)):
+        system = load_checkpoint(Path(system).expanduser())
+    if isinstance(system, Checkpoint):
+        if dynamics is None:
+            return system.card.spec, find_truth(system.card.spec), system
+        system = find_truth(system.card.spec) or system.card.spec
+    known = resolve_system(system)
+    spec = spec_of(known)
+    if dynamics is None or dynamics == "ode":
+        return spec, truth_of(known), None
+    if isinstance(dynamics, Checkpoint):
+        return spec, truth_of(known), _checked(spec, dynamics)
+    return spec, truth_of(known), _found(spec, dynamics)
+
+
+def _default_dt(spec: SystemSpec) -> float:
+    return spec.time_scale / 50 if spec.stepping is None else spec.stepping.dt
+
+
+def _stepping(
+    spec: SystemSpec, field: VectorField, dt: float, integrator: str | None, substeps: int | None, *, learned: bool
+) -> tuple[Integrator, int]:
+    """The method of a field, and how many of its steps are a step of ``dt``."""
+    if spec.stepping is not None and integrator is None:
+        own = spec.stepping
+        # What has no separable Hamiltonian takes as many steps of its own method.
+        method = INTEGRATORS[own.integrator] if is_separable(field) else get_integrator(None, field)
+        return method, _whole_steps(spec, dt) if substeps is None else int(substeps)
+    if integrator is None and learned and is_separable(field):
+        integrator = LEARNED_SPLITTING
+    method = get_integrator(integrator, field)
+    return method, default_substeps(spec, dt, method, learned=learned) if substeps is None else int(substeps)
+
+
+def _whole_steps(spec: SystemSpec, dt: float) -> int:
+    assert spec.stepping is not None  # noqa: S101 - for the type checker
+    steps = round(dt / spec.stepping.dt)
+    if steps < 1 or abs(steps * spec.stepping.dt - dt) > 1e-9 * dt:
+        raise InvalidOptionError(
+            f"{spec.name} moves in steps of {spec.stepping.dt:g}, so dt must be a multiple of it, not {dt:g}; give an "
+            "integrator to step its continuous flow"
+        )
+    return steps
+
+
+def default_substeps(spec: SystemSpec, dt: float, integrator: Integrator, *, learned: bool) -> int:
     """Integrator steps per step of ``dt``; DOP853 chooses its own and needs one."""
     if integrator.name == "dop853":
         return 1
-    longest = system.max_step * integrator.stride * (LEARNED_STEP if learned else 1)
+    longest = spec.longest_step * integrator.stride * (LEARNED_STEP if learned else 1)
     return max(1, math.ceil(dt / longest - 1e-9))
 
 
@@ -185,21 +252,21 @@ def _check_options(name: str, dt: float, substeps: int | None, dtype: str | None
         raise InvalidOptionError("dtype chooses the precision of a learned network, and 'ode' has none; leave it out")
 
 
-def _found(system: System, name: str) -> Checkpoint:
+def _found(spec: SystemSpec, name: str) -> Checkpoint:
     """Loads the checkpoint that ``name`` names."""
-    if isinstance(name, str) and (is_shipped_name(system.name, name) or is_path(name)):
-        return find_checkpoint(system.name, name)
-    shipped = shipped_checkpoints(system.name)
+    if isinstance(name, str) and (is_shipped_name(spec.name, name) or is_path(name)):
+        return find_checkpoint(spec.name, name)
+    shipped = shipped_checkpoints(spec.name)
     raise UnknownNameError(
-        f"unknown dynamics {name!r} for {system.name}; allowed: {', '.join(('ode', *ALIASES, *shipped))}, "
+        f"unknown dynamics {name!r} for {spec.name}; allowed: {', '.join(('ode', *ALIASES, *shipped))}, "
         "or the path of a .safetensors file"
     )
 
 
-def _checked(system: System, checkpoint: Checkpoint) -> Checkpoint:
-    """Returns a checkpoint that belongs to ``system``."""
-    if checkpoint.card.system != system.name:
-        raise CheckpointError(f"the checkpoint was trained for system {checkpoint.card.system!r}, not {system.name!r}")
+def _checked(spec: SystemSpec, checkpoint: Checkpoint) -> Checkpoint:
+    """Returns a checkpoint that belongs to a system."""
+    if checkpoint.card.system != spec.name:
+        raise CheckpointError(f"the checkpoint was trained for system {checkpoint.card.system!r}, not {spec.name!r}")
     return checkpoint
 
 

@@ -52,3 +52,15 @@ class TrainingError(HnnEnvsError):
 
 class DisplayError(HnnEnvsError):
     """A window was asked for where there is no display."""
+
+
+class NoTruthError(HnnEnvsError, ValueError):
+    """The true equations were asked for of a system that is known by recordings only."""
+
+    @classmethod
+    def of(cls, system: str) -> NoTruthError:
+        """Builds the usual sentence."""
+        return cls(
+            f"the equations of {system!r} are not known, so there is no dynamics='ode' and no true energy; "
+            "name a checkpoint that was learned from recordings of it"
+        )

@@ -8,10 +8,11 @@ import numpy as np
 
 from hnn_envs.arrays import Array, wrapped
 from hnn_envs.camera import Camera
-from hnn_envs.dynamics import Dynamics
+from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.models.pixels import BRIGHTEST, Sighted
-from hnn_envs.tasks import PixelPendulumTask, get_task, make_task_dynamics
+from hnn_envs.tasks import get_task
+from hnn_envs.tasks.pixel_pendulum import PixelPendulumTask
 
 STEPS = 100
 """How many frames are foreseen."""
@@ -76,7 +77,7 @@ def foresee(dynamics: Dynamics, films: int = 100, shown: int = 2, seed: int = 20
 
 
 def _true_states(task: PixelPendulumTask, starts: Array, torques: Array) -> Array:
-    dynamics, states = make_task_dynamics(task), [starts]
+    dynamics, states = make_dynamics(task.system, dt=task.dt), [starts]
     for torque in torques:
         states.append(dynamics.step(states[-1], torque))
     return np.stack(states)

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +45,14 @@ def write_tensors(path: Path, header: str, card: Mapping[str, Any], tensors: Map
     write_atomically(path, save(ordered, {header: json.dumps(stamped, sort_keys=True)}))
 
 
-def read_tensors(path: Path, header: str, kind: str, layout: int) -> tuple[dict[str, Any], dict[str, Array]]:
+def read_tensors(path: Path, header: str, kind: str, formats: Sequence[int]) -> tuple[dict[str, Any], dict[str, Array]]:
     """Reads the card's entries and the tensors of a file.
 
     Args:
         path: the file.
         header: the name of the card in it.
         kind: what to call the file in messages, such as "policy".
-        layout: the only value of the card's entry "format" that is read.
+        formats: values of the card's entry "format" that are read.
 
     Raises:
         CheckpointError: the file is missing, damaged, changed, or something else.
@@ -76,9 +76,10 @@ def read_tensors(path: Path, header: str, kind: str, layout: int) -> tuple[dict[
         raise CheckpointError(f"{kind} {path} has a damaged card: {error}") from error
     if not isinstance(values, dict):
         raise CheckpointError(f"{kind} {path} has a damaged card: it is no table of entries")
-    if values.get("format") != layout:
+    if values.get("format") not in formats or isinstance(values["format"], bool):
         raise CheckpointError(
-            f"{kind} {path} has format {values.get('format')!r}; this version of hnn_envs reads format {layout}"
+            f"{kind} {path} has format {values.get('format')!r}; this version of hnn_envs reads format "
+            f"{' and '.join(map(str, formats))}"
         )
     if values.get("digest") != digest_of(values, tensors):
         raise CheckpointError(f"{kind} {path} was changed after it was written: its digest does not match")

@@ -32,19 +32,19 @@ def random_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> MakeCheckpoin
 
     def make(name: str, kind: str, scale: float = 1.0, width: float = 100.0, size: int = 28) -> str:
         system = get_system(name)
-        hnn = "pairwise" if hasattr(system, "bodies") else "separable"
+        hnn = "pairwise" if system.spec.bodies else "separable"
         family, settings = (hnn, {"hidden": [8]}) if kind == "hnn" else ("mlp", {"hidden": [16, 16], "inputs": True})
         weights: Parameters = {}
         if name == "pixel-pendulum":
             family, settings, weights = family_and_parameters(kind, size)
         model = make_family(family, settings)
-        weights = weights or model.init(system, np.random.default_rng(0))
+        weights = weights or model.init(system.spec, np.random.default_rng(0))
         last = max(key for key in weights if key.startswith("network.weight"))
         weights[last] = weights[last] * scale
-        edge = (width / 2,) * (2 * system.dof)
+        edge = (width / 2,) * (2 * system.spec.dof)
         card = Card(
             name=f"test/{kind}",
-            system=name,
+            spec=system.spec,
             family=family,
             settings=describe(model),
             domain=Domain(tuple(-value for value in edge), edge, (-1.0, 1.0)),
@@ -66,7 +66,7 @@ def physics(random_checkpoint: MakeCheckpoint) -> Callable[..., str]:
     """(task, "ode" | "hnn" | "baseline", size=28) -> a ``dynamics`` argument: shipped, else ``random_checkpoint``'s."""
 
     def choose(task: str, name: str, size: int = 28) -> str:
-        system = get_task(task).system.name
+        system = get_task(task).system.spec.name
         if name == "ode" or f"default/{name}{'' if size == 28 else f'-{size}'}" in shipped_checkpoints(system):
             return name
         return random_checkpoint(system, name, size=size)

@@ -45,7 +45,7 @@ def family_and_parameters(kind: str, size: int = 28) -> tuple[str, dict[str, Any
     name = "pixel-separable" if kind == "hnn" else "pixel-mlp"
     settings = {"hidden": [UNITS if kind == "hnn" else 4 * UNITS], "size": size, "harmonics": HARMONICS}
     eye, rng = fitted_eye(size), np.random.default_rng(0)
-    parameters = make_family(name, settings).init(PENDULUM, rng)
+    parameters = make_family(name, settings).init(PENDULUM.spec, rng)
     parameters |= {"eye.encoder": eye.encoder, "eye.decoder": eye.decoder}
     fit = _fit_potential if kind == "hnn" else _fit_field
     parameters["network.weight1"] = fit(parameters, rng)

@@ -20,7 +20,7 @@ def drawn(family: str, seed: int = 0) -> dict[str, Any]:
 
 
 def built(family: str, values: Any = None) -> Any:
-    return make_family(family, SMALL).build(SYSTEM, drawn(family) if values is None else values)
+    return make_family(family, SMALL).build(SYSTEM.spec, drawn(family) if values is None else values)
 
 
 def noise(*shape: int) -> np.ndarray:

@@ -113,7 +113,7 @@ def variants(family: str) -> Iterator[dict[str, Any]]:
 def parameters(family: str, options: dict[str, Any], system: System, seed: int = 0) -> Parameters:
     """Random parameters, all of them: also the mass and the damping, which a family starts at fixed values."""
     rng = np.random.default_rng(seed)
-    drawn = make_family(family, options).init(system, rng)
+    drawn = make_family(family, options).init(system.spec, rng)
     values = {name: np.asarray(value + 0.2 * rng.standard_normal(value.shape)) for name, value in drawn.items()}
     if family == "pixel-generic-mlp":  # its unit of time is a frame, of which a second has 20: as drawn, it would race
         last = max(name for name in values if name.startswith("network.weight"))
@@ -137,7 +137,7 @@ def _models() -> tuple[tuple[str, str, str], ...]:
     for family, name in product(FAMILIES, NAMES):
         for number, options in enumerate(map(small, variants(family))):
             try:
-                make_family(family, options).build(SYSTEMS[name], parameters(family, options, SYSTEMS[name]))
+                make_family(family, options).build(SYSTEMS[name].spec, parameters(family, options, SYSTEMS[name]))
             except InvalidOptionError:
                 continue  # a family that does not fit this system
             found.append((family, name, str(number)))
@@ -156,7 +156,7 @@ class Model:
         self.torch_field = self.build(to_torch(self.parameters))
 
     def build(self, values: Parameters) -> Any:
-        return self.family.build(self.system, values)
+        return self.family.build(self.system.spec, values)
 
 
 def models(*, separable: bool | None = None, default: bool = False) -> list[str]:
@@ -192,10 +192,10 @@ def field_of(identity: str, *, torch: bool = False) -> Any:
 def card_of(identity: str, **changes: Any) -> Card:
     """A card for the model of an id; ``changes`` replace its entries."""
     there = model(identity)
-    dof, recipe = there.system.dof, "a recipe\nof two lines"
+    dof, recipe = there.system.spec.dof, "a recipe\nof two lines"
     card = Card(
         name="default/hnn",
-        system=there.system.name,
+        spec=there.system.spec,
         family=identity.split("/")[0],
         settings=describe(there.family),
         domain=Domain((-1.5,) * 2 * dof, (1.5,) * 2 * dof, (-1.0, 2.0)),

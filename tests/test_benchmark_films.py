@@ -37,7 +37,7 @@ from hnn_envs.integrators import INTEGRATORS
 from hnn_envs.models.pixels import SightedHamiltonian
 from hnn_envs.models.seed_pixels import affine_map
 from hnn_envs.recordings.sources import Dataset
-from hnn_envs.systems import PixelPendulum
+from hnn_envs.systems.pixel_pendulum import PixelPendulum
 
 PIXELS = "pixel-pendulum"
 

@@ -30,7 +30,8 @@ from hnn_envs.cli import app
 from hnn_envs.errors import InvalidOptionError, ResultsError, UnknownNameError
 from hnn_envs.evaluation.records import Row, read_rows, write_rows
 from hnn_envs.fitting.losses import make_loss
-from hnn_envs.fitting.recipes import load_recipe, make_data, torch_threads
+from hnn_envs.fitting.pipeline import make_data, torch_threads
+from hnn_envs.fitting.recipes import load_recipe
 from hnn_envs.fitting.selection import Selection
 from hnn_envs.fitting.shooting import displacements
 from hnn_envs.fitting.trainer import Stage, fit
@@ -68,8 +69,8 @@ class TestStructuredFromScratch:
             recipe = replace(recipe, data=[{**recipe.data[0], **small(name)}])
         train, test = make_data(recipe)
         stages = [Stage(**{**table, "steps": min(table["steps"], 150)}) for table in recipe.stages]
-        parameters = fit(system, recipe.family, train, stages, recipe.seed)
-        found = measure(system, recipe.family.build(system, parameters), "paper/structured", train, test)
+        parameters = fit(system.spec, recipe.family, train, stages, recipe.seed)
+        found = measure(system, recipe.family.build(system.spec, parameters), "paper/structured", train, test)
         assert found["energy_mse"].value <= TARGETS[name, "energy_mse"]
         if name == "two-body":
             assert found["test_loss"].value <= TARGETS[name, "test_loss"]
@@ -141,7 +142,7 @@ class TestProtocol:
     @pytest.mark.parametrize("name", SIMULATED)
     def test_fifteen_unseen_starts(self, name: str) -> None:
         starts = unseen_starts(get_system(name))
-        assert starts.shape == (15, 2 * get_system(name).dof)
+        assert starts.shape == (15, 2 * get_system(name).spec.dof)
         if name in SHORT:
             assert np.abs(starts).min() >= 0.2
             assert np.abs(starts).max() <= 1.0
@@ -226,7 +227,7 @@ class TestFittingOfUncertainData:
         changes = small(name) if name in SMALL else {"trajectories": 10}
         train, _ = make_data(replace(recipe, data=[{**recipe.data[0], **changes}]))
         stages = [Stage(**{**table, "steps": 6, "rounds": 2}) for table in recipe.stages[:2]]
-        whole = fit(system, recipe.family, train, stages, 3)
+        whole = fit(system.spec, recipe.family, train, stages, 3)
         state, calls = tmp_path / "state.safetensors", 0
 
         def stop(*_: object) -> bool:
@@ -237,8 +238,8 @@ class TestFittingOfUncertainData:
             return False
 
         with pytest.raises(KeyboardInterrupt):
-            fit(system, recipe.family, train, stages, 3, state=state, until=stop, save_every=0)
-        again = fit(system, recipe.family, train, stages, 3, state=state)
+            fit(system.spec, recipe.family, train, stages, 3, state=state, until=stop, save_every=0)
+        again = fit(system.spec, recipe.family, train, stages, 3, state=state)
         assert whole.keys() == again.keys()
         assert not any(key.startswith("latent") for key in whole)
         for key, value in whole.items():

@@ -11,7 +11,9 @@ from measured_series import measured_series
 
 from hnn_envs.checkpoints import Checkpoint, checkpoint_path, load_checkpoint, shipped_checkpoints
 from hnn_envs.dynamics import make_dynamics
-from hnn_envs.fitting.recipes import load_recipe, make_data, measure, recipe_of, shipped_recipes
+from hnn_envs.evaluation.card_metrics import card_metrics
+from hnn_envs.fitting.pipeline import make_data
+from hnn_envs.fitting.recipes import load_recipe, recipe_of, shipped_recipes
 from hnn_envs.systems import SYSTEMS
 
 FILMED = "pixel-pendulum"
@@ -63,7 +65,7 @@ def test_its_metrics_are_measured_again(identities: list[str]) -> None:
     _, test = make_data(recipe, measured_series() if "measured" in json.dumps(recipe.data) else None)
     for identity in identities:
         checkpoint = shipped(identity)
-        claimed, found = dict(checkpoint.card.metrics), measure(load_recipe(identity), checkpoint, test)
+        claimed, found = dict(checkpoint.card.metrics), card_metrics(load_recipe(identity), checkpoint, test)
         assert found.keys() == claimed.keys(), identity
         assert found.pop("test_loss") == pytest.approx(claimed.pop("test_loss"), rel=1e-3), identity
         assert found == pytest.approx(claimed, rel=0.05), identity

@@ -20,7 +20,8 @@ from hnn_envs.figures.animation import write_gif
 from hnn_envs.figures.plots import comparison_figure
 from hnn_envs.recordings.exact import exact_trajectories
 from hnn_envs.recordings.measured import Series, load_real_pendulum
-from hnn_envs.systems import SYSTEMS, RealPendulum
+from hnn_envs.systems import SYSTEMS
+from hnn_envs.systems.real_pendulum import RealPendulum
 from hnn_envs.tasks import get_task
 
 Physics = Callable[[str, str], str]
@@ -84,12 +85,12 @@ class TestAgainstTheOde:
 
     def test_the_length_is_in_periods(self, short: Callable[[str], Comparison]) -> None:
         comparison = short("pendulum")
-        assert comparison.times[-1] == pytest.approx(0.5 * SYSTEMS["pendulum"].time_scale, abs=comparison.task.dt)
+        assert comparison.times[-1] == pytest.approx(0.5 * SYSTEMS["pendulum"].spec.time_scale, abs=comparison.task.dt)
 
     def test_a_long_one_has_no_more_records_than_a_plot_can_hold(self) -> None:
         comparison = compare("pendulum", ["ode"], periods=130)
         assert 2000 < len(comparison.times) <= 4001
-        assert comparison.times[-1] == pytest.approx(130 * SYSTEMS["pendulum"].time_scale, rel=0.01)
+        assert comparison.times[-1] == pytest.approx(130 * SYSTEMS["pendulum"].spec.time_scale, rel=0.01)
 
     def test_the_state_error_is_the_root_mean_square_distance(self, short: Callable[[str], Comparison]) -> None:
         comparison = short("pendulum")

@@ -37,7 +37,8 @@ from hnn_envs.recordings.sources import (
     make_source,
     merge,
 )
-from hnn_envs.systems import SYSTEMS, NBody, System
+from hnn_envs.systems import SYSTEMS, System
+from hnn_envs.systems.n_body import NBody
 
 SHARES = {"mass-spring": (25, 25), "pendulum": (25, 25), "two-body": (8, 2), "three-body": (8, 2)}
 TASK_DATA = pytest.mark.parametrize(("name", "source"), SOURCES.values(), ids=SOURCES)
@@ -53,7 +54,7 @@ def in_order(source: PaperSource, system: System, seed: int = 0) -> Dataset:
 class TestPaperData:
     def test_shares_and_points_are_the_papers(self, name: str) -> None:
         train, test = drawn(PAPER[name], SYSTEMS[name])
-        points, size = PAPER[name].points, 2 * SYSTEMS[name].dof
+        points, size = PAPER[name].points, 2 * SYSTEMS[name].spec.dof
         assert (train.states.shape, test.states.shape) == tuple((n, points, size) for n in SHARES[name])
         assert train.derivatives.shape == train.states.shape
         assert train.inputs.shape[:2] == train.states.shape[:2]
@@ -138,7 +139,7 @@ class TestTaskData:
         assert (SYSTEMS[name].closest_distance(x) >= source.closest).all()
 
     @pytest.mark.parametrize("source", [SCATTERED, DRIVEN], ids=["scattered", "driven"])
-    @pytest.mark.parametrize("system", N_BODY, ids=lambda system: system.name)
+    @pytest.mark.parametrize("system", N_BODY, ids=lambda system: system.spec.name)
     def test_the_centre_of_mass_rests_at_the_origin(self, system: NBody, source: Any) -> None:
         x, _, _ = all_points(source, system)
         np.testing.assert_allclose(system.centre_of_mass(x), 0, atol=1e-9)
@@ -155,11 +156,11 @@ class TestTaskData:
         x, _, _ = all_points(SCATTERED, THREE_BODY)
         assert 0.9 * SCATTERED.max_momentum < np.abs(x[:, 6:]).max() <= 2 * SCATTERED.max_momentum
 
-    @pytest.mark.parametrize("system", N_BODY, ids=lambda system: system.name)
+    @pytest.mark.parametrize("system", N_BODY, ids=lambda system: system.spec.name)
     def test_driven_states_keep_their_distances(self, system: NBody) -> None:
         x, _, _ = all_points(DRIVEN, system)
         assert (system.closest_distance(x) >= DRIVEN.closest).all()
-        assert np.abs(x[:, : system.dof]).max() <= DRIVEN.widest
+        assert np.abs(x[:, : system.spec.dof]).max() <= DRIVEN.widest
 
     def test_what_follows_a_state_that_was_left_out_is_left_out_too(self) -> None:
         source = DrivenSource(30, 3.0, 7, max_input=0.0, widest=1.5)

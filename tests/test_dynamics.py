@@ -56,7 +56,7 @@ class TestOde:
     @pytest.mark.parametrize("share", [0.003, 0.1, 0.5])
     def test_so_does_a_shorter_or_a_longer_step(self, system: System, share: float) -> None:
         """The default number of substeps follows dt. Errors add up over a long step: 1e-9 for each default step."""
-        dynamics = make_dynamics(system, "ode", dt=share * system.time_scale)
+        dynamics = make_dynamics(system, "ode", dt=share * system.spec.time_scale)
         x = states(system, 5)
         bound = 1e-9 * max(1.0, 50 * share)
         np.testing.assert_allclose(dynamics.step(x), exact(system.field, x, dynamics.dt), rtol=0, atol=bound)
@@ -95,7 +95,7 @@ class TestOde:
         dynamics = make_dynamics(system)
         assert (dynamics.name, dynamics.card, dynamics.device) == ("ode", None, None)
         assert dynamics.integrator is INTEGRATORS["pefrl"]
-        assert dynamics.dt == system.time_scale / 50
+        assert dynamics.dt == system.spec.time_scale / 50
 
     @pytest.mark.parametrize("method", [name for name in INTEGRATORS if name != "dop853"])
     def test_any_integrator_steps_it(self, system: System, method: str) -> None:
@@ -135,7 +135,7 @@ class TestOde:
         self, dt: float, name: str, method: str, learned: bool
     ) -> None:
         count = default_substeps(SYSTEMS[name], dt, INTEGRATORS[method], learned=learned)
-        longest = SYSTEMS[name].max_step * INTEGRATORS[method].stride * (LEARNED_STEP if learned else 1)
+        longest = SYSTEMS[name].spec.longest_step * INTEGRATORS[method].stride * (LEARNED_STEP if learned else 1)
         assert dt / count <= longest * (1 + 1e-6)
         assert count == 1 or dt / (count - 1) > longest * (1 - 1e-6)
 

@@ -46,7 +46,7 @@ def data() -> Dataset:
 def fitted(data: Dataset) -> Any:
     """A model fitted to them, and nothing else."""
     family = make_family("pixel-separable", {"hidden": [6], "harmonics": 30, "ports": {"inputs": True}})
-    return family.build(SYSTEM, fit(SYSTEM, family, data, STAGES, seed=0))
+    return family.build(SYSTEM.spec, fit(SYSTEM.spec, family, data, STAGES, seed=0))
 
 
 class TestFilmLoss:
@@ -144,8 +144,8 @@ class TestBundleAdjustment:
 
     def test_fixed_parameters_stay(self, data: Dataset) -> None:
         family = make_family("pixel-separable", {"hidden": [4], "harmonics": 3})
-        before = family.init(SYSTEM, np.random.default_rng((0, 1)))
-        after = fit(SYSTEM, family, data, [Stage(steps=2, optimiser="bundle-adjustment", loss="film")], seed=0)
+        before = family.init(SYSTEM.spec, np.random.default_rng((0, 1)))
+        after = fit(SYSTEM.spec, family, data, [Stage(steps=2, optimiser="bundle-adjustment", loss="film")], seed=0)
         np.testing.assert_array_equal(after["eye.encoder"], before["eye.encoder"])
         assert not np.array_equal(after["network.weight0"], before["network.weight0"])
 
@@ -173,12 +173,12 @@ class TestWhatFilmsTeach:
     def test_an_interrupted_run_goes_on_to_the_same_model(self, data: Dataset, tmp_path: Path) -> None:
         family = make_family("pixel-separable", {"hidden": [3], "harmonics": 5})
         stages = [Stage(steps=6, optimiser="bundle-adjustment", loss="film", loss_settings={"length": 6}), STAGES[2]]
-        whole = fit(SYSTEM, family, data, stages, seed=1)
+        whole = fit(SYSTEM.spec, family, data, stages, seed=1)
 
         state = tmp_path / "state.safetensors"
         with pytest.raises(KeyboardInterrupt):
-            fit(SYSTEM, family, data, stages, 1, state=state, key="k", report=interrupt_after(1), save_every=0.0)
-        resumed = fit(SYSTEM, family, data, stages, 1, state=state, key="k")
+            fit(SYSTEM.spec, family, data, stages, 1, state=state, key="k", report=interrupt_after(1), save_every=0.0)
+        resumed = fit(SYSTEM.spec, family, data, stages, 1, state=state, key="k")
         for name, value in whole.items():
             np.testing.assert_array_equal(resumed[name], value)
 

@@ -11,7 +11,8 @@ import pytest
 from hnn_envs.camera import SEED_WINDOW
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.fitting import frames
-from hnn_envs.fitting.recipes import make_data, parse_recipe
+from hnn_envs.fitting.pipeline import make_data
+from hnn_envs.fitting.recipes import parse_recipe
 from hnn_envs.recordings.sources import Dataset, FilmSource, make_source, merge
 from hnn_envs.systems import get_system
 

@@ -8,17 +8,17 @@ import eyes
 import numpy as np
 import pytest
 
-from hnn_envs.dynamics import Dynamics
+from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.foresight import STEPS, Foresight, foresee
 from hnn_envs.models.pixels import SightedHamiltonian
-from hnn_envs.tasks import get_task, make_task_dynamics
+from hnn_envs.tasks import get_task
 
 
 @pytest.fixture(scope="module")
 def seer() -> Dynamics:
     """The true physics behind the eye of least squares: nothing but the start is uncertain."""
-    true = make_task_dynamics(get_task("pixel-pendulum"))
+    true = make_dynamics(get_task("pixel-pendulum").system, dt=0.05)
     field = eyes.PENDULUM.field
     sighted = SightedHamiltonian(field.hamiltonian, field.input_matrix, eye=eyes.fitted_eye())
     return replace(true, field=sighted)
@@ -61,4 +61,4 @@ def test_one_frame_or_no_eye_is_refused(seer: Dynamics) -> None:
     with pytest.raises(InvalidOptionError, match="2 frames or more"):
         foresee(seer, shown=1)
     with pytest.raises(InvalidOptionError, match="needs a model of films"):
-        foresee(make_task_dynamics(get_task("pixel-pendulum")))
+        foresee(make_dynamics(get_task("pixel-pendulum").system, dt=0.05))

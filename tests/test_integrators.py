@@ -70,7 +70,7 @@ class TestOrder:
         """The next term of the error is smaller by h / time scale < 1/32, so the slope is within 0.2 of the order."""
         system, field = system_of(name), field_of(name)
         x, u = states(system, 4), inputs(system, 4) if pushed else None
-        time = system.time_scale / (16 if system.name == "two-body" else 4)
+        time = system.spec.time_scale / (16 if system.spec.name == "two-body" else 4)
         truth = exact(field, x, time, u)
         errors = [np.linalg.norm(march(method, field, x, time / n, n, u)[-1] - truth) for n in (8, 16, 32)]
         # The finer halving, where the truth, good to 1e-12, still tells the errors apart.
@@ -142,7 +142,7 @@ class TestReversibility:
     @pytest.mark.parametrize(("method", "name"), pairs(REVERSIBLE))
     def test_a_step_back_undoes_a_step(self, method: str, name: str) -> None:
         system, field = system_of(name), field_of(name)
-        x, u, h = states(system, 5), inputs(system, 5), system.time_scale / 60
+        x, u, h = states(system, 5), inputs(system, 5), system.spec.time_scale / 60
         step = INTEGRATORS[method].step
         # implicit midpoint solves each of the two steps to 1e-14; rounding grows with the Lipschitz constant times h
         np.testing.assert_allclose(step(field, step(field, x, u, h), u, -h), x, atol=1e-12)
@@ -153,8 +153,8 @@ class TestReversibility:
     def test_reversed_momenta_run_the_trajectory_backwards(self, method: str, name: str) -> None:
         """Where H is even in p: a step, p -> -p, a step, p -> -p is the identity."""
         system, field = system_of(name), field_of(name)
-        x, u, h = states(system, 5), inputs(system, 5), system.time_scale / 60
-        mirror = np.repeat([1.0, -1.0], system.dof)
+        x, u, h = states(system, 5), inputs(system, 5), system.spec.time_scale / 60
+        mirror = np.repeat([1.0, -1.0], system.spec.dof)
         there = mirror * INTEGRATORS[method].step(field, x, u, h)
         np.testing.assert_allclose(mirror * INTEGRATORS[method].step(field, there, u, h), x, atol=1e-12)
 
@@ -172,9 +172,9 @@ class TestSymplecticity:
     def test_the_step_preserves_the_symplectic_form(self, method: str, name: str, pushed: bool) -> None:
         """M^T J M = J, with and without an input held constant."""
         system = system_of(name)
-        form = symplectic_form(system.dof)
+        form = symplectic_form(system.spec.dof)
         x, u = states(system, 1)[0], inputs(system, 1)[0] if pushed else None
-        jacobian = step_jacobian(method, field_of(name, torch=True), x, u, system.time_scale / 60)
+        jacobian = step_jacobian(method, field_of(name, torch=True), x, u, system.spec.time_scale / 60)
         np.testing.assert_allclose(jacobian.T @ form @ jacobian, form, atol=1e-11)
 
     @pytest.mark.parametrize("name", fields(separable=True))
@@ -182,8 +182,8 @@ class TestSymplecticity:
     @pytest.mark.parametrize("learned", [False, True], ids=["number", "tensor"])
     def test_damping_contracts_the_form_by_exactly_its_exponential(self, method: str, name: str, learned: bool) -> None:
         """M^T J M = e^(-gamma h) J, for a damping that is a number and for a learned one."""
-        system, h = system_of(name), system_of(name).time_scale / 60
-        form = symplectic_form(system.dof)
+        system, h = system_of(name), system_of(name).spec.time_scale / 60
+        form = symplectic_form(system.spec.dof)
         damping = torch.tensor(0.8, dtype=torch.float64) if learned else 0.8
         field = replace(field_of(name, torch=True), damping=damping)
         jacobian = step_jacobian(method, field, states(system, 1)[0], inputs(system, 1)[0], h)
@@ -216,8 +216,8 @@ class TestEnergy:
         """Energy errors after each step of one trajectory: released at rest, or an ellipse with e = 0.19."""
         system, field = system_of(name), field_of(name)
         ellipse = np.array([1.0, 0.0, -1.0, 0.0, 0.0, 0.45, 0.0, -0.45])
-        start = ellipse if system.name == "two-body" else np.array([1.2, 0.0])
-        energy = field.hamiltonian.value(march(method, field, start, system.time_scale / 30, self.STEPS))
+        start = ellipse if system.spec.name == "two-body" else np.array([1.2, 0.0])
+        energy = field.hamiltonian.value(march(method, field, start, system.spec.time_scale / 30, self.STEPS))
         return np.abs(energy[1:] - energy[0])
 
 
@@ -225,7 +225,7 @@ class TestImplicitMidpoint:
     @pytest.mark.parametrize("name", fields())
     def test_it_solves_its_equation(self, name: str) -> None:
         system, field = system_of(name), field_of(name)
-        x, u, h = states(system, 5), inputs(system, 5), system.time_scale / 40
+        x, u, h = states(system, 5), inputs(system, 5), system.spec.time_scale / 40
         y = implicit_midpoint(field, x, u, h)
         assert np.isfinite(y).all()
         np.testing.assert_allclose(y, x + h * field((x + y) / 2, u), atol=1e-13)
@@ -258,7 +258,7 @@ class TestImplicitMidpoint:
         """Its rounding keeps the iteration in a cycle of some 1e-7 h, which is a solution all the same."""
         system, options = SYSTEMS["pendulum"], {"hidden": [64, 64]}
         drawn = {name: value.astype(np.float32) for name, value in parameters(family, options, system).items()}
-        field = make_family(family, options).build(system, drawn)
+        field = make_family(family, options).build(system.spec, drawn)
         x, h = states(system, 2000), 0.1
         y = implicit_midpoint(field, x, None, h)
         assert np.isfinite(y).all()
@@ -277,7 +277,7 @@ class TestDop853:
     def test_the_fourth_order_methods_agree_with_it(self, method: str, name: str) -> None:
         """Errors of order h^4 with h a 200th of the time scale: (2 pi / 200)^4 = 1e-6 at the most."""
         system, field = system_of(name), field_of(name)
-        x, u, h = states(system, 3), inputs(system, 3), system.time_scale / 200
+        x, u, h = states(system, 3), inputs(system, 3), system.spec.time_scale / 200
         np.testing.assert_allclose(march(method, field, x, h, 20, u)[-1], exact(field, x, 20 * h, u), atol=1e-6)
 
     def test_a_state_that_is_not_finite_comes_back_as_nan(self) -> None:
@@ -305,7 +305,7 @@ class TestBroadcasting:
         count = math.prod(shape)
         x, u = states(system, count), inputs(system, count)
         together = step(field, x.reshape(*shape, -1), u.reshape(*shape, -1), 0.05)
-        assert together.shape == (*shape, 2 * system.dof)
+        assert together.shape == (*shape, 2 * system.spec.dof)
         alone = np.stack([step(field, *each, 0.05) for each in zip(x, u, strict=True)])
         np.testing.assert_allclose(together.reshape(x.shape), alone, rtol=1e-12, atol=1e-13)
 
@@ -339,7 +339,7 @@ class TestTorch:
         u = torch.tensor(inputs(system, 1)[0], requires_grad=True)
 
         def step(x: torch.Tensor, u: torch.Tensor, *values: torch.Tensor) -> torch.Tensor:
-            field = built.build(system, dict(zip(drawn, values, strict=True)))
+            field = built.build(system.spec, dict(zip(drawn, values, strict=True)))
             stepped: torch.Tensor = INTEGRATORS[method].step(field, x, u, 0.1)
             return stepped
 

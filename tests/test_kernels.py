@@ -23,7 +23,8 @@ from hnn_envs.hamiltonian import PortHamiltonian, VectorField, is_separable
 from hnn_envs.integrators import INTEGRATORS
 from hnn_envs.kernels import CompiledStep, compile_step, functions, jit, network, steps
 from hnn_envs.models import make_family
-from hnn_envs.systems import SYSTEMS, Pendulum, get_system
+from hnn_envs.systems import SYSTEMS, get_system
+from hnn_envs.systems.pendulum import Pendulum
 
 DT, SUBSTEPS = 0.06, 3
 SIZES = (1, 7, 63, 65)
@@ -114,7 +115,7 @@ def test_float32_networks_agree_with_the_array_code(identity: str) -> None:
 )
 def test_other_shapes_of_networks_agree(family: str, name: str, options: dict[str, Any]) -> None:
     system = get_system(name)
-    field = make_family(family, options).build(system, physics.parameters(family, options, system))
+    field = make_family(family, options).build(system.spec, physics.parameters(family, options, system))
     method = "pefrl" if is_separable(field) else "rk4"
     x, u = physics.states(system, 130), physics.inputs(system, 130)
     np.testing.assert_allclose(compiled(field, method)(x, u), by_arrays(field, method, x, u), rtol=1e-12, atol=1e-13)
@@ -347,7 +348,7 @@ def test_padding_does_nothing() -> None:
     system = get_system("pendulum")
     for width in range(1, 2 * network.BLOCK + 1):
         options = {"hidden": [width]}
-        field = make_family("separable", options).build(system, physics.parameters("separable", options, system))
+        field = make_family("separable", options).build(system.spec, physics.parameters("separable", options, system))
         x = physics.states(system, 66)
         expected = by_arrays(field, "pefrl", x, None)
         np.testing.assert_allclose(compiled(field, "pefrl")(x), expected, rtol=1e-12, atol=1e-13)

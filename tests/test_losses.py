@@ -15,7 +15,8 @@ from hnn_envs.fitting.losses import make_loss, mean_square
 from hnn_envs.fitting.trainer import loss_on
 from hnn_envs.recordings.exact import exact_trajectories
 from hnn_envs.recordings.sources import Dataset
-from hnn_envs.systems import SYSTEMS, NBody
+from hnn_envs.systems import SYSTEMS
+from hnn_envs.systems.n_body import NBody
 
 
 class TestDerivativeLoss:
@@ -45,7 +46,7 @@ class TestDerivativeLoss:
         data, there = drawn(BOX, PENDULUM)[0], model("separable/pendulum/0")
         x, derivatives, u = data.flat()
         expected = np.square(there.field(x, u) - derivatives).mean()
-        assert loss_on(PENDULUM, there.family, there.parameters, data) == pytest.approx(expected, rel=1e-12)
+        assert loss_on(PENDULUM.spec, there.family, there.parameters, data) == pytest.approx(expected, rel=1e-12)
 
 
 class TestTrajectoryLoss:

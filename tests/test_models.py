@@ -39,8 +39,8 @@ from hnn_envs.models.generic import GenericHamiltonian, HelmholtzField
 from hnn_envs.models.mlp import ACTIVATIONS, build_mlp, init_mlp
 from hnn_envs.models.pixels import Sighted
 from hnn_envs.models.seed_pixels import Paired
-from hnn_envs.systems import SYSTEMS, NBody
-from hnn_envs.systems.n_body import rotate
+from hnn_envs.systems import SYSTEMS
+from hnn_envs.systems.n_body import NBody, rotate
 
 ALL = models()
 ALL_VARIANTS = [(family, options) for family in FAMILIES for options in map(small, variants(family))]
@@ -115,7 +115,7 @@ class TestField:
     def test_it_has_the_form_that_its_family_promises(self, name: str) -> None:
         """x' = J grad H + G u for the Hamiltonian families; an MLP plus G u for the baseline."""
         there = model(name)
-        x, u, dof = states(there.system, 10), inputs(there.system, 10), there.system.dof
+        x, u, dof = states(there.system, 10), inputs(there.system, 10), there.system.spec.dof
         if isinstance(there.field, PortHamiltonian):
             free = there.field.hamiltonian.gradient(x) @ symplectic_form(dof).T
         else:
@@ -140,8 +140,8 @@ class TestField:
         drawn = parameters("generic", small({}), there)
         network = build_mlp(drawn, "network")
         potential, energy = GenericHamiltonian(network, 0).gradient(x), GenericHamiltonian(network, 1).gradient(x)
-        turned = energy @ symplectic_form(there.dof).T
-        push = np.concatenate((np.zeros((10, there.dof)), u @ there.field.input_matrix.T), axis=-1)
+        turned = energy @ symplectic_form(there.spec.dof).T
+        push = np.concatenate((np.zeros((10, there.spec.dof)), u @ there.field.input_matrix.T), axis=-1)
         for field_type, expected in (
             ("solenoidal", turned),
             ("conservative", potential),
@@ -212,17 +212,17 @@ class TestSymmetry:
         hamiltonian = (
             make_family("separable", options).build(there, parameters("separable", options, there)).hamiltonian
         )
-        q = states(there, 20)[:, : there.dof]
+        q = states(there, 20)[:, : there.spec.dof]
         np.testing.assert_array_equal(hamiltonian.potential(-q), hamiltonian.potential(q))
         np.testing.assert_array_equal(hamiltonian.potential_gradient(-q), -hamiltonian.potential_gradient(q))
 
-    @pytest.mark.parametrize("system", [name for name in NAMES if any(SYSTEMS[name].angles)])
+    @pytest.mark.parametrize("system", [name for name in NAMES if any(SYSTEMS[name].spec.angles)])
     @pytest.mark.parametrize(("family", "options"), [("separable", {}), ("mlp", {"angles": True})])
     def test_a_full_turn_of_an_angle_changes_nothing(self, family: str, options: dict[str, Any], system: str) -> None:
         there = SYSTEMS[system]
         field = make_family(family, small(options)).build(there, parameters(family, small(options), there))
         x = states(there, 20)
-        turned = x + 2 * math.pi * np.array([*there.angles, *[False] * there.dof])
+        turned = x + 2 * math.pi * np.array([*there.angles, *[False] * there.spec.dof])
         np.testing.assert_allclose(field(turned), field(x), atol=1e-12)
         if isinstance(field, PortHamiltonian):
             np.testing.assert_allclose(field.hamiltonian.value(turned), field.hamiltonian.value(x), atol=1e-12)
@@ -238,10 +238,10 @@ class TestPairwise:
         system = pairwise.system
         assert isinstance(system, NBody)
         x = states(system, 10)
-        swapped = x.reshape(10, 2, system.bodies, 2)[:, :, ::-1].reshape(10, -1)
+        swapped = x.reshape(10, 2, system.spec.bodies, 2)[:, :, ::-1].reshape(10, -1)
         field = pairwise.field
         np.testing.assert_allclose(field.hamiltonian.value(swapped), field.hamiltonian.value(x), rtol=1e-13)
-        rate = field(x).reshape(10, 2, system.bodies, 2)[:, :, ::-1].reshape(10, -1)
+        rate = field(x).reshape(10, 2, system.spec.bodies, 2)[:, :, ::-1].reshape(10, -1)
         np.testing.assert_allclose(field(swapped), rate, rtol=1e-12, atol=1e-13)
 
     @PROPERTY
@@ -257,7 +257,7 @@ class TestPairwise:
     @given(shift=st.tuples(st.floats(-10, 10), st.floats(-10, 10)))
     def test_moving_everything_changes_nothing(self, pairwise: Model, shift: tuple[float, float]) -> None:
         x = states(pairwise.system, 5)
-        moved = x + np.concatenate((np.tile(shift, pairwise.system.dof // 2), np.zeros(pairwise.system.dof)))
+        moved = x + np.concatenate((np.tile(shift, pairwise.system.spec.dof // 2), np.zeros(pairwise.system.spec.dof)))
         # positions of up to 10 lose eps * 10 = 2e-15 in their differences
         np.testing.assert_allclose(pairwise.field(moved), pairwise.field(x), atol=1e-12)
 
@@ -275,14 +275,14 @@ class TestPairwise:
 
     def test_it_needs_bodies(self) -> None:
         with pytest.raises(InvalidOptionError, match="pairwise family needs an n-body system, and 'pendulum' is none"):
-            make_family("pairwise", {}).build(SYSTEMS["pendulum"], parameters("pairwise", {}, SYSTEMS["pendulum"]))
+            make_family("pairwise", {}).build(SYSTEMS["pendulum"].spec, parameters("pairwise", {}, SYSTEMS["pendulum"]))
 
 
 class TestPixels:
     @pytest.mark.parametrize("family", ["pixel-separable", "pixel-mlp"])
     def test_a_model_of_pixels_needs_frames(self, family: str) -> None:
-        with pytest.raises(InvalidOptionError, match="no frames of 'pendulum': a model of pixels is for 'pixel-pend"):
-            make_family(family, {}).build(SYSTEMS["pendulum"], parameters(family, {}, SYSTEMS["pendulum"]))
+        with pytest.raises(InvalidOptionError, match="models of frames are for one angle"):
+            make_family(family, {}).build(SYSTEMS["pendulum"].spec, parameters(family, {}, SYSTEMS["pendulum"]))
 
 
 class TestPorts:
@@ -299,7 +299,7 @@ class TestPorts:
     def test_learned_damping_takes_energy_away(self, name: str) -> None:
         """dH/dt = -gamma |p|^2 / m, so along the flow the energy never rises."""
         there = model(name)
-        dof = there.system.dof
+        dof = there.system.spec.dof
         x = states(there.system, 10)
         hamiltonian, rate = there.field.hamiltonian, there.field(x)
         loss = there.field.damping * hamiltonian.inverse_mass * (x[:, dof:] ** 2).sum(-1)
@@ -313,7 +313,7 @@ class TestPorts:
         drawn = to_torch(there.parameters, grad=True)
         x, u = states(there.system, 6), inputs(there.system, 6)
         there.build(drawn)(torch.tensor(x), torch.tensor(u)).sum().backward()
-        expected = np.broadcast_to(u.sum(0), (there.system.dof, u.shape[-1]))
+        expected = np.broadcast_to(u.sum(0), (there.system.spec.dof, u.shape[-1]))
         np.testing.assert_allclose(drawn["input_matrix"].grad.numpy(), expected, rtol=1e-12)
 
     @pytest.mark.parametrize("name", ALL)
@@ -396,7 +396,7 @@ class TestInit:
     @pytest.mark.parametrize("name", ALL)
     def test_a_seed_gives_the_same_weights_again_and_another_seed_others(self, name: str) -> None:
         there = model(name)
-        draws = [there.family.init(there.system, np.random.default_rng(seed)) for seed in (0, 0, 1)]
+        draws = [there.family.init(there.system.spec, np.random.default_rng(seed)) for seed in (0, 0, 1)]
         assert draws[0].keys() == draws[1].keys()
         for key, value in draws[0].items():
             assert value.dtype == np.float64
@@ -410,7 +410,7 @@ class TestInit:
     def test_the_papers_networks_have_the_papers_sizes(self) -> None:
         """Greydanus et al.: three layers, 200 hidden units, no bias on the output; two scalars, or the field itself."""
         for family, outputs in (("generic", 2), ("mlp", 8)):
-            drawn = make_family(family, {}).init(SYSTEMS["two-body"], np.random.default_rng(0))
+            drawn = make_family(family, {}).init(SYSTEMS["two-body"].spec, np.random.default_rng(0))
             shapes = {key: value.shape for key, value in drawn.items()}
             assert shapes == {
                 "network.weight0": (8, 200),

@@ -95,15 +95,15 @@ class TestLevenbergMarquardt:
         """Data from one small separable HNN, and the parameters of another near it."""
         family, loss = make_family("separable", {"hidden": [3]}), make_loss("derivative", {})
         x, _, u = all_points(BOX, PENDULUM)
-        teacher = family.init(PENDULUM, np.random.default_rng(7))
-        data = Dataset(np.zeros(1), x[:, None], family.build(PENDULUM, teacher)(x, u)[:, None], u[:, None])
+        teacher = family.init(PENDULUM.spec, np.random.default_rng(7))
+        data = Dataset(np.zeros(1), x[:, None], family.build(PENDULUM.spec, teacher)(x, u)[:, None], u[:, None])
         rng = np.random.default_rng(1)
         parameters = to_torch(
             {name: np.asarray(value + 0.2 * rng.standard_normal(value.shape)) for name, value in teacher.items()}
         )
 
         def residuals(values: dict[str, torch.Tensor], rows: tuple[torch.Tensor, ...]) -> torch.Tensor:
-            found: torch.Tensor = loss.residuals(family.build(PENDULUM, values), rows)
+            found: torch.Tensor = loss.residuals(family.build(PENDULUM.spec, values), rows)
             return found
 
         return Problem(residuals, prepared(loss, data), 100, 0), parameters

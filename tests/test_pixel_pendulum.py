@@ -33,7 +33,8 @@ from hnn_envs.errors import CheckpointError, InvalidOptionError, UnknownNameErro
 from hnn_envs.kernels import compile_step
 from hnn_envs.sb3 import make_vec_env
 from hnn_envs.systems import SYSTEMS
-from hnn_envs.tasks import TASKS, PixelPendulumTask, get_task, make_task_dynamics, seen_through
+from hnn_envs.tasks import TASKS, get_task
+from hnn_envs.tasks.pixel_pendulum import PixelPendulumTask, seen_through
 
 TASK = PixelPendulumTask()
 LEARNED = ("hnn", "baseline")
@@ -89,7 +90,7 @@ def test_a_step_is_one_of_symplectic_euler_unless_another_method_is_asked_for(ph
 
 @pytest.mark.parametrize("name", ["ode", "hnn", "baseline"])
 def test_every_physics_steps_by_machine_code(name: str, physics: Choose) -> None:
-    dynamics = make_task_dynamics(TASK, physics("pixel-pendulum", name))
+    dynamics = make_dynamics(TASK.system, physics("pixel-pendulum", name))
     step = compile_step(dynamics.field, dynamics.integrator, dynamics.dt, dynamics.substeps)
     assert step is not None
     x, u = states(70), np.random.default_rng(1).uniform(-2, 2, (70, 1))
@@ -146,7 +147,7 @@ def test_learned_physics_shows_what_its_decoder_sees(name: str, physics: Choose)
 
 
 def test_physics_without_an_eye_is_filmed_and_tasks_without_frames_need_none(physics: Choose) -> None:
-    sighted = make_task_dynamics(TASK, physics("pixel-pendulum", "hnn")).field
+    sighted = make_dynamics(TASK.system, physics("pixel-pendulum", "hnn")).field
     assert seen_through(TASK, SYSTEMS["pixel-pendulum"].field).eye == Camera()
     assert seen_through(TASK, sighted).eye is sighted.eye
     assert seen_through(TASKS["pendulum"], sighted) is TASKS["pendulum"]

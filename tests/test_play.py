@@ -66,7 +66,7 @@ class TestSession:
         session.kick()
         changes = [track.x - before for track in session.tracks]
         assert np.array_equal(*changes)
-        assert np.allclose(changes[0][: session.task.system.dof], 0)
+        assert np.allclose(changes[0][: session.task.system.spec.dof], 0)
         assert np.abs(changes[0]).max() > 0
         session.kick(-1)
         assert np.allclose(session.tracks[0].x, before)

@@ -16,18 +16,10 @@ from hnn_envs.camera import SEED_WINDOW
 from hnn_envs.checkpoints import Domain, find_checkpoint, load_checkpoint
 from hnn_envs.dynamics import make_dynamics
 from hnn_envs.errors import DataError, InvalidOptionError, UnknownNameError
+from hnn_envs.evaluation.card_metrics import card_metrics
 from hnn_envs.evaluation.episode_error import _largest_error, episode_errors
-from hnn_envs.fitting.recipes import (
-    Recipe,
-    follow,
-    load_recipe,
-    make_data,
-    measure,
-    parse_recipe,
-    recipe_of,
-    recipes_folder,
-    shipped_recipes,
-)
+from hnn_envs.fitting.pipeline import follow, make_data
+from hnn_envs.fitting.recipes import Recipe, load_recipe, parse_recipe, recipe_of, recipes_folder, shipped_recipes
 from hnn_envs.recordings.measured import VARIABLE
 from hnn_envs.systems import SYSTEMS, get_system
 from hnn_envs.tasks import get_task
@@ -81,7 +73,7 @@ class TestReading:
     def test_a_shipped_recipes_model_fits_its_system(self, name: str) -> None:
         recipe = load_recipe(name)
         system = get_system(recipe.system)
-        field = recipe.family.build(system, recipe.family.init(system, np.random.default_rng(0)))
+        field = recipe.family.build(system.spec, recipe.family.init(system.spec, np.random.default_rng(0)))
         x = system.sample_states(np.random.default_rng(0), 5)
         assert field(x).shape == x.shape
 
@@ -204,7 +196,7 @@ class TestDefaultRecipes:
         task, domain = get_task(system), load_recipe(f"{system}/default/{role}").domain
         assert domain is not None
         # An angle without a limit goes once round.
-        angles = np.array([*task.system.angles, *[False] * task.system.dof])
+        angles = np.array([*task.system.spec.angles, *[False] * task.system.spec.dof])
         low = np.where(angles & np.isinf(task.low), -np.pi, task.low)
         high = np.where(angles & np.isinf(task.high), np.pi, task.high)
         assert (np.array(domain["low"]) <= low).all()
@@ -311,7 +303,9 @@ class TestFollowing:
     def test_the_metrics_can_be_measured_again(self, recipe: Recipe, output: Path) -> None:
         checkpoint = load_checkpoint(output)
         assert set(checkpoint.card.metrics) == {"test_loss"}
-        assert measure(recipe, checkpoint, make_data(recipe)[1]) == pytest.approx(checkpoint.card.metrics, rel=1e-9)
+        assert card_metrics(recipe, checkpoint, make_data(recipe)[1]) == pytest.approx(
+            checkpoint.card.metrics, rel=1e-9
+        )
 
     def test_the_test_loss_is_of_what_was_not_trained_on(self, recipe: Recipe, output: Path) -> None:
         x, derivatives, u = make_data(recipe)[1].flat()

@@ -13,7 +13,8 @@ import torch
 
 from hnn_envs.arrays import Array
 from hnn_envs.envs.rules import LARGEST, ArrayReferee, CompiledReferee, make_referee
-from hnn_envs.tasks import TASKS, PendulumTask, Task
+from hnn_envs.tasks import TASKS, Task
+from hnn_envs.tasks.pendulum import PendulumTask
 
 # The pixel pendulum's referee is not compiled, and has its tests elsewhere.
 COMPILED = [task for name, task in TASKS.items() if name != "pixel-pendulum"]
@@ -24,9 +25,9 @@ def transitions(task: Task, count: int = 600) -> tuple[Array, Array, Array]:
     """Random steps, states on both sides of the limits; some diverged, each in another way."""
     rng = np.random.default_rng(0)
     low, high = 1.1 * np.maximum(task.low, -7), 1.1 * np.minimum(task.high, 7)
-    if task.system.dof > 2:
+    if task.system.spec.dof > 2:
         low, high = low / 3, high / 3  # most triangles of this size are neither too wide nor too narrow
-    x, x_next = rng.uniform(low, high, (2, count, 2 * task.system.dof))
+    x, x_next = rng.uniform(low, high, (2, count, 2 * task.system.spec.dof))
     u = task.max_input * rng.uniform(-1, 1, (count, task.system.field.input_matrix.shape[-1]))
     x_next[1:7, 0] = np.nan, np.inf, -np.inf, 2 * LARGEST, -1e300, 0.99 * LARGEST
     x_next[7:12, -1] = np.nan, np.inf, LARGEST, -LARGEST, 0.99 * LARGEST

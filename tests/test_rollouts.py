@@ -54,17 +54,17 @@ class TestResult:
     ) -> None:
         system = SYSTEMS[name]
         u = inputs(system, count)
-        result = rollout(system, states(system, count), blocks * every, every=every, actions=u if pushed else None)
+        result = rollout(system, states(system, count), blocks * every, every=every, inputs=u if pushed else None)
         assert result.times.shape == (blocks + 1,)
-        assert result.states.shape == (blocks + 1, count, 2 * system.dof)
-        assert result.actions.shape == (blocks, count, u.shape[-1])
+        assert result.states.shape == (blocks + 1, count, 2 * system.spec.dof)
+        assert result.inputs.shape == (blocks, count, u.shape[-1])
         assert result.energies.shape == (blocks + 1, count)
-        for array in (result.times, result.states, result.actions, result.energies):
+        for array in (result.times, result.states, result.inputs, result.energies):
             assert array.dtype == np.float64
 
     def test_it_starts_at_the_initial_states_and_steps_like_the_dynamics(self, system: System) -> None:
         x, u = states(system, 3), inputs(system, 3)
-        result = rollout(system, x, 3, actions=u)
+        result = rollout(system, x, 3, inputs=u)
         dynamics = make_dynamics(system)
         np.testing.assert_array_equal(result.states[0], x)
         for before, after in zip(result.states[:-1], result.states[1:], strict=True):
@@ -92,7 +92,7 @@ class TestResult:
         x = states(system, 3)
         result = rollout(system, x, 50)
         # 1e-9 for each of fifty steps, stretched by chaos, and by shear: an energy error shifts the phase 3 pi a period
-        np.testing.assert_allclose(result.states[-1], exact(system.field, x, system.time_scale), rtol=0, atol=5e-7)
+        np.testing.assert_allclose(result.states[-1], exact(system.field, x, system.spec.time_scale), rtol=0, atol=5e-7)
 
     def test_a_system_may_be_given_by_name(self) -> None:
         x = states(PENDULUM, 2)
@@ -104,11 +104,11 @@ class TestResult:
 
     def test_every_leaves_out_records_and_changes_nothing_else(self, system: System) -> None:
         x, u = states(system, 2), np.stack([inputs(system, 2, seed) for seed in range(6)])
-        all_of_them, some = rollout(system, x, 6, actions=u), rollout(system, x, 6, actions=u, every=3)
+        all_of_them, some = rollout(system, x, 6, inputs=u), rollout(system, x, 6, inputs=u, every=3)
         np.testing.assert_array_equal(some.states, all_of_them.states[::3])
         np.testing.assert_array_equal(some.energies, all_of_them.energies[::3])
         np.testing.assert_allclose(some.times, all_of_them.times[::3], rtol=1e-15)
-        np.testing.assert_array_equal(some.actions, all_of_them.actions[2::3])
+        np.testing.assert_array_equal(some.inputs, all_of_them.inputs[2::3])
 
     def test_the_initial_states_are_left_alone(self) -> None:
         x = states(PENDULUM, 2)
@@ -124,9 +124,9 @@ class TestResult:
 
     def test_it_is_the_same_where_physics_computes_on_tensors(self, system: System) -> None:
         x, u = states(system, 3), inputs(system, 3)
-        here, there = (rollout(system, x, 5, dynamics=dynamics, actions=u) for dynamics in _numpy_and_torch(system))
+        here, there = (rollout(system, x, 5, dynamics=dynamics, inputs=u) for dynamics in _numpy_and_torch(system))
         np.testing.assert_allclose(there.states, here.states, rtol=0, atol=1e-12)
-        np.testing.assert_array_equal(there.actions, here.actions)
+        np.testing.assert_array_equal(there.inputs, here.inputs)
 
     @pytest.mark.parametrize("name", models(default=True))
     def test_any_learned_dynamics_rolls_out(self, tmp_path: Path, name: str) -> None:
@@ -144,23 +144,23 @@ class TestActions:
     def test_none_is_the_free_system_and_is_reported_as_zero(self, system: System) -> None:
         x = states(system, 2)
         free = rollout(system, x, 3)
-        zero = rollout(system, x, 3, actions=np.zeros(system.field.input_matrix.shape[-1]))
+        zero = rollout(system, x, 3, inputs=np.zeros(system.field.input_matrix.shape[-1]))
         np.testing.assert_array_equal(free.states, zero.states)
-        assert not free.actions.any()
+        assert not free.inputs.any()
 
     def test_they_may_have_any_shape_that_broadcasts(self) -> None:
         x = states(PENDULUM, 3)
         full = np.full((4, 3, 1), 0.2)
-        expected = rollout(PENDULUM, x, 4, actions=full)
+        expected = rollout(PENDULUM, x, 4, inputs=full)
         for given_shape in (0.2, [0.2], full[0], full[:, :1], full[:1]):
-            result = rollout(PENDULUM, x, 4, actions=given_shape)
+            result = rollout(PENDULUM, x, 4, inputs=given_shape)
             np.testing.assert_array_equal(result.states, expected.states)
-            np.testing.assert_array_equal(result.actions, full)
+            np.testing.assert_array_equal(result.inputs, full)
 
     def test_each_step_has_its_own(self) -> None:
         x, u = states(PENDULUM, 2), np.random.default_rng(0).standard_normal((5, 2, 1))
-        result = rollout(PENDULUM, x, 5, actions=u)
-        np.testing.assert_array_equal(result.actions, u)
+        result = rollout(PENDULUM, x, 5, inputs=u)
+        np.testing.assert_array_equal(result.inputs, u)
         last = make_dynamics(PENDULUM).step(result.states[-2], u[-1])
         np.testing.assert_array_equal(result.states[-1], last)
 
@@ -171,10 +171,10 @@ class TestActions:
             seen.append((time, x))
             return -0.5 * x[:, 1:]
 
-        result = rollout(PENDULUM, states(PENDULUM, 2), 4, actions=brake, dt=0.1)
+        result = rollout(PENDULUM, states(PENDULUM, 2), 4, inputs=brake, dt=0.1)
         np.testing.assert_allclose([time for time, _ in seen], result.times[:-1], atol=1e-15)
         np.testing.assert_array_equal([x for _, x in seen], result.states[:-1])
-        np.testing.assert_array_equal(result.actions, -0.5 * result.states[:-1, :, 1:])
+        np.testing.assert_array_equal(result.inputs, -0.5 * result.states[:-1, :, 1:])
         assert (result.energies[-1] < result.energies[0]).all()
 
     def test_a_controller_that_writes_into_its_states_changes_nothing(self) -> None:
@@ -184,7 +184,7 @@ class TestActions:
 
         x = states(PENDULUM, 2)
         np.testing.assert_array_equal(
-            rollout(PENDULUM, x, 3, actions=careless).states, rollout(PENDULUM, x, 3, actions=0.0).states
+            rollout(PENDULUM, x, 3, inputs=careless).states, rollout(PENDULUM, x, 3, inputs=0.0).states
         )
 
 
@@ -209,10 +209,10 @@ class TestDivergence:
             seen.append(bool(np.isfinite(x).all()))
             return 1.0 + x[:, :1]
 
-        result = rollout(PENDULUM, [[0.0, 0.0], [2.0, 0.0]], 60, dynamics=exploding(), actions=feedback)
+        result = rollout(PENDULUM, [[0.0, 0.0], [2.0, 0.0]], 60, dynamics=exploding(), inputs=feedback)
         assert not seen[-1]
-        assert result.actions[-1, 1] == 0.0
-        np.testing.assert_array_equal(result.actions[:, 0], 1.0)
+        assert result.inputs[-1, 1] == 0.0
+        np.testing.assert_array_equal(result.inputs[:, 0], 1.0)
 
     def test_a_collision_of_bodies_is_nan_and_no_exception(self) -> None:
         """Two bodies in the same place."""
@@ -243,25 +243,25 @@ class TestRefusals:
     @pytest.mark.parametrize("bad", [np.zeros(2), np.zeros((3, 1)), np.zeros((4, 2, 1)), np.zeros((5, 3, 1))])
     def test_actions_of_the_wrong_shape(self, bad: Any) -> None:
         with pytest.raises(InvalidActionError, match=r"shape \(5, 2, 1\) or broadcast to it, not \("):
-            rollout(PENDULUM, np.zeros((2, 2)), 5, actions=bad)
+            rollout(PENDULUM, np.zeros((2, 2)), 5, inputs=bad)
 
     @pytest.mark.parametrize("bad", [[[0.0], [0.0, 0.0]], "left", {}])
     def test_actions_that_are_no_numbers(self, bad: Any) -> None:
-        with pytest.raises(InvalidActionError, match="actions must be an array of numbers"):
-            rollout(PENDULUM, np.zeros((2, 2)), 5, actions=bad)
-        with pytest.raises(InvalidActionError, match="actions must be an array of numbers"):
-            rollout(PENDULUM, np.zeros((2, 2)), 5, actions=lambda *_: bad)
+        with pytest.raises(InvalidActionError, match="inputs must be an array of numbers"):
+            rollout(PENDULUM, np.zeros((2, 2)), 5, inputs=bad)
+        with pytest.raises(InvalidActionError, match="inputs must be an array of numbers"):
+            rollout(PENDULUM, np.zeros((2, 2)), 5, inputs=lambda *_: bad)
 
     @pytest.mark.parametrize("bad", [math.nan, math.inf])
     def test_actions_that_are_not_finite(self, bad: float) -> None:
-        with pytest.raises(InvalidActionError, match="actions must be finite"):
-            rollout(PENDULUM, [0.0, 0.0], 5, actions=bad)
-        with pytest.raises(InvalidActionError, match="actions must be finite"):
-            rollout(PENDULUM, [0.0, 0.0], 5, actions=lambda *_: bad)
+        with pytest.raises(InvalidActionError, match="inputs must be finite"):
+            rollout(PENDULUM, [0.0, 0.0], 5, inputs=bad)
+        with pytest.raises(InvalidActionError, match="inputs must be finite"):
+            rollout(PENDULUM, [0.0, 0.0], 5, inputs=lambda *_: bad)
 
     def test_a_controller_that_returns_the_wrong_shape(self) -> None:
         with pytest.raises(InvalidActionError, match=r"shape \(2, 1\) or broadcast to it, not \(3, 1\)"):
-            rollout(PENDULUM, np.zeros((2, 2)), 5, actions=lambda *_: np.zeros((3, 1)))
+            rollout(PENDULUM, np.zeros((2, 2)), 5, inputs=lambda *_: np.zeros((3, 1)))
 
     @pytest.mark.parametrize(
         ("steps", "every"), [(0, 1), (-1, 1), (5, 2), (4, 0), (4, -2), (2.0, 1), (2.5, 1), (4, 2.0), ("4", 1), (4, 8)]

@@ -13,10 +13,12 @@ from pairs import SMALL, SYSTEM, built, drawn, filmed, noise
 from physics import to_torch
 
 from hnn_envs.errors import InvalidOptionError
+from hnn_envs.evaluation.card_metrics import card_metrics
 from hnn_envs.fitting import frames
 from hnn_envs.fitting.losses import make_loss, mean_square
 from hnn_envs.fitting.pairs import PairLoss
-from hnn_envs.fitting.recipes import follow, load_recipe, make_data, measure, parse_recipe
+from hnn_envs.fitting.pipeline import follow, make_data
+from hnn_envs.fitting.recipes import load_recipe, parse_recipe
 from hnn_envs.fitting.trainer import loss_on
 from hnn_envs.models import make_family
 from hnn_envs.models.seed_pixels import pairs_of
@@ -100,7 +102,7 @@ class TestModels:
 
     def test_there_are_frames_of_one_system_only(self, family: str) -> None:
         with pytest.raises(InvalidOptionError, match="no frames of 'pendulum'"):
-            make_family(family, SMALL).build(get_system("pendulum"), drawn(family))
+            make_family(family, SMALL).build(get_system("pendulum").spec, drawn(family))
 
 
 def test_the_baseline_takes_a_torque_as_the_pendulum_does() -> None:
@@ -156,9 +158,9 @@ class TestRecipe:
         checkpoint = follow(recipe, tmp_path / "model.safetensors")
         train, test = make_data(recipe)
         assert {value.dtype for value in checkpoint.parameters.values()} == {np.dtype(np.float32)}
-        loss = loss_on(SYSTEM, recipe.family, checkpoint.parameters, test, PairLoss())
+        loss = loss_on(SYSTEM.spec, recipe.family, checkpoint.parameters, test, PairLoss())
         assert checkpoint.card.metrics == {"test_loss": pytest.approx(loss)}
-        assert measure(recipe, checkpoint, test) == pytest.approx(checkpoint.card.metrics)
+        assert card_metrics(recipe, checkpoint, test) == pytest.approx(checkpoint.card.metrics)
         field: Any = checkpoint.build(SYSTEM)
         assert train.frames is not None
         read = field.readout.state(field.autoencoder.encode(pairs_of(train.frames)))

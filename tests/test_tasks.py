@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hnn_envs.dynamics import make_dynamics
 from hnn_envs.errors import UnknownNameError
 from hnn_envs.systems import SYSTEMS
-from hnn_envs.tasks import TASKS, PixelPendulumTask, get_task, make_task_dynamics
-from hnn_envs.tasks.task import Stepwise
+from hnn_envs.tasks import TASKS, get_task
+from hnn_envs.tasks.pixel_pendulum import PixelPendulumTask
 
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS.keys())
 numeric_task = pytest.mark.parametrize("task", [task for name, task in TASKS.items() if name != "pixel-pendulum"])
@@ -36,7 +36,7 @@ def states_within(task, rng, count):
     found = np.empty((0, len(low)))
     while len(found) < count:
         x = rng.uniform(low, high, (4000, len(low)))
-        if task.system.dof > 1:
+        if task.system.spec.dof > 1:
             x = centred(task, x)
         found = np.concatenate((found, x[task.inside(x) & ~task.terminated(x)]))
     return found[:count]
@@ -61,8 +61,8 @@ def centred(task, x):
 
 def play(task, policy, x, *, steps=None, seed=1, substeps=None):
     """Returns of a policy (x, rng) -> action from states (n, 2*dof) under the true physics, and who left the limits."""
-    rng, own = np.random.default_rng(seed), isinstance(task, Stepwise)
-    dynamics = make_task_dynamics(task, substeps=None if own else substeps)
+    rng, own = np.random.default_rng(seed), (task.system.spec.stepping is not None)
+    dynamics = make_dynamics(task.system, dt=task.dt, substeps=None if own else substeps)
     # Frames take 2 ms each to draw, and the reward that is read off them is nearly that of the state: see its tests.
     reward = task.reward_of_state if isinstance(task, PixelPendulumTask) else task.reward
     total, going, left = np.zeros(len(x)), np.ones(len(x), bool), np.zeros(len(x), bool)
@@ -100,7 +100,7 @@ def rest_by_lqr(task):
 def kept_energy(task, x):
     """What the free system keeps: H, or under symplectic Euler steps nearly H - (dt / 2) dH/dq dH/dp."""
     slope = task.system.gradient(x)
-    return task.system.value(x) - isinstance(task, Stepwise) * task.dt / 2 * slope[:, 0] * slope[:, 1]
+    return task.system.value(x) - (task.system.spec.stepping is not None) * task.dt / 2 * slope[:, 0] * slope[:, 1]
 
 
 def swing_up(task):
@@ -211,7 +211,7 @@ def test_a_task_cannot_be_changed_by_accident(task):
 @every_task
 def test_episodes_start_inside_the_limits_and_depend_on_the_generator_alone(task):
     x = initial_states(task, 300)
-    assert x.shape == (300, 2 * task.system.dof)
+    assert x.shape == (300, 2 * task.system.spec.dof)
     assert task.inside(x).all()
     assert not task.terminated(x).any()
     np.testing.assert_array_equal(x, initial_states(task, 300))
@@ -237,7 +237,7 @@ def test_observations_of_states_inside_the_limits_are_within_their_bounds(task, 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e300, 0.0])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_observations_are_finite_and_within_their_bounds_even_where_the_physics_diverged(task, value):
-    check_observation(task, np.full(2 * task.system.dof, value))
+    check_observation(task, np.full(2 * task.system.spec.dof, value))
 
 
 def check_observation(task, x):
@@ -264,7 +264,7 @@ def test_observations_inside_the_limits_are_not_clipped(task):
 @every_task
 def test_one_state_a_batch_and_torch_tensors_agree(task):
     rng = np.random.default_rng(0)
-    x, x_next = rng.normal(size=(2, 50, 2 * task.system.dof))
+    x, x_next = rng.normal(size=(2, 50, 2 * task.system.spec.dof))
     x_next[0], x_next[1] = math.nan, math.inf
     u = task.max_input * rng.uniform(-1, 1, (50, inputs_of(task)))
     with np.errstate(all="ignore"):

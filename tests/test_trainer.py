@@ -51,7 +51,7 @@ def killer(after: int) -> Callable[..., None]:
 def run(state: Path | None = None, **options: Any) -> Parameters:
     """A short run over all three stages."""
     arguments: dict[str, Any] = {"data": DATA, "stages": STAGES, "seed": 0, "state": state, "key": "this run"} | options
-    return fit(PENDULUM, FAMILY, **arguments)
+    return fit(PENDULUM.spec, FAMILY, **arguments)
 
 
 def alike(one: Parameters, two: Parameters) -> bool:
@@ -92,8 +92,8 @@ class TestTrainer:
         assert not alike(run(seed=1), unbroken)
 
     def test_it_fits(self, unbroken: Parameters) -> None:
-        start = FAMILY.init(PENDULUM, np.random.default_rng((0, 1)))
-        assert loss_on(PENDULUM, FAMILY, unbroken, DATA) < 0.1 * loss_on(PENDULUM, FAMILY, start, DATA)
+        start = FAMILY.init(PENDULUM.spec, np.random.default_rng((0, 1)))
+        assert loss_on(PENDULUM.spec, FAMILY, unbroken, DATA) < 0.1 * loss_on(PENDULUM.spec, FAMILY, start, DATA)
 
     def test_parameters_come_back_in_double_precision(self) -> None:
         assert {value.dtype for value in run(stages=STAGES[:1]).values()} == {np.dtype(np.float64)}

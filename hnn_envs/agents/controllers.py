@@ -15,8 +15,11 @@ from hnn_envs.agents.planning import Planner
 from hnn_envs.arrays import Array, wrapped
 from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.errors import InvalidOptionError
-from hnn_envs.hamiltonian import PortHamiltonian
-from hnn_envs.tasks import MassSpringTask, PendulumTask, Task
+from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian
+from hnn_envs.systems import spec_of
+from hnn_envs.tasks import Task
+from hnn_envs.tasks.mass_spring import MassSpringTask
+from hnn_envs.tasks.pendulum import PendulumTask
 
 CATCH_ANGLE = 0.5  # rad from upright, within which the regulator may take over ...
 CATCH_ACTION = 3.0  # ... where it asks for at most this many times the largest torque
@@ -25,7 +28,7 @@ PUMP_GAIN = 4.0  # torque per missing energy, before it is limited
 
 def random_policy(task: Task, seed: int = 0) -> Controller:
     """Uniformly random actions."""
-    rng, inputs = np.random.default_rng(seed), int(np.shape(task.system.field.input_matrix)[-1])
+    rng, inputs = np.random.default_rng(seed), spec_of(task.system).force_matrix.shape[-1]
     return lambda observations, states: rng.uniform(-1.0, 1.0, (len(states), inputs))
 
 
@@ -34,7 +37,7 @@ def regulator(task: Task, dynamics: Dynamics, rest: Array, costs: Array, input_c
 
     It is linearised on one step of the physics, by central differences, so it holds for any physics as it is stepped.
     """
-    size, inputs = len(rest), int(np.shape(task.system.field.input_matrix)[-1])
+    size, inputs = len(rest), spec_of(task.system).force_matrix.shape[-1]
     epsilon = 1e-4
     bumps = np.concatenate((epsilon * np.eye(size), -epsilon * np.eye(size)))
     moved = dynamics.step(rest + bumps, np.zeros((2 * size, inputs)))
@@ -69,8 +72,8 @@ def swing_up(physics: str = "hnn") -> Controller:
     dynamics = make_dynamics(task.system, physics, dt=task.dt)
     if not isinstance(dynamics.field, PortHamiltonian):
         raise InvalidOptionError(f"energy shaping needs a Hamiltonian, and dynamics {physics!r} has none")
-    hamiltonian = dynamics.hamiltonian
-    top = upright(dynamics)
+    hamiltonian = dynamics.field.hamiltonian
+    top = upright(hamiltonian)
     costs = np.array([1.0, task.velocity_cost * task.velocity_unit**2])
     gain = regulator(task, dynamics, top, costs, task.torque_cost * task.torque_unit**2)
     goal = hamiltonian.value(top)
@@ -87,14 +90,14 @@ def swing_up(physics: str = "hnn") -> Controller:
     return controller
 
 
-def upright(dynamics: Dynamics) -> Array:
+def upright(hamiltonian: Hamiltonian) -> Array:
     """Where the pendulum's Hamiltonian has its saddle: Newton's method on its gradient, from [pi, 0]."""
     x, epsilon = np.array([math.pi, 0.0]), 1e-4
     for _ in range(20):
         bumps = np.concatenate((epsilon * np.eye(2), -epsilon * np.eye(2)))
-        gradients = dynamics.hamiltonian.gradient(x + bumps)
+        gradients = hamiltonian.gradient(x + bumps)
         hessian = (gradients[:2] - gradients[2:]) / (2 * epsilon)
-        x = x - np.linalg.solve(hessian, dynamics.hamiltonian.gradient(x[None])[0])
+        x = x - np.linalg.solve(hessian, hamiltonian.gradient(x[None])[0])
     return x
 
 

@@ -18,8 +18,11 @@ import numpy as np
 
 from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import Checkpoint
+from hnn_envs.dynamics import make_dynamics
 from hnn_envs.errors import InvalidOptionError, InvalidStateError
-from hnn_envs.tasks import PixelPendulumTask, Task, get_task, make_task_dynamics
+from hnn_envs.systems import spec_of
+from hnn_envs.tasks import Task, resolve_task
+from hnn_envs.tasks.pixel_pendulum import PixelPendulumTask
 
 
 @dataclass(frozen=True)
@@ -84,16 +87,15 @@ class Planner:
     _mean: Array = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._task = get_task(self.task) if isinstance(self.task, str) else self.task
-        system = self._task.system
+        self._task = resolve_task(self.task)
         self._search = SEARCHES.get(self._task.name, Search()) if self.search is None else self.search
         hold = self._search.hold
         # One integrator step per step of the environment: a plan need not be as exact as what is planned for.
-        self._dynamics = make_task_dynamics(self._task, self.dynamics, dt=hold * self._task.dt, substeps=hold)
+        self._dynamics = make_dynamics(self._task.system, self.dynamics, dt=hold * self._task.dt, substeps=hold)
         # A plan sees states; their frames would only cost time.
         task = self._task
         self._reward = task.reward_of_state if isinstance(task, PixelPendulumTask) else task.reward
-        self._inputs = int(np.shape(system.field.input_matrix)[-1])
+        self._inputs = spec_of(self._task.system).force_matrix.shape[-1]
         self._rng = np.random.default_rng(self.seed)
 
     def reset(self) -> None:
@@ -107,9 +109,11 @@ class Planner:
             InvalidStateError: a state of another shape, or not finite.
         """
         given = np.asarray(state, dtype=np.float64)
-        x = np.atleast_2d(given)
-        if x.ndim != 2 or x.shape[-1] != 2 * self._task.system.dof or not np.isfinite(x).all():
-            raise InvalidStateError(f"{self._task.name} has finite states of {2 * self._task.system.dof} numbers")
+        x, size = np.atleast_2d(given), 2 * spec_of(self._task.system).dof
+        if x.ndim != 2 or x.shape[-1] != size or not np.isfinite(x).all():
+            raise InvalidStateError(
+                f"{self._task.name} has finite states of {2 * spec_of(self._task.system).dof} numbers"
+            )
         best = self._optimise(x)
         return best.reshape((*given.shape[:-1], self._inputs)).astype(np.float32)
 

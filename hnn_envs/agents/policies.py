@@ -22,6 +22,7 @@ from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import checkpoints_folder
 from hnn_envs.errors import CheckpointError, InvalidOptionError, UnknownNameError
 from hnn_envs.storage import read_tensors, write_tensors
+from hnn_envs.systems import spec_of
 from hnn_envs.tasks import TASKS, Task, get_task
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def load_policy(name: str | Path, *, task: str | None = None) -> Policy:
                 "or the path of a .safetensors file"
             )
         path = policies_folder() / f"{name}.safetensors"
-    values, weights = read_tensors(path, HEADER, "policy", FORMAT)
+    values, weights = read_tensors(path, HEADER, "policy", (FORMAT,))
     policy = Policy(_parse_card(path, values), weights)
     if task is not None and policy.card.task != get_task(task).name:
         raise CheckpointError(f"policy {path} was trained for task {policy.card.task!r}, not for {task!r}")
@@ -207,7 +208,7 @@ def _check_weights(path: Path, policy: Policy) -> None:
 
 def _expected_shapes(task: Task, policy: Policy) -> dict[str, tuple[int, ...]]:
     """Shapes of a network whose layers fit each other, the observations and the inputs."""
-    inputs = np.shape(task.system.field.input_matrix)[-1]
+    inputs = spec_of(task.system).force_matrix.shape[-1]
     observations = len(task.observation_low)
     hidden = [policy.weights.get(f"{layer}.bias", np.empty(0)).size for layer in range(policy.depth - 1)]
     sizes = [observations, *hidden, int(inputs)]

@@ -119,7 +119,7 @@ def train(
     import numpy as np
     import torch
 
-    from hnn_envs.fitting.recipes import torch_threads
+    from hnn_envs.fitting.pipeline import torch_threads
 
     total = int(hyperparameters["n_timesteps"])
     with torch_threads(1), torch.random.fork_rng():

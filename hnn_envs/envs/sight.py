@@ -12,7 +12,8 @@ from hnn_envs.camera import Camera
 from hnn_envs.checkpoints import ALIASES
 from hnn_envs.dynamics import Dynamics
 from hnn_envs.errors import InvalidOptionError
-from hnn_envs.tasks import PixelPendulumTask, Task, seen_through
+from hnn_envs.tasks import Task
+from hnn_envs.tasks.pixel_pendulum import PixelPendulumTask, seen_through
 
 IMAGE_SIZES = (28, 64)
 """Widths of frames that checkpoints are shipped for: the seed paper's, and one for convolutional policies."""
@@ -75,7 +76,7 @@ class GroundTruth:
 
     def __init__(self, dynamics: Dynamics, num_envs: int) -> None:
         self._dynamics = dynamics
-        self.states = np.zeros((num_envs, 2 * dynamics.system.dof))
+        self.states = np.zeros((num_envs, 2 * dynamics.spec.dof))
 
     def restart(self, states: Array, rows: Array) -> None:
         """Starts some of them anew, at states (rows, 2*dof)."""

@@ -13,11 +13,14 @@ from gymnasium import spaces
 from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import Domain
 from hnn_envs.drawing.view import View
+from hnn_envs.dynamics import make_dynamics
 from hnn_envs.envs.rules import LARGEST, Outcome, make_referee
 from hnn_envs.envs.sight import GroundTruth, check_sight, checkpoint_for, through_the_eye_of
 from hnn_envs.errors import HnnEnvsError, InvalidActionError, InvalidOptionError, InvalidStateError
 from hnn_envs.models.pixels import Sighted
-from hnn_envs.tasks import PixelPendulumTask, get_task, make_task_dynamics
+from hnn_envs.systems import known_truth, spec_of
+from hnn_envs.tasks import get_task
+from hnn_envs.tasks.pixel_pendulum import PixelPendulumTask
 
 TRAIL = 120
 """How many past states a drawing shows."""
@@ -53,12 +56,13 @@ class Simulation:
     ) -> None:
         asked = get_task(task)
         check_sight(asked, image_size, render_truth)
-        steps: dict[str, Any] = {"integrator": integrator, "dt": dt, "substeps": substeps}
+        self.spec = spec_of(asked.system)
+        steps: dict[str, Any] = {"integrator": integrator, "dt": asked.dt if dt is None else dt, "substeps": substeps}
         chosen = checkpoint_for(asked, dynamics, image_size)
-        self.dynamics = replace(make_task_dynamics(asked, chosen, device=device, dtype=dtype, **steps), name=dynamics)
+        self.dynamics = replace(make_dynamics(asked.system, chosen, device=device, dtype=dtype, **steps), name=dynamics)
         self.task = through_the_eye_of(asked, self.dynamics, image_size)
-        self._truth = make_task_dynamics(asked, "ode", **steps) if render_truth else None
-        self.inputs = int(np.shape(self.task.system.field.input_matrix)[-1])
+        self._truth = make_dynamics(asked.system, "ode", **steps) if render_truth else None
+        self.inputs = self.spec.force_matrix.shape[-1]
         self.action_space = spaces.Box(-1.0, 1.0, (self.inputs,), np.float32)
         low, high = self.task.observation_low, self.task.observation_high
         self.observation_space = spaces.Box(low, high, dtype=low.dtype.type)
@@ -137,7 +141,7 @@ class Simulation:
         Raises:
             InvalidStateError: a state of another shape, not finite, outside the task's limits, or an episode's end.
         """
-        size = 2 * self.task.system.dof
+        size = 2 * self.spec.dof
         allowed: tuple[tuple[int, ...], ...] = ((size,),) if rows is None else ((size,), (rows, size))
         try:
             x = np.array(state, dtype=np.float64)
@@ -165,7 +169,7 @@ class Simulation:
             state=state,
             trail=trail,
             action=action,
-            energy=float(self.task.system.value(state)),
+            energy=float(known_truth(self.task.system).value(state)),
             believed_energy=float(self.dynamics.energy(x)),
             dynamics=self.dynamics.name,
             time=elapsed * self.dynamics.dt,
@@ -175,7 +179,7 @@ class Simulation:
     def _warn_where_untrained(self, domain: Domain) -> None:
         """Warns where the task's limits go beyond the states that a checkpoint was trained on."""
         task, slack = self.task, 1e-6
-        angles = np.array((*task.system.angles, *(False,) * task.system.dof))
+        angles = np.array((*self.spec.angles, *(False,) * self.spec.dof))
         full_circle = angles & (domain.width >= 2 * np.pi - slack)
         covered = (np.subtract(domain.low, slack) <= task.low) & (np.add(domain.high, slack) >= task.high)
         if not (covered | full_circle).all():

@@ -18,8 +18,9 @@ from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.recordings.measured import Series, load_real_pendulum
 from hnn_envs.rollouts import rollout
-from hnn_envs.systems import System, get_system
-from hnn_envs.tasks import Task, get_task, seen_through
+from hnn_envs.systems import System, known_truth
+from hnn_envs.tasks import Task, find_task, get_task
+from hnn_envs.tasks.pixel_pendulum import seen_through
 
 # A wide swing, an orbit that is clearly an ellipse: what makes a drift visible.
 SHOWN_STARTS = {
@@ -102,8 +103,8 @@ def compare(
     """
     if not 0 < periods < math.inf:
         raise InvalidOptionError(f"periods must be a positive number, not {periods!r}")
-    task = get_task(system)
-    steps = max(1, round(periods * task.system.time_scale / task.dt))
+    task = find_task(system)
+    steps = max(1, round(periods * known_truth(task.system).spec.time_scale / task.dt))
     every = _stride(steps)
     steps = every * (steps // every)
     movers = _movers(task, physics, integrator)
@@ -145,7 +146,7 @@ def compare_with_measurement(
     # The samples lie on a grid of a sixth of a second, with gaps.
     records = np.rint((series.times - series.times[0]) / task.dt).astype(int)
     movers = _movers(task, physics, integrator)
-    start = best_start(task.system, series)
+    start = best_start(known_truth(task.system), series)
     costs = step_costs(movers, start)
     tracks = []
     for dynamics, cost in zip(movers, costs, strict=True):
@@ -202,7 +203,7 @@ def _movers(task: Task, physics: Sequence[str], integrator: str | None) -> list[
 
 @np.errstate(all="ignore")  # what diverges overflows first
 def _track(task: Task, dynamics: Dynamics, states: Array, reference: Array, microseconds: float) -> Track:
-    system = get_system(dynamics.system.name)
+    system = known_truth(task.system)
     energies, true_energies = system.value(states), system.value(reference)
     # A damped system's energy should follow the reference; a conservative one's should stay where it began.
     target = energies[:1] if system.field.damping is None else true_energies

@@ -6,11 +6,10 @@ import numpy as np
 
 from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import Checkpoint, Domain
+from hnn_envs.dynamics import make_dynamics
 from hnn_envs.rollouts import rollout
-from hnn_envs.tasks import get_task, make_task_dynamics
-
-CHAOTIC = ("three-body",)
-"""Systems that are compared over one Lyapunov time; beyond it no two trajectories stay together."""
+from hnn_envs.systems import known_truth
+from hnn_envs.tasks import find_task
 
 
 def episode_errors(checkpoint: Checkpoint, starts: int = 100, seed: int = 20) -> Array:
@@ -29,16 +28,16 @@ def episode_errors(checkpoint: Checkpoint, starts: int = 100, seed: int = 20) ->
         One error per start: the largest component of abs(x - x_true) / (width of the checkpoint's domain), shape
         (starts,).
     """
-    task = get_task(checkpoint.card.system)
+    task = find_task(checkpoint.card.system)
+    spec = known_truth(task.system).spec
     rng = np.random.default_rng(seed)
     states = np.stack([task.initial_state(rng) for _ in range(starts)])
     steps = task.max_episode_steps
-    if task.name in CHAOTIC:
-        steps = min(steps, round(task.system.time_scale / task.dt))
-    inputs = np.shape(task.system.field.input_matrix)[-1]
-    actions = task.max_input * rng.uniform(-1, 1, (steps, starts, inputs))
+    if spec.chaotic:
+        steps = min(steps, round(spec.time_scale / task.dt))
+    inputs = task.max_input * rng.uniform(-1, 1, (steps, starts, spec.force_matrix.shape[-1]))
     true, learned = (
-        rollout(task.system, states, steps, dynamics=make_task_dynamics(task, physics), actions=actions)
+        rollout(task.system, states, steps, dynamics=make_dynamics(task.system, physics, dt=task.dt), inputs=inputs)
         for physics in ("ode", checkpoint)
     )
     ended = ~task.inside(true.states) | task.terminated(true.states)

@@ -11,9 +11,11 @@ from PIL import Image
 
 from hnn_envs.arrays import Array
 from hnn_envs.drawing.canvas import draw_frame
+from hnn_envs.drawing.view import View
 from hnn_envs.evaluation.comparison import Comparison, Track
 from hnn_envs.storage import write_atomically
-from hnn_envs.tasks import Task, View
+from hnn_envs.systems import spec_of
+from hnn_envs.tasks import Task
 
 FPS = 20
 TRAIL_RECORDS = 60
@@ -56,7 +58,7 @@ def _panel(comparison: Comparison, track: Track, record: int, size: tuple[int, i
     view = View(
         state=track.states[shown],
         trail=track.states[max(0, shown - _trail_length(comparison.task, comparison)) : shown + 1],
-        action=np.zeros(np.shape(comparison.task.system.field.input_matrix)[-1]),
+        action=np.zeros(np.shape(spec_of(comparison.task.system).force_matrix)[-1]),
         energy=float(track.energies[shown]),
         believed_energy=float(track.believed_energies[shown]),
         dynamics=track.dynamics,
@@ -69,4 +71,4 @@ def _panel(comparison: Comparison, track: Track, record: int, size: tuple[int, i
 def _trail_length(task: Task, comparison: Comparison) -> int:
     """Records that a third of a period takes, so that trails look alike whatever the sampling."""
     interval = float(comparison.times[1] - comparison.times[0])
-    return max(2, min(TRAIL_RECORDS, round(task.system.time_scale / 3 / interval)))
+    return max(2, min(TRAIL_RECORDS, round(spec_of(task.system).time_scale / 3 / interval)))

@@ -13,6 +13,7 @@ from hnn_envs.arrays import Array, split
 from hnn_envs.drawing.colors import TEXT, colour_of
 from hnn_envs.evaluation.comparison import Comparison, Track
 from hnn_envs.hamiltonian import Hamiltonian, VectorField
+from hnn_envs.systems import known_truth
 
 STYLE: dict[str, dict[str, Any]] = {
     "baseline": {"linewidth": 1.2, "zorder": 2},
@@ -78,7 +79,7 @@ def phase_portrait(
 
 def energy_over_time(axes: Axes, comparison: Comparison) -> None:
     """The true energy along every track."""
-    reference = comparison.task.system.value(comparison.reference)
+    reference = known_truth(comparison.task.system).value(comparison.reference)
     if comparison.measured is not None:
         axes.plot(comparison.times, reference, **MEASURED, label="measured")
     for track in comparison.tracks:

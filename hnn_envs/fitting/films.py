@@ -21,7 +21,7 @@ from hnn_envs.fitting.problem import Batch, Tensors
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.integrators import get_integrator
 from hnn_envs.recordings.sources import Dataset
-from hnn_envs.systems import PixelPendulum
+from hnn_envs.systems.pixel_pendulum import PixelPendulum
 
 INVERSE_MASS = PixelPendulum.inverse_mass
 

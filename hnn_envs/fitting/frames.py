@@ -193,7 +193,7 @@ def _motion(settings: FilmSettings, rng: np.random.Generator) -> tuple[Array, Ar
 
 
 def _read(path: Path, settings: FilmSettings) -> Films:
-    card, tensors = read_tensors(path, HEADER, KIND, FORMAT)
+    card, tensors = read_tensors(path, HEADER, KIND, (FORMAT,))
     shapes = {
         "frames": (settings.films, settings.length, settings.size, settings.size),
         **dict.fromkeys(("torques", "angles", "velocities"), (settings.films, settings.length)),

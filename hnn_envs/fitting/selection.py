@@ -9,8 +9,8 @@ import numpy as np
 from hnn_envs.arrays import Array, split
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.recordings.sources import Dataset
-from hnn_envs.systems import NBody, System
 from hnn_envs.systems.pairs import separations
+from hnn_envs.systems.spec import SystemSpec
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,16 @@ class Selection:
     spread: int = 1000
     bins: int = 40
 
-    def choose(self, system: System, data: Dataset, rng: np.random.Generator) -> Dataset:
+    def choose(self, spec: SystemSpec, data: Dataset, rng: np.random.Generator) -> Dataset:
         """The chosen states as trajectories of one point.
 
         Raises:
             InvalidOptionError: the system is not made of bodies.
         """
-        if not isinstance(system, NBody):
-            raise InvalidOptionError(f"states are selected by separation, and {system.name!r} has no bodies")
+        if not spec.bodies:
+            raise InvalidOptionError(f"states are selected by separation, and {spec.name!r} has no bodies")
         states, derivatives, inputs = data.flat()
-        _, distances = separations(split(states)[0], system.bodies)
+        _, distances = separations(split(states)[0], spec.bodies)
         smallest = np.log(distances.min(axis=-1))
         ranked = np.argsort(smallest, kind="stable"), np.argsort(-distances.max(axis=-1), kind="stable")
         rows = [ranked[0][: self.closest], ranked[1][: self.widest], *self._stratified(smallest, rng)]

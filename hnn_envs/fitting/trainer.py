@@ -26,7 +26,7 @@ from hnn_envs.models import Family, Parameters
 from hnn_envs.recordings.sources import Dataset
 from hnn_envs.registry import construct
 from hnn_envs.storage import write_atomically
-from hnn_envs.systems import System
+from hnn_envs.systems import SystemSpec
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 Report = Callable[[int, int, int, float], Any]
@@ -88,7 +88,7 @@ class Progress:
 
 
 def fit(
-    system: System,
+    spec: SystemSpec,
     family: Family,
     data: Dataset,
     stages: list[Stage],
@@ -103,7 +103,7 @@ def fit(
     """Fits a family to data, stage by stage.
 
     Args:
-        system: the system that the data is of.
+        spec: what the system is that the data is of.
         family: what is fitted.
         data: the training share.
         stages: what to do.
@@ -121,11 +121,11 @@ def fit(
     Raises:
         TrainingError: the loss, or what a stage ends with, is not finite. The state file keeps the last good one.
     """
-    progress = _load(state, key) or Progress(0, 0, _start(system, family, seed), {})
+    progress = _load(state, key) or Progress(0, 0, _start(spec, family, seed), {})
     saver = _Saver(state, key, save_every)
     while progress.stage < len(stages):
         stage = stages[progress.stage]
-        optimiser = _begin(system, family, data, stage, seed, progress)
+        optimiser = _begin(spec, family, data, stage, seed, progress)
         enough = _run(stage, optimiser, progress, saver, report, until)
         progress = Progress(progress.stage + 1, 0, _detached(optimiser.parameters), {})
         if enough:
@@ -134,24 +134,24 @@ def fit(
     return {name: value.double().numpy() for name, value in _of_model(progress.parameters).items()}
 
 
-def loss_on(system: System, family: Family, parameters: Parameters, data: Dataset, loss: Loss | None = None) -> float:
+def loss_on(spec: SystemSpec, family: Family, parameters: Parameters, data: Dataset, loss: Loss | None = None) -> float:
     """The loss of a fitted model on a data set, in float64; the seed paper's derivative loss by default."""
     chosen = loss or make_loss("derivative", {})
     tensors = {name: torch.as_tensor(np.asarray(value), dtype=torch.float64) for name, value in parameters.items()}
     with torch.no_grad():
         rows = chosen.prepare(data, torch.float64)
-        return float(mean_square(chosen.residuals(family.build(system, tensors), rows)))
+        return float(mean_square(chosen.residuals(family.build(spec, tensors), rows)))
 
 
-def _start(system: System, family: Family, seed: int, *number: int) -> Tensors:
-    parameters = family.init(system, np.random.default_rng((seed, 1, *number)))
+def _start(spec: SystemSpec, family: Family, seed: int, *number: int) -> Tensors:
+    parameters = family.init(spec, np.random.default_rng((seed, 1, *number)))
     return {name: torch.from_numpy(np.array(value)) for name, value in parameters.items()}
 
 
-def _begin(system: System, family: Family, data: Dataset, stage: Stage, seed: int, progress: Progress) -> Optimiser:
+def _begin(spec: SystemSpec, family: Family, data: Dataset, stage: Stage, seed: int, progress: Progress) -> Optimiser:
     loss, dtype = make_loss(stage.loss, stage.loss_settings), DTYPES[stage.dtype]
     if stage.selection is not None:
-        data = Selection(**stage.selection).choose(system, data, np.random.default_rng((seed, 2, progress.stage)))
+        data = Selection(**stage.selection).choose(spec, data, np.random.default_rng((seed, 2, progress.stage)))
     rows = tuple(values[:: stage.every] for values in loss.prepare(data, dtype))
     unknown = {LATENT + name: value for name, value in loss.latents(rows).items()}
     if unknown and stage.settings.get("batch", 0):
@@ -159,7 +159,7 @@ def _begin(system: System, family: Family, data: Dataset, stage: Stage, seed: in
 
     def residuals(parameters: Tensors, rows: Batch) -> Array:
         latents = {name.removeprefix(LATENT): parameters[name] for name in unknown}
-        return loss.residuals(family.build(system, _of_model(parameters)), rows, latents)
+        return loss.residuals(family.build(spec, _of_model(parameters)), rows, latents)
 
     def begin(parameters: Tensors) -> Optimiser:
         # In the order of an unbroken run, which a file does not keep: the last digits of a step depend on it.
@@ -167,11 +167,11 @@ def _begin(system: System, family: Family, data: Dataset, stage: Stage, seed: in
         return make_optimiser(stage.optimiser, problem, converted, stage.settings)
 
     problem = Problem(residuals, rows, stage.steps, seed + progress.stage)
-    order = [*family.init(system, np.random.default_rng(0)), *unknown]
+    order = [*family.init(spec, np.random.default_rng(0)), *unknown]
     first = _of_model(progress.parameters) | _carried(unknown, progress.parameters)
     optimiser = begin(first)
     if stage.starts > 1:
-        others = [_start(system, family, seed, progress.stage, number) | unknown for number in range(1, stage.starts)]
+        others = [_start(spec, family, seed, progress.stage, number) | unknown for number in range(1, stage.starts)]
         optimiser = SuccessiveHalving(begin, [first, *others], stage.rounds)
     if progress.optimiser:
         optimiser.restore(progress.optimiser)

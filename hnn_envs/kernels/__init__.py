@@ -25,7 +25,11 @@ from hnn_envs.models.generic import GenericHamiltonian
 from hnn_envs.models.mlp import MLP
 from hnn_envs.models.pairwise import PairwiseHamiltonian
 from hnn_envs.models.separable import MirroredHamiltonian, SeparableHamiltonian
-from hnn_envs.systems import MassSpring, NBody, Pendulum, PixelPendulum, RealPendulum
+from hnn_envs.systems.mass_spring import MassSpring
+from hnn_envs.systems.n_body import NBody
+from hnn_envs.systems.pendulum import Pendulum
+from hnn_envs.systems.pixel_pendulum import PixelPendulum
+from hnn_envs.systems.real_pendulum import RealPendulum
 
 KNOWN: dict[type, tuple[int, str]] = {
     MassSpring: (steps.SPRING, "stiffness"),

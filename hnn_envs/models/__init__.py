@@ -1,6 +1,7 @@
 """The learned families, one file each. A family is a dataclass of settings that can draw parameters and build a field.
 
-To add a family, write its file with a ``Config`` and add a line to ``FAMILIES``.
+To add a family, write its file with a ``Config`` and a line in ``FAMILIES``, or call ``register_family`` from outside.
+Families read a ``SystemSpec``, and never a system's equations.
 """
 
 from __future__ import annotations
@@ -12,22 +13,22 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.errors import InvalidOptionError, UnknownNameError
+from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import VectorField
-from hnn_envs.models import baseline, generic, pairwise, pixels, seed_pixels, separable
 from hnn_envs.models.mlp import Parameters
 from hnn_envs.models.ports import Ports
-from hnn_envs.systems import System
+from hnn_envs.registry import Registry
+from hnn_envs.systems.spec import SystemSpec
 
 
 class Family(Protocol):
     """Settings of a learned field."""
 
-    def init(self, system: System, rng: np.random.Generator) -> Parameters:
+    def init(self, spec: SystemSpec, rng: np.random.Generator) -> Parameters:
         """Random parameters, float64 NumPy arrays."""
         ...
 
-    def build(self, system: System, parameters: Parameters) -> VectorField:
+    def build(self, spec: SystemSpec, parameters: Parameters) -> VectorField:
         """The vector field with these parameters, NumPy arrays or torch tensors."""
         ...
 
@@ -41,18 +42,34 @@ class Calibrated(Protocol):
         ...
 
 
-FAMILIES: dict[str, type[Any]] = {
-    "generic": generic.Config,
-    "separable": separable.Config,
-    "pairwise": pairwise.Config,
-    "mlp": baseline.Config,
-    "pixel-separable": pixels.Config,
-    "pixel-mlp": pixels.BaselineConfig,
-    "pixel-generic": seed_pixels.Config,
-    "pixel-generic-mlp": seed_pixels.BaselineConfig,
-}
+FAMILIES: Registry[type[Any]] = Registry(
+    "model family",
+    {
+        "generic": "hnn_envs.models.generic:Config",
+        "separable": "hnn_envs.models.separable:Config",
+        "pairwise": "hnn_envs.models.pairwise:Config",
+        "mlp": "hnn_envs.models.baseline:Config",
+        "pixel-separable": "hnn_envs.models.pixels:Config",
+        "pixel-mlp": "hnn_envs.models.pixels:BaselineConfig",
+        "pixel-generic": "hnn_envs.models.seed_pixels:Config",
+        "pixel-generic-mlp": "hnn_envs.models.seed_pixels:BaselineConfig",
+    },
+)
 
-__all__ = ["FAMILIES", "Calibrated", "Family", "Parameters", "describe", "make_family"]
+__all__ = ["FAMILIES", "Calibrated", "Family", "Parameters", "describe", "make_family", "register_family"]
+
+
+def register_family(name: str, config: type[Any] | str) -> None:
+    """Makes a learned family known by its name.
+
+    Args:
+        name: its name in recipes and cards.
+        config: a dataclass of settings with defaults that is a ``Family``, or where it is, "module:object".
+
+    Raises:
+        InvalidOptionError: another family has this name.
+    """
+    FAMILIES.register(name, config)
 
 
 def make_family(name: str, settings: dict[str, Any]) -> Family:
@@ -62,13 +79,12 @@ def make_family(name: str, settings: dict[str, Any]) -> Family:
         UnknownNameError: there is no such family.
         InvalidOptionError: a setting that the family does not have, or a value that it cannot have.
     """
-    if name not in FAMILIES:
-        raise UnknownNameError.of("model family", name, FAMILIES)
-    arguments = _checked(f"model family {name!r}", settings, asdict(FAMILIES[name]()))
+    config = FAMILIES[name]
+    arguments = _checked(f"model family {name!r}", settings, asdict(config()))
     arguments = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
     if "ports" in arguments:
         arguments["ports"] = Ports(**arguments["ports"])
-    family: Family = FAMILIES[name](**arguments)
+    family: Family = config(**arguments)
     return family
 
 

@@ -10,7 +10,7 @@ from hnn_envs.arrays import Array, like, namespace
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.models.features import Features
 from hnn_envs.models.mlp import MLP, Parameters, build_mlp, init_mlp
-from hnn_envs.systems import System
+from hnn_envs.systems.spec import SystemSpec
 
 
 @dataclass(frozen=True)
@@ -50,18 +50,16 @@ class Config:
     inputs: bool = False
     angles: bool = False
 
-    def _features(self, system: System) -> Features:
-        marks = system.angles if self.angles else (False,) * system.dof
-        return Features.of((*marks, *(False,) * system.dof))
+    def _features(self, spec: SystemSpec) -> Features:
+        marks = spec.angles if self.angles else (False,) * spec.dof
+        return Features.of((*marks, *(False,) * spec.dof))
 
-    def init(self, system: System, rng: np.random.Generator) -> Parameters:
+    def init(self, spec: SystemSpec, rng: np.random.Generator) -> Parameters:
         """Random parameters."""
-        extra = np.shape(system.field.input_matrix)[-1] if self.inputs else 0
-        sizes = (self._features(system).size + extra, *self.hidden, 2 * system.dof)
+        extra = spec.force_matrix.shape[-1] if self.inputs else 0
+        sizes = (self._features(spec).size + extra, *self.hidden, 2 * spec.dof)
         return init_mlp(rng, "network", sizes)
 
-    def build(self, system: System, parameters: Parameters) -> VectorField:
+    def build(self, spec: SystemSpec, parameters: Parameters) -> VectorField:
         """The vector field with these parameters."""
-        return MLPField(
-            build_mlp(parameters, "network"), self._features(system), system.field.input_matrix, self.inputs
-        )
+        return MLPField(build_mlp(parameters, "network"), self._features(spec), spec.force_matrix, self.inputs)

@@ -11,7 +11,7 @@ from hnn_envs.errors import UnknownNameError
 from hnn_envs.hamiltonian import PortHamiltonian, VectorField
 from hnn_envs.models.mlp import MLP, Parameters, build_mlp, init_mlp
 from hnn_envs.models.ports import Ports
-from hnn_envs.systems import System
+from hnn_envs.systems.spec import SystemSpec
 
 FIELD_TYPES = ("solenoidal", "conservative", "both")
 CONSERVATIVE, SOLENOIDAL = 0, 1
@@ -73,15 +73,15 @@ class Config:
         if self.field_type not in FIELD_TYPES:
             raise UnknownNameError.of("field type", self.field_type, FIELD_TYPES)
 
-    def init(self, system: System, rng: np.random.Generator) -> Parameters:
+    def init(self, spec: SystemSpec, rng: np.random.Generator) -> Parameters:
         """Random parameters."""
-        network = init_mlp(rng, "network", (2 * system.dof, *self.hidden, 2))
-        return network | self.ports.init(system, rng)
+        network = init_mlp(rng, "network", (2 * spec.dof, *self.hidden, 2))
+        return network | self.ports.init(spec, rng)
 
-    def build(self, system: System, parameters: Parameters) -> VectorField:
+    def build(self, spec: SystemSpec, parameters: Parameters) -> VectorField:
         """The vector field with these parameters."""
         network = build_mlp(parameters, "network")
-        flow = self.ports.attach(GenericHamiltonian(network), system, parameters)
+        flow = self.ports.attach(GenericHamiltonian(network), spec, parameters)
         if self.field_type == "solenoidal":
             return flow
         potential = GenericHamiltonian(network, CONSERVATIVE)

@@ -11,8 +11,8 @@ from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import PortHamiltonian, Separable
 from hnn_envs.models.mlp import MLP, Parameters, build_mlp, init_mlp
 from hnn_envs.models.ports import Ports, exponential
-from hnn_envs.systems import NBody, System
 from hnn_envs.systems.pairs import gather, separations
+from hnn_envs.systems.spec import SystemSpec
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Config:
     spread: float = 1.0
     ports: Ports = field(default_factory=Ports)
 
-    def init(self, system: System, rng: np.random.Generator) -> Parameters:
+    def init(self, spec: SystemSpec, rng: np.random.Generator) -> Parameters:
         """Random parameters; the units of the first layer are spread over the range of distances."""
         parameters = init_mlp(rng, "network", (1, *self.hidden, 1))
         width = self.hidden[0]
@@ -75,23 +75,23 @@ class Config:
         middles = np.linspace(-2.0, 2.0, width) + 0.1 * rng.standard_normal(width)
         parameters |= {"network.weight0": steepness[None], "network.bias0": -steepness * middles}
         parameters |= {"slope": np.asarray(0.1 * rng.standard_normal()), "log_inverse_mass": np.asarray(0.0)}
-        return parameters | self.ports.init(system, rng)
+        return parameters | self.ports.init(spec, rng)
 
-    def build(self, system: System, parameters: Parameters) -> PortHamiltonian:
+    def build(self, spec: SystemSpec, parameters: Parameters) -> PortHamiltonian:
         """The vector field with these parameters.
 
         Raises:
             InvalidOptionError: the system is not made of bodies that attract each other.
         """
-        if not isinstance(system, NBody):
-            raise InvalidOptionError(f"the pairwise family needs an n-body system, and {system.name!r} is none")
+        if not spec.bodies:
+            raise InvalidOptionError(f"the pairwise family needs an n-body system, and {spec.name!r} is none")
         hamiltonian = PairwiseHamiltonian(
             network=build_mlp(parameters, "network"),
             slope=parameters["slope"],
             inverse_mass=exponential(parameters["log_inverse_mass"]),
-            bodies=system.bodies,
+            bodies=spec.bodies,
             energy=self.energy,
             centre=self.centre,
             spread=self.spread,
         )
-        return self.ports.attach(hamiltonian, system, parameters)
+        return self.ports.attach(hamiltonian, spec, parameters)

@@ -23,7 +23,7 @@ from hnn_envs.models.features import Features
 from hnn_envs.models.mlp import Parameters, build_mlp, init_mlp
 from hnn_envs.models.ports import Ports
 from hnn_envs.models.separable import SeparableHamiltonian
-from hnn_envs.systems import PixelPendulum, System
+from hnn_envs.systems.spec import SystemSpec
 
 BRIGHTEST = 255
 """Frames are bytes, and networks see brightness as a share of this, as in the seed."""
@@ -130,6 +130,7 @@ class Config:
         size: width and height of a frame, pixels.
         window: the window of the camera that it sees through.
         harmonics: of the decoder.
+        inverse_mass: 1/m, which no film shows; by default that of Pendulum-v1, 3 / (m l^2).
         ports: whether the input matrix is learned too.
     """
 
@@ -137,22 +138,24 @@ class Config:
     size: int = 28
     window: tuple[int, ...] = Camera.window
     harmonics: int = 60
+    inverse_mass: float = 3.0
     ports: Ports = field(default_factory=Ports)
 
-    def init(self, system: System, rng: np.random.Generator) -> Parameters:
+    def init(self, spec: SystemSpec, rng: np.random.Generator) -> Parameters:
         """Random parameters."""
         network = init_mlp(rng, "network", (2, *self.hidden, 1))
-        return network | self.ports.init(system, rng) | _init_eye(Camera(self.size, self.window), self.harmonics)
+        return network | self.ports.init(spec, rng) | _init_eye(Camera(self.size, self.window), self.harmonics)
 
-    def build(self, system: System, parameters: Parameters) -> SightedHamiltonian:
+    def build(self, spec: SystemSpec, parameters: Parameters) -> SightedHamiltonian:
         """The vector field with these parameters."""
+        check_filmed(spec)
         hamiltonian = SeparableHamiltonian(
             network=build_mlp(parameters, "network"),
-            inverse_mass=filmed(system).inverse_mass,
-            features=Features.of(system.angles),
+            inverse_mass=self.inverse_mass,
+            features=Features.of(spec.angles),
             scale=1.0,
         )
-        flow = self.ports.attach(hamiltonian, system, parameters)
+        flow = self.ports.attach(hamiltonian, spec, parameters)
         return SightedHamiltonian(flow.hamiltonian, flow.input_matrix, flow.damping, eye=_build_eye(parameters))
 
 
@@ -172,31 +175,31 @@ class BaselineConfig:
     window: tuple[int, ...] = Camera.window
     harmonics: int = 60
 
-    def init(self, system: System, rng: np.random.Generator) -> Parameters:
+    def init(self, spec: SystemSpec, rng: np.random.Generator) -> Parameters:
         """Random parameters."""
-        features = self._features(system)
-        extra = np.shape(system.field.input_matrix)[-1]
-        network = init_mlp(rng, "network", (features.size + extra, *self.hidden, 2 * system.dof))
+        features = self._features(spec)
+        extra = spec.force_matrix.shape[-1]
+        network = init_mlp(rng, "network", (features.size + extra, *self.hidden, 2 * spec.dof))
         return network | _init_eye(Camera(self.size, self.window), self.harmonics)
 
-    def build(self, system: System, parameters: Parameters) -> SightedMLPField:
+    def build(self, spec: SystemSpec, parameters: Parameters) -> SightedMLPField:
         """The vector field with these parameters."""
-        network, inputs = build_mlp(parameters, "network"), filmed(system).field.input_matrix
-        return SightedMLPField(network, self._features(system), inputs, True, eye=_build_eye(parameters))
+        check_filmed(spec)
+        network, inputs = build_mlp(parameters, "network"), spec.force_matrix
+        return SightedMLPField(network, self._features(spec), inputs, True, eye=_build_eye(parameters))
 
-    def _features(self, system: System) -> Features:
-        return Features.of((*system.angles, *(False,) * system.dof))
+    def _features(self, spec: SystemSpec) -> Features:
+        return Features.of((*spec.angles, *(False,) * spec.dof))
 
 
-def filmed(system: System) -> PixelPendulum:
-    """The only system of which there are frames.
+def check_filmed(spec: SystemSpec) -> None:
+    """Checks that frames may show a system: one angle, which moves in steps from frame to frame.
 
     Raises:
-        InvalidOptionError: it is another.
+        InvalidOptionError: it is another kind of system.
     """
-    if not isinstance(system, PixelPendulum):
-        raise InvalidOptionError(f"there are no frames of {system.name!r}: a model of pixels is for 'pixel-pendulum'")
-    return system
+    if spec.angles != (True,) or spec.stepping is None:
+        raise InvalidOptionError(f"models of frames are for one angle that moves in steps, and {spec.name!r} is none")
 
 
 def _init_eye(camera: Camera, harmonics: int) -> Parameters:

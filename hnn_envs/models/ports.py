@@ -10,7 +10,7 @@ import numpy as np
 from hnn_envs.arrays import Array, namespace
 from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian
 from hnn_envs.models.mlp import Parameters
-from hnn_envs.systems import System
+from hnn_envs.systems.spec import SystemSpec
 
 
 @dataclass(frozen=True)
@@ -25,19 +25,19 @@ class Ports:
     damping: bool = False
     inputs: bool = False
 
-    def init(self, system: System, rng: np.random.Generator) -> Parameters:
+    def init(self, spec: SystemSpec, rng: np.random.Generator) -> Parameters:
         """Starts at little damping and a small random input matrix."""
         parameters: Parameters = {}
         if self.damping:
             parameters["log_damping"] = np.asarray(math.log(0.05))
         if self.inputs:
-            parameters["input_matrix"] = 0.1 * rng.standard_normal(np.shape(system.field.input_matrix))
+            parameters["input_matrix"] = 0.1 * rng.standard_normal(spec.force_matrix.shape)
         return parameters
 
-    def attach(self, hamiltonian: Hamiltonian, system: System, parameters: Parameters) -> PortHamiltonian:
+    def attach(self, hamiltonian: Hamiltonian, spec: SystemSpec, parameters: Parameters) -> PortHamiltonian:
         """Joins a learned Hamiltonian with its learned damping and input matrix."""
         damping = exponential(parameters["log_damping"]) if self.damping else None
-        input_matrix = parameters["input_matrix"] if self.inputs else system.field.input_matrix
+        input_matrix = parameters["input_matrix"] if self.inputs else spec.force_matrix
         return PortHamiltonian(hamiltonian, input_matrix, damping)
 
 

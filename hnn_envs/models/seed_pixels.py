@@ -18,8 +18,8 @@ from hnn_envs.arrays import Array, cast, join, like, namespace, split
 from hnn_envs.hamiltonian import PortHamiltonian
 from hnn_envs.models.generic import GenericHamiltonian
 from hnn_envs.models.mlp import MLP, Parameters, build_mlp, init_mlp
-from hnn_envs.models.pixels import BRIGHTEST, filmed
-from hnn_envs.systems import System
+from hnn_envs.models.pixels import BRIGHTEST, check_filmed
+from hnn_envs.systems.spec import SystemSpec
 
 LATENT = 2
 """Numbers in the code of a pair."""
@@ -218,7 +218,7 @@ class _Config:
     size: int = 28
     interval: float = 0.05
 
-    def init(self, system: System, rng: np.random.Generator) -> Parameters:
+    def init(self, spec: SystemSpec, rng: np.random.Generator) -> Parameters:
         """Random parameters; codes count as states until they are calibrated."""
         pixels, units = 2 * self.size**2, (self.width,) * 3
         return {
@@ -254,12 +254,13 @@ def affine_map(given: Array, wanted: Array) -> tuple[Array, Array]:
 class Config(_Config):
     """The seed paper's pixel HNN: two outputs, of which the second is the energy of the code."""
 
-    def build(self, system: System, parameters: Parameters) -> PairedHamiltonian:
+    def build(self, spec: SystemSpec, parameters: Parameters) -> PairedHamiltonian:
         """The vector field with these parameters."""
+        check_filmed(spec)
         latent, readout = GenericHamiltonian(build_mlp(parameters, "network")), Readout.build(parameters)
         return PairedHamiltonian(
             ReadHamiltonian(latent, readout, self.interval),
-            filmed(system).field.input_matrix,
+            spec.force_matrix,
             autoencoder=_autoencoder(parameters),
             readout=readout,
             latent=latent,
@@ -270,14 +271,15 @@ class Config(_Config):
 class BaselineConfig(_Config):
     """The seed paper's pixel baseline: a network that outputs how the code changes."""
 
-    def build(self, system: System, parameters: Parameters) -> PairedMLPField:
+    def build(self, spec: SystemSpec, parameters: Parameters) -> PairedMLPField:
         """The vector field with these parameters."""
+        check_filmed(spec)
         return PairedMLPField(
             build_mlp(parameters, "network"),
             _autoencoder(parameters),
             Readout.build(parameters),
             self.interval,
-            filmed(system).field.input_matrix,
+            spec.force_matrix,
         )
 
 

@@ -12,7 +12,7 @@ from hnn_envs.hamiltonian import PortHamiltonian, Separable
 from hnn_envs.models.features import Features
 from hnn_envs.models.mlp import ACTIVATIONS, MLP, Parameters, build_mlp, init_mlp
 from hnn_envs.models.ports import Ports, exponential
-from hnn_envs.systems import System
+from hnn_envs.systems.spec import SystemSpec
 
 
 @dataclass(frozen=True)
@@ -80,22 +80,22 @@ class Config:
         if self.activation not in ACTIVATIONS:
             raise UnknownNameError.of("activation", self.activation, ACTIVATIONS)
 
-    def init(self, system: System, rng: np.random.Generator) -> Parameters:
+    def init(self, spec: SystemSpec, rng: np.random.Generator) -> Parameters:
         """Random parameters, the mass started at 1."""
-        sizes = (Features.of(system.angles).size, *self.hidden, 1)
+        sizes = (Features.of(spec.angles).size, *self.hidden, 1)
         parameters = init_mlp(rng, "network", sizes) | {"log_inverse_mass": np.asarray(0.0)}
         if self.activation != "tanh":  # units that level off nowhere need bends spread over the data
             for name in ("network.weight0", "network.bias0"):
                 parameters[name] = rng.standard_normal(parameters[name].shape)
-        return parameters | self.ports.init(system, rng)
+        return parameters | self.ports.init(spec, rng)
 
-    def build(self, system: System, parameters: Parameters) -> PortHamiltonian:
+    def build(self, spec: SystemSpec, parameters: Parameters) -> PortHamiltonian:
         """The vector field with these parameters."""
         hamiltonian = SeparableHamiltonian(
             network=build_mlp(parameters, "network", self.activation),
             inverse_mass=exponential(parameters["log_inverse_mass"]),
-            features=Features.of(system.angles, self.length),
+            features=Features.of(spec.angles, self.length),
             scale=self.energy,
         )
         chosen = MirroredHamiltonian(hamiltonian) if self.even else hamiltonian
-        return self.ports.attach(chosen, system, parameters)
+        return self.ports.attach(chosen, spec, parameters)

@@ -10,7 +10,7 @@ from hnn_envs.arrays import Array
 from hnn_envs.drawing.canvas import draw_frame
 from hnn_envs.drawing.colors import ACTION, GUIDE, PAPER, TEXT, colour_of
 from hnn_envs.play.session import HISTORY, Session
-from hnn_envs.tasks import seen_through
+from hnn_envs.tasks.pixel_pendulum import seen_through
 
 PANEL = 400
 CHART = 150

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hnn_envs.arrays import Array, split
+from hnn_envs.drawing.view import View
 from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.integrators import INTEGRATORS
-from hnn_envs.tasks import View, get_task
+from hnn_envs.systems import known_truth
+from hnn_envs.tasks import find_task
 
 TRAIL = 120
 TRAIL_STRIDE = 3  # steps are short here, and every point of a trail costs time to draw
@@ -66,10 +68,12 @@ class Session:
     ) -> None:
         if not physics:
             raise InvalidOptionError("name at least one physics to play with, such as ode or hnn")
-        self.task = get_task(system)
+        self.task = find_task(system)
+        self.truth = known_truth(self.task.system)
+        spec = self.truth.spec
         self.physics = tuple(physics)
-        self.dt = self.task.system.time_scale / (SECONDS_PER_SCALE * fps)
-        self.inputs = int(np.shape(self.task.system.field.input_matrix)[-1])
+        self.dt = spec.time_scale / (SECONDS_PER_SCALE * fps) if spec.stepping is None else spec.stepping.dt
+        self.inputs = spec.force_matrix.shape[-1]
         self.integrator = integrator
         self.paused = False
         self.action = np.zeros(self.inputs)
@@ -99,10 +103,10 @@ class Session:
 
     def kick(self, direction: float = 1.0) -> None:
         """A sudden change of momentum by the first input, as an impulse: the same for all."""
-        impulse = direction * KICK * self.task.system.time_scale * self.task.max_input
+        impulse = direction * KICK * self.truth.spec.time_scale * self.task.max_input
         for track in self.tracks:
             q, p = split(track.x)
-            track.x = np.concatenate((q, p + impulse * self.task.system.field.input_matrix[:, 0]))
+            track.x = np.concatenate((q, p + impulse * self.truth.spec.force_matrix[:, 0]))
 
     def switch_integrator(self) -> str:
         """Changes to the next integrator that suits all physics; returns its name."""
@@ -159,4 +163,4 @@ class Session:
 
     def _remember(self, track: Track) -> None:
         track.trail.append(track.x)
-        track.energies.append(float(self.task.system.value(track.x)))
+        track.energies.append(float(self.truth.value(track.x)))

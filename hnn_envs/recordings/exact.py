@@ -33,7 +33,7 @@ def exact_trajectories(system: System, starts: Array, times: Array, inputs: Arra
     states = np.full((len(starts), len(times), starts.shape[-1]), np.nan)
     rows = np.arange(len(starts))
     for halving in range(HALVINGS):
-        step = FIRST_STEP * system.max_step / 2**halving
+        step = FIRST_STEP * system.spec.longest_step / 2**halving
         with np.errstate(all="ignore"):
             finer = _stepped(system, starts[rows], times, None if inputs is None else inputs[rows], step)
             settled = np.abs(finer - states[rows]).max(axis=(1, 2), initial=0.0) < TOLERANCE

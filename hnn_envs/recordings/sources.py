@@ -19,7 +19,9 @@ from hnn_envs.fitting.frames import INTERVAL, FilmSettings, Progress, load_films
 from hnn_envs.recordings.exact import exact_trajectories
 from hnn_envs.recordings.measured import load_real_pendulum
 from hnn_envs.registry import construct
-from hnn_envs.systems import NBody, PixelPendulum, System
+from hnn_envs.systems import Known, System, known_truth
+from hnn_envs.systems.pairs import closest_distance
+from hnn_envs.systems.pixel_pendulum import PixelPendulum
 
 MOST_DRAWS = 1000
 """How often a source draws before it gives up."""
@@ -67,7 +69,7 @@ class Dataset:
 class Source(Protocol):
     """Where data comes from."""
 
-    def make(self, system: System, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
+    def make(self, system: Known, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
         """Training and test share."""
         ...
 
@@ -92,8 +94,9 @@ class PaperSource:
     test_share: float
     test_first: bool
 
-    def make(self, system: System, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
+    def make(self, system: Known, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
         """Training and test share."""
+        system = known_truth(system)
         times = np.linspace(0, self.duration, self.points)
         starts = system.sample_states(rng, self.trajectories)
         states = exact_trajectories(system, starts, times)
@@ -114,10 +117,11 @@ class MeasuredSource:
     test_share: float = 0.2
     path: str | None = None
 
-    def make(self, system: System, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
+    def make(self, system: Known, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
         """Training and test share; ``rng`` is not used, there is only one series."""
-        if system.name != "real-pendulum":
-            raise InvalidOptionError(f"the measured series belongs to real-pendulum, not to {system.name}")
+        system = known_truth(system)
+        if system.spec.angles != (True,):
+            raise InvalidOptionError(f"the measured series is of one angle, and {system.spec.name} is something else")
         series = load_real_pendulum(self.path)
         steps = np.diff(series.times)[:, None]
         derivatives = (np.diff(series.states, axis=0) / steps)[:, None]
@@ -146,12 +150,14 @@ class BoxSource:
     closest: float = 0.0
     test_share: float = 0.2
 
-    def make(self, system: System, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
+    def make(self, system: Known, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
         """Training and test share."""
-        size = 2 * system.dof
+        system = known_truth(system)
+        size = 2 * system.spec.dof
         if not len(self.low) == len(self.high) == size:
             raise InvalidOptionError(
-                f"the box of {system.name} needs {size} limits low and high, not {len(self.low)} and {len(self.high)}"
+                f"the box of {system.spec.name} needs {size} limits low and high, "
+                f"not {len(self.low)} and {len(self.high)}"
             )
         states = _collect(
             system, self.count, self.closest, lambda: rng.uniform(self.low, self.high, (self.count, size))
@@ -181,15 +187,16 @@ class ScatteredSource:
     max_input: float
     test_share: float = 0.2
 
-    def make(self, system: System, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
+    def make(self, system: Known, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
         """Training and test share."""
-        if not isinstance(system, NBody):
-            raise InvalidOptionError(f"scattered bodies need an n-body system, and {system.name!r} is none")
+        system = known_truth(system)
+        if not system.spec.bodies:
+            raise InvalidOptionError(f"scattered bodies need an n-body system, and {system.spec.name!r} is none")
         states = _collect(system, self.count, self.closest, lambda: self._draw(system, rng))
         return _exact(system, states, self.max_input, rng, self.test_share)
 
-    def _draw(self, system: NBody, rng: np.random.Generator) -> Array:
-        shape = (self.count, system.bodies, 1)
+    def _draw(self, system: System, rng: np.random.Generator) -> Array:
+        shape = (self.count, system.spec.bodies, 1)
         lengths = np.exp(rng.uniform(np.log(self.closest), np.log(self.widest), shape))
         angles = rng.uniform(-np.pi, np.pi, shape)
         steps = lengths * np.concatenate((np.cos(angles), np.sin(angles)), axis=-1)
@@ -221,8 +228,9 @@ class DrivenSource:
     widest: float = np.inf
     test_share: float = 0.2
 
-    def make(self, system: System, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
+    def make(self, system: Known, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
         """Training and test share."""
+        system = known_truth(system)
         x = _at_rest(system, system.sample_states(rng, self.trajectories))
         dt = self.duration / (self.points - 1)
         kept = []
@@ -261,15 +269,16 @@ class FilmSource:
 
     def make(
         self,
-        system: System,
+        system: Known,
         rng: np.random.Generator,
         *,
         progress: Progress = lambda *_: None,
         message: Callable[[str], Any] = lambda _: None,
     ) -> tuple[Dataset, Dataset]:
         """Training and test share; progress and message are those of ``load_films``."""
+        system = known_truth(system)
         if not isinstance(system, PixelPendulum):
-            raise InvalidOptionError(f"the films are of pixel-pendulum, not of {system.name}")
+            raise InvalidOptionError(f"the films are of pixel-pendulum, not of {system.spec.name}")
         settings = replace(self.film, seed=int(rng.integers(2**31)))
         films = load_films(settings, progress=progress, message=message)
         states = np.stack((films.angles, films.velocities / system.inverse_mass), axis=-1)
@@ -281,7 +290,7 @@ class FilmSource:
 
 def _collect(system: System, count: int, closest: float, draw: Callable[[], Array]) -> Array:
     """Draws until there are enough states whose bodies are apart."""
-    states = np.empty((0, 2 * system.dof))
+    states = np.empty((0, 2 * system.spec.dof))
     for _ in range(MOST_DRAWS):
         states = np.concatenate((states, _apart(system, draw(), closest)))
         if len(states) >= count:
@@ -298,23 +307,24 @@ def _exact(
 
 
 def _random_inputs(system: System, count: int, size: float, rng: np.random.Generator) -> Array:
-    return rng.uniform(-size, size, (count, np.shape(system.field.input_matrix)[-1]))
+    return rng.uniform(-size, size, (count, system.spec.force_matrix.shape[-1]))
 
 
 def _no_inputs(system: System, states: Array) -> Array:
-    return np.zeros((*states.shape[:-1], np.shape(system.field.input_matrix)[-1]))
+    return np.zeros((*states.shape[:-1], system.spec.force_matrix.shape[-1]))
 
 
 def _apart(system: System, states: Array, closest: float) -> Array:
     """Leaves out the states in which two bodies are closer than ``closest``."""
-    return states[system.closest_distance(states) >= closest] if isinstance(system, NBody) else states
+    bodies = system.spec.bodies
+    return states[closest_distance(split(states)[0], bodies) >= closest] if bodies else states
 
 
 def _at_rest(system: System, states: Array) -> Array:
     """Brings the centre of mass of bodies to rest at the origin."""
-    if not isinstance(system, NBody):
+    if not system.spec.bodies:
         return states
-    bodies = states.reshape(len(states), 2, system.bodies, 2)
+    bodies = states.reshape(len(states), 2, system.spec.bodies, 2)
     return (bodies - bodies.mean(axis=2, keepdims=True)).reshape(states.shape)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hnn_envs.drawing.colors import TEXT, colour_of
-from hnn_envs.systems import get_system
+from hnn_envs.systems import get_spec
 
 Figure = dict[str, Any]
 Curve = dict[str, Any]
@@ -95,7 +95,7 @@ def system_figures(system: str, curves: Sequence[Curve]) -> dict[str, Figure]:
 def _over_time(curves: Sequence[Curve], quantity: str, title: str, axis: str) -> Figure:
     data = []
     for curve in curves:
-        scale = get_system(curve["system"]).time_scale
+        scale = get_spec(curve["system"]).time_scale
         points = [
             (when / scale, max(value, FLOOR))
             for when, value in zip(curve["time"], curve[quantity], strict=True)
@@ -169,7 +169,7 @@ def _frame(system: str, curves: Sequence[Curve], part: str) -> tuple[float, floa
 def animation(system: str, curves: Sequence[Curve]) -> dict[str, Any]:
     """What the canvas plays: the first start under several physics, the truth wide and hollow below the others."""
     shown = [curve for curve in in_order(curves) if "@" not in curve["dynamics"]][:PER_ANIMATION]
-    kind, dof = KINDS.get(system, "bodies"), get_system(system).dof
+    kind, dof = KINDS.get(system, "bodies"), get_spec(system).dof
     reach = 1.0
     if kind != "pendulum":
         truth = shown[0]["first"]
@@ -183,7 +183,7 @@ def animation(system: str, curves: Sequence[Curve]) -> dict[str, Any]:
         }
         for curve in _truth_first(shown)
     ]
-    scale = get_system(system).time_scale
+    scale = get_spec(system).time_scale
     count = max(len(track["states"]) for track in tracks)
     return {"kind": kind, "reach": 1.15 * reach, "dt": shown[0]["dt"], "scale": scale, "count": count, "tracks": tracks}
 

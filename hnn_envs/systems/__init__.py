@@ -1,48 +1,33 @@
-"""The physics, one file per system: H, its gradient, damping, inputs, invariants, initial states and a time scale.
+"""The systems, one file each: what the system is (a ``SystemSpec``) and, where they are known, its equations.
 
-To add a system, write its file and add a line to ``SYSTEMS``; the tests then cover it.
+To add a system, write its file and a line in ``SYSTEMS``, or call ``register_system`` from outside; the tests then
+cover it. A name of the form "module:object" is a system, too.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.errors import UnknownNameError
+from hnn_envs.errors import NoTruthError
 from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian
-from hnn_envs.systems.mass_spring import MassSpring
-from hnn_envs.systems.n_body import NBody
-from hnn_envs.systems.pendulum import Pendulum
-from hnn_envs.systems.pixel_pendulum import PixelPendulum
-from hnn_envs.systems.real_pendulum import RealPendulum
-from hnn_envs.systems.three_body import THREE_BODY
-from hnn_envs.systems.two_body import TWO_BODY
+from hnn_envs.registry import Registry
+from hnn_envs.systems.spec import Coordinate, Input, Stepping, SystemSpec
 
 
+@runtime_checkable
 class System(Hamiltonian, Protocol):
-    """What every system states about itself, beside its Hamiltonian.
+    """A system whose equations are known: what it is, beside its Hamiltonian.
 
     Attributes:
-        name: name in tables, cards and on the command line.
-        dof: degrees of freedom; states have 2*dof entries.
-        angles: which coordinates are angles, so that q and q + 2 pi are the same place.
-        time_scale: a period, or for chaotic systems the Lyapunov time.
-        max_step: the longest PEFRL step for which an environment step stays within 1e-9 of the exact flow.
+        spec: what the system is, without its equations.
         field: the true vector field with damping and inputs.
     """
 
     @property
-    def name(self) -> str: ...
-    @property
-    def dof(self) -> int: ...
-    @property
-    def angles(self) -> tuple[bool, ...]: ...
-    @property
-    def time_scale(self) -> float: ...
-    @property
-    def max_step(self) -> float: ...
+    def spec(self) -> SystemSpec: ...
     @property
     def field(self) -> PortHamiltonian: ...
 
@@ -51,23 +36,108 @@ class System(Hamiltonian, Protocol):
         ...
 
     def sample_states(self, rng: np.random.Generator, count: int) -> Array:
-        """Initial states of the seed paper's data, shape (count, 2*dof)."""
+        """Initial states, shape (count, 2*dof); of the paper's systems those of the seed paper's data."""
         ...
 
 
-SYSTEMS: dict[str, System] = {
-    system.name: system for system in (MassSpring(), Pendulum(), RealPendulum(), TWO_BODY, THREE_BODY, PixelPendulum())
-}
+Known: TypeAlias = "System | SystemSpec"
+"""A system with its equations, or one of which only recordings are known."""
 
-__all__ = ["SYSTEMS", "MassSpring", "NBody", "Pendulum", "PixelPendulum", "RealPendulum", "System", "get_system"]
+SYSTEMS: Registry[Known] = Registry(
+    "system",
+    {
+        "mass-spring": "hnn_envs.systems.mass_spring:MASS_SPRING",
+        "pendulum": "hnn_envs.systems.pendulum:PENDULUM",
+        "real-pendulum": "hnn_envs.systems.real_pendulum:REAL_PENDULUM",
+        "two-body": "hnn_envs.systems.two_body:TWO_BODY",
+        "three-body": "hnn_envs.systems.three_body:THREE_BODY",
+        "pixel-pendulum": "hnn_envs.systems.pixel_pendulum:PIXEL_PENDULUM",
+    },
+    instances=True,
+)
+
+__all__ = [
+    "SYSTEMS",
+    "Coordinate",
+    "Input",
+    "Known",
+    "Stepping",
+    "System",
+    "SystemSpec",
+    "find_truth",
+    "get_spec",
+    "get_system",
+    "known_truth",
+    "register_system",
+    "resolve_system",
+    "spec_of",
+    "truth_of",
+]
 
 
-def get_system(name: str) -> System:
-    """Returns the system called ``name``.
+def register_system(system: Known | str, name: str | None = None) -> None:
+    """Makes a system known by its name.
+
+    Args:
+        system: a ``System``, a ``SystemSpec`` of one whose equations are unknown, or where either is, "module:object".
+        name: its name; needed for "module:object", which is not imported before it is used.
+
+    Raises:
+        InvalidOptionError: another system has this name.
+    """
+    SYSTEMS.register(name or spec_of(system if not isinstance(system, str) else SYSTEMS[system]).name, system)
+
+
+def spec_of(system: Known) -> SystemSpec:
+    """What a system is, whether its equations are known or not."""
+    return system if isinstance(system, SystemSpec) else system.spec
+
+
+def truth_of(system: Known) -> System | None:
+    """The equations of a system; None where they are not known."""
+    return None if isinstance(system, SystemSpec) else system
+
+
+def resolve_system(system: str | Known) -> Known:
+    """The system that a name stands for, a registered one or "module:object"; a system stands for itself.
 
     Raises:
         UnknownNameError: there is no such system.
     """
-    if name not in SYSTEMS:
-        raise UnknownNameError.of("system", name, SYSTEMS)
-    return SYSTEMS[name]
+    return SYSTEMS[system] if isinstance(system, str) else system
+
+
+def find_truth(spec: SystemSpec) -> System | None:
+    """The registered equations of the very system that a spec describes; None where there are none."""
+    truth = truth_of(SYSTEMS[spec.name]) if spec.name in SYSTEMS else None
+    return truth if truth is not None and truth.spec == spec else None
+
+
+def get_spec(name: str) -> SystemSpec:
+    """Returns what the system called ``name`` is.
+
+    Raises:
+        UnknownNameError: there is no such system.
+    """
+    return spec_of(SYSTEMS[name])
+
+
+def get_system(name: str) -> System:
+    """Returns the equations of the system called ``name``.
+
+    Raises:
+        UnknownNameError: there is no such system.
+        NoTruthError: only recordings of it are known.
+    """
+    return known_truth(SYSTEMS[name])
+
+
+def known_truth(system: Known) -> System:
+    """The equations of a system.
+
+    Raises:
+        NoTruthError: they are not known.
+    """
+    if isinstance(system, SystemSpec):
+        raise NoTruthError.of(system.name)
+    return system

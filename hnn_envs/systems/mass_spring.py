@@ -8,9 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
-from hnn_envs.arrays import Array, constant
+from hnn_envs.arrays import Array
 from hnn_envs.hamiltonian import PortHamiltonian, Separable
 from hnn_envs.systems.sampling import on_circles
+from hnn_envs.systems.spec import Coordinate, Input, SystemSpec, one_coordinate
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,19 @@ class MassSpring(Separable):
     stiffness: float = 2.0  # k in V = k q^2 / 2
     inverse_mass: float = 2.0  # 1/m in T = p^2 / 2m
 
-    name = "mass-spring"
-    dof = 1
     damping = None
-    max_step = 0.0125  # one PEFRL step this long is within 1e-9 of the exact flow over the task's states
-    angles = (False,)
+
+    @cached_property
+    def spec(self) -> SystemSpec:
+        """One displacement and a force on it; the time scale is the period, 2 pi sqrt(m / k) = pi."""
+        return one_coordinate(
+            Coordinate("displacement q", momentum="momentum p"),
+            Input("force"),
+            "mass-spring",
+            time_scale=2 * math.pi / math.sqrt(self.stiffness * self.inverse_mass),
+            longest_step=0.0125,  # one PEFRL step this long is within 1e-9 of the exact flow over the task's states
+            picture="spring",
+        )
 
     def potential(self, q: Array) -> Array:
         """V(q) = k q^2 / 2, shape (...,)."""
@@ -38,15 +47,10 @@ class MassSpring(Separable):
         """dV/dq = k q, shape (..., 1)."""
         return self.stiffness * q
 
-    @property
-    def time_scale(self) -> float:
-        """The period, 2 pi sqrt(m / k) = pi."""
-        return 2 * math.pi / math.sqrt(self.stiffness * self.inverse_mass)
-
     @cached_property
     def field(self) -> PortHamiltonian:
         """The true vector field, q' = 2 p, p' = -2 q + u."""
-        return PortHamiltonian(self, constant([[1.0]]))
+        return PortHamiltonian(self, self.spec.force_matrix)
 
     def invariants(self, x: Array) -> dict[str, Array]:
         """The energy, which the free system conserves."""
@@ -55,3 +59,6 @@ class MassSpring(Separable):
     def sample_states(self, rng: np.random.Generator, count: int) -> Array:
         """Initial states of the seed's data set, shape (count, 2): a random direction, radius U(0.1, 1)."""
         return on_circles(rng, count, 0.1, 1.0)
+
+
+MASS_SPRING = MassSpring()

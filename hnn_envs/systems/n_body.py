@@ -8,9 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
-from hnn_envs.arrays import Array, namespace, split
+from hnn_envs.arrays import Array, split
 from hnn_envs.hamiltonian import PortHamiltonian, Separable
-from hnn_envs.systems.pairs import gather, internal_thrusts, separations
+from hnn_envs.systems.pairs import closest_distance, gather, internal_thrusts, separations
+from hnn_envs.systems.spec import Coordinate, Input, SystemSpec
 
 
 @dataclass(frozen=True)
@@ -21,19 +22,13 @@ class NBody(Separable):
     (..., 2*(bodies - 1)): internal thrusts in an orthonormal basis of the forces that sum to zero.
 
     Attributes:
-        name: name of the system.
-        bodies: number of bodies.
-        time_scale: a period (two bodies) or the Lyapunov time (three).
-        max_step: the longest PEFRL step that keeps to 1e-9 of the exact flow over the task's states.
+        spec: what the system is; it says how many bodies there are.
         sampler: draws the seed's initial states, (rng, count) -> (count, 4*bodies).
         coupling: G m^2, the strength of the attraction.
         inverse_mass: 1/m.
     """
 
-    name: str
-    bodies: int
-    time_scale: float
-    max_step: float
+    spec: SystemSpec
     sampler: Callable[[np.random.Generator, int], Array]
     coupling: float = 1.0
     inverse_mass: float = 1.0
@@ -41,14 +36,9 @@ class NBody(Separable):
     damping = None
 
     @property
-    def dof(self) -> int:
-        """Degrees of freedom, two per body."""
-        return 2 * self.bodies
-
-    @property
-    def angles(self) -> tuple[bool, ...]:
-        """No coordinate is an angle."""
-        return (False,) * self.dof
+    def bodies(self) -> int:
+        """Number of bodies."""
+        return self.spec.bodies
 
     def potential(self, q: Array) -> Array:
         """V(q) = -sum_{i<j} 1 / |q_i - q_j|, shape (...,)."""
@@ -64,7 +54,7 @@ class NBody(Separable):
     @cached_property
     def field(self) -> PortHamiltonian:
         """The true vector field, q_i' = p_i, p_i' = attraction + internal thrust."""
-        return PortHamiltonian(self, internal_thrusts(self.bodies))
+        return PortHamiltonian(self, self.spec.force_matrix)
 
     def momentum(self, x: Array) -> Array:
         """Total momentum, shape (..., 2)."""
@@ -83,7 +73,7 @@ class NBody(Separable):
 
     def closest_distance(self, x: Array) -> Array:
         """The smallest separation of two bodies, shape (...,)."""
-        return namespace(x).min(separations(split(x)[0], self.bodies)[1], axis=-1)
+        return closest_distance(split(x)[0], self.bodies)
 
     def invariants(self, x: Array) -> dict[str, Array]:
         """What the free system conserves: energy, momentum (..., 2) and angular momentum."""
@@ -96,6 +86,27 @@ class NBody(Separable):
     def sample_states(self, rng: np.random.Generator, count: int) -> Array:
         """Initial states of the seed's data set, shape (count, 4*bodies)."""
         return self.sampler(rng, count)
+
+
+def bodies_spec(name: str, bodies: int, *, time_scale: float, longest_step: float, chaotic: bool = False) -> SystemSpec:
+    """The description of bodies in the plane under internal thrusts, in an orthonormal basis of those."""
+    places = tuple(
+        Coordinate(f"{axis} of body {body + 1}", momentum=f"momentum of body {body + 1} along {axis}")
+        for body in range(bodies)
+        for axis in "xy"
+    )
+    thrusts = tuple(Input(f"thrust {pair + 1} along {axis}") for pair in range(bodies - 1) for axis in "xy")
+    return SystemSpec(
+        name,
+        places,
+        thrusts,
+        tuple(tuple(row) for row in internal_thrusts(bodies).tolist()),
+        time_scale=time_scale,
+        longest_step=longest_step,
+        chaotic=chaotic,
+        bodies=bodies,
+        picture="bodies",
+    )
 
 
 def rotate(vectors: Array, angle: float) -> Array:

@@ -34,6 +34,11 @@ def gather(pair_gradients: Array, bodies: int) -> Array:
     return per_body.reshape((*per_body.shape[:-2], 2 * bodies))
 
 
+def closest_distance(q: Array, bodies: int) -> Array:
+    """The smallest separation of two bodies, shape (...,), for q of shape (..., 2*bodies)."""
+    return namespace(q).min(separations(q, bodies)[1], axis=-1)
+
+
 @cache
 def internal_thrusts(bodies: int) -> Array:
     """An orthonormal basis of the forces that sum to zero, shape (2*bodies, 2*(bodies - 1)), by the Helmert matrix.

@@ -8,9 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
-from hnn_envs.arrays import Array, constant, namespace
+from hnn_envs.arrays import Array, namespace
 from hnn_envs.hamiltonian import PortHamiltonian, Separable
 from hnn_envs.systems.sampling import on_circles
+from hnn_envs.systems.spec import Coordinate, Input, SystemSpec, one_coordinate
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,19 @@ class Pendulum(Separable):
     gravity: float = 3.0  # m g l
     inverse_mass: float = 2.0  # 1 / (m l^2)
 
-    name = "pendulum"
-    dof = 1
     damping = None
-    max_step = 0.0055
-    angles = (True,)
+
+    @cached_property
+    def spec(self) -> SystemSpec:
+        """One angle and a torque; the time scale is the period of small oscillations, 2 pi / sqrt(6) = 2.565."""
+        return one_coordinate(
+            Coordinate("angle q", "rad", angle=True, momentum="momentum p"),
+            Input("torque"),
+            "pendulum",
+            time_scale=2 * math.pi / math.sqrt(self.gravity * self.inverse_mass),
+            longest_step=0.0055,
+            picture="pendulum",
+        )
 
     def potential(self, q: Array) -> Array:
         """V(q) = m g l (1 - cos q), shape (...,)."""
@@ -38,15 +47,10 @@ class Pendulum(Separable):
         """dV/dq = m g l sin q, shape (..., 1)."""
         return self.gravity * namespace(q).sin(q)
 
-    @property
-    def time_scale(self) -> float:
-        """The period of small oscillations, 2 pi / sqrt(6) = 2.565."""
-        return 2 * math.pi / math.sqrt(self.gravity * self.inverse_mass)
-
     @cached_property
     def field(self) -> PortHamiltonian:
         """The true vector field, q' = 2 p, p' = -3 sin q + u."""
-        return PortHamiltonian(self, constant([[1.0]]))
+        return PortHamiltonian(self, self.spec.force_matrix)
 
     def invariants(self, x: Array) -> dict[str, Array]:
         """The energy, which the free system conserves."""
@@ -55,3 +59,6 @@ class Pendulum(Separable):
     def sample_states(self, rng: np.random.Generator, count: int) -> Array:
         """Initial states of the seed's data set, shape (count, 2): a random direction, radius U(1.3, 2.3)."""
         return on_circles(rng, count, 1.3, 2.3)
+
+
+PENDULUM = Pendulum()

@@ -8,8 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from hnn_envs.arrays import Array, constant, namespace
+from hnn_envs.arrays import Array, namespace
 from hnn_envs.hamiltonian import PortHamiltonian, Separable
+from hnn_envs.systems.spec import Coordinate, Input, Stepping, SystemSpec, one_coordinate
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,22 @@ class PixelPendulum(Separable):
     gravity: float = 5.0  # m g l / 2
     inverse_mass: float = 3.0  # 3 / (m l^2)
 
-    name = "pixel-pendulum"
-    dof = 1
     damping = None
-    max_step = 0.0055
-    angles = (True,)
+
+    @cached_property
+    def spec(self) -> SystemSpec:
+        """One angle and a torque; the time scale is the period of small oscillations, 2 pi / sqrt(15) = 1.622 s."""
+        return one_coordinate(
+            Coordinate("angle q", "rad", angle=True, momentum="momentum p", momentum_unit="kg m\N{SUPERSCRIPT TWO}/s"),
+            Input("torque"),
+            "pixel-pendulum",
+            time_scale=2 * math.pi / math.sqrt(self.gravity * self.inverse_mass),
+            longest_step=0.0055,
+            picture="pendulum",
+            stepping=Stepping("symplectic_euler", 0.05),  # Pendulum-v1's
+            time_unit="s",
+            energy_unit="J",
+        )
 
     def potential(self, q: Array) -> Array:
         """V(q) = (m g l / 2) (1 - cos q), shape (...,)."""
@@ -41,15 +53,10 @@ class PixelPendulum(Separable):
         """dV/dq = (m g l / 2) sin q, shape (..., 1)."""
         return self.gravity * namespace(q).sin(q)
 
-    @property
-    def time_scale(self) -> float:
-        """The period of small oscillations, 2 pi / sqrt(15) = 1.622 s."""
-        return 2 * math.pi / math.sqrt(self.gravity * self.inverse_mass)
-
     @cached_property
     def field(self) -> PortHamiltonian:
         """The true vector field, q' = 3 p, p' = -5 sin q + u."""
-        return PortHamiltonian(self, constant([[1.0]]))
+        return PortHamiltonian(self, self.spec.force_matrix)
 
     def invariants(self, x: Array) -> dict[str, Array]:
         """The energy, which the free system conserves."""
@@ -58,3 +65,6 @@ class PixelPendulum(Separable):
     def sample_states(self, rng: np.random.Generator, count: int) -> Array:
         """Initial states of the seed's data set, shape (count, 2): within 30 degrees of hanging, at up to 1 rad/s."""
         return rng.uniform(-1, 1, (count, 2)) * (math.pi / 6, 1 / self.inverse_mass)
+
+
+PIXEL_PENDULUM = PixelPendulum()

@@ -8,9 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
-from hnn_envs.arrays import Array, constant, namespace
+from hnn_envs.arrays import Array, namespace
 from hnn_envs.hamiltonian import PortHamiltonian, Separable
 from hnn_envs.systems.sampling import on_circles
+from hnn_envs.systems.spec import Coordinate, Input, SystemSpec, one_coordinate
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,20 @@ class RealPendulum(Separable):
     inverse_mass: float = 1.0 / 0.95641
     damping: float = 0.012128  # gamma, 1/s
 
-    name = "real-pendulum"
-    dof = 1
-    max_step = 0.021
-    angles = (True,)
+    @cached_property
+    def spec(self) -> SystemSpec:
+        """One angle and a torque; the time scale is the period of small oscillations, 5.4 s."""
+        return one_coordinate(
+            Coordinate("angle q", "rad", angle=True, momentum="angular velocity p", momentum_unit="rad/s"),
+            Input("torque"),
+            "real-pendulum",
+            time_scale=2 * math.pi / math.sqrt(self.gravity * self.inverse_mass),
+            longest_step=0.021,
+            picture="pendulum",
+            dissipative=True,
+            time_unit="s",
+            energy_unit="rad\N{SUPERSCRIPT TWO}/s\N{SUPERSCRIPT TWO}",
+        )
 
     def potential(self, q: Array) -> Array:
         """V(q) = g (1 - cos q), shape (...,)."""
@@ -46,15 +57,10 @@ class RealPendulum(Separable):
         """dV/dq = g sin q, shape (..., 1)."""
         return self.gravity * namespace(q).sin(q)
 
-    @property
-    def time_scale(self) -> float:
-        """The period of small oscillations, 5.4 s."""
-        return 2 * math.pi / math.sqrt(self.gravity * self.inverse_mass)
-
     @cached_property
     def field(self) -> PortHamiltonian:
         """The fitted vector field, q' = p / m, p' = -g sin q - gamma p + u."""
-        return PortHamiltonian(self, constant([[1.0]]), self.damping)
+        return PortHamiltonian(self, self.spec.force_matrix, self.damping)
 
     def invariants(self, x: Array) -> dict[str, Array]:
         """The energy; it decays as p' = -gamma p takes it away, dH/dt = -gamma p^2 / m."""
@@ -63,3 +69,6 @@ class RealPendulum(Separable):
     def sample_states(self, rng: np.random.Generator, count: int) -> Array:
         """Initial states, shape (count, 2), of the size that the measured series has: radius U(0.87, 1.47)."""
         return on_circles(rng, count, 0.87, 1.47)
+
+
+REAL_PENDULUM = RealPendulum()

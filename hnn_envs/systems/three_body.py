@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.systems.n_body import NBody, rotate
+from hnn_envs.systems.n_body import NBody, bodies_spec, rotate
 
 
 def near_circular_triangles(rng: np.random.Generator, count: int, speed_noise: float = 0.2) -> Array:
@@ -30,11 +30,8 @@ def near_circular_triangles(rng: np.random.Generator, count: int, speed_noise: f
 
 
 THREE_BODY = NBody(
-    name="three-body",
-    bodies=3,
     # Lyapunov time: exponent 0.521 +- 0.005 by Benettin's method (two nearby trajectories, renormalised) on 3000 of
     # the states above, from t = 1 until two bodies are closer than 0.2 or t = 10; test_systems measures it again.
-    time_scale=1.9,
-    max_step=0.001,
+    bodies_spec("three-body", 3, time_scale=1.9, longest_step=0.001, chaotic=True),
     sampler=near_circular_triangles,
 )

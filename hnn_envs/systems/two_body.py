@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.systems.n_body import NBody, rotate
+from hnn_envs.systems.n_body import NBody, bodies_spec, rotate
 
 
 def near_circular_pairs(rng: np.random.Generator, count: int, speed_noise: float = 0.05) -> Array:
@@ -23,9 +23,7 @@ def near_circular_pairs(rng: np.random.Generator, count: int, speed_noise: float
 
 
 TWO_BODY = NBody(
-    name="two-body",
-    bodies=2,
-    time_scale=4 * math.pi,  # the period of the circular orbit whose bodies are 2 apart
-    max_step=0.0042,
+    # The time scale is the period of the circular orbit whose bodies are 2 apart.
+    bodies_spec("two-body", 2, time_scale=4 * math.pi, longest_step=0.0042),
     sampler=near_circular_pairs,
 )

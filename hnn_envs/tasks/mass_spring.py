@@ -13,7 +13,8 @@ from hnn_envs.drawing.canvas import Canvas
 from hnn_envs.drawing.colors import GUIDE, PAPER, TEXT, colour_of, mix
 from hnn_envs.drawing.shapes import zoom
 from hnn_envs.drawing.view import View
-from hnn_envs.systems import SYSTEMS, System
+from hnn_envs.systems import System
+from hnn_envs.systems.mass_spring import MASS_SPRING
 from hnn_envs.tasks.shared import bounds, limits, observe, within
 
 
@@ -55,7 +56,7 @@ class MassSpringTask:
     steps; learned physics may get there. Never terminated.
     """
 
-    system: System = SYSTEMS["mass-spring"]
+    system: System = MASS_SPRING
     dt: float = 0.1  # time per step; the period is pi
     max_episode_steps: int = 100  # steps, three periods
     max_input: float = 0.5  # force

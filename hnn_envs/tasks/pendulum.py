@@ -12,7 +12,8 @@ from hnn_envs.arrays import Array, namespace
 from hnn_envs.drawing.canvas import Canvas
 from hnn_envs.drawing.shapes import draw_pendulum
 from hnn_envs.drawing.view import View
-from hnn_envs.systems import SYSTEMS, System
+from hnn_envs.systems import System
+from hnn_envs.systems.pendulum import PENDULUM
 from hnn_envs.tasks.shared import bounds, limits, observe, within
 
 
@@ -58,7 +59,7 @@ class PendulumTask:
     Truncated after 200 steps, or where |p| exceeds 4.5; the separatrix has |p| = 2.45 at the bottom. Never terminated.
     """
 
-    system: System = SYSTEMS["pendulum"]
+    system: System = PENDULUM
     dt: float = 0.08  # time per step; the period of small oscillations is 2.57
     max_episode_steps: int = 200  # steps, six periods
     max_input: float = 1.2  # torque; the weight's is at most 3

@@ -15,7 +15,8 @@ from hnn_envs.drawing.shapes import draw_film
 from hnn_envs.drawing.view import View
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.models.pixels import Eye, Sighted
-from hnn_envs.systems import SYSTEMS, System
+from hnn_envs.systems import System
+from hnn_envs.systems.pixel_pendulum import PIXEL_PENDULUM
 from hnn_envs.tasks.shared import limits, within
 from hnn_envs.tasks.task import Task
 
@@ -68,7 +69,7 @@ class PixelPendulumTask:
         eye: what shows the states.
     """
 
-    system: System = SYSTEMS["pixel-pendulum"]
+    system: System = PIXEL_PENDULUM
     dt: float = 0.05  # s, time per step and between the two frames
     max_episode_steps: int = 200  # steps, 10 s, six periods
     max_input: float = 2.0  # torque; the weight's is at most 5
@@ -81,8 +82,6 @@ class PixelPendulumTask:
     eye: Eye = CAMERA
 
     name = "pixel-pendulum"
-    integrator = "symplectic_euler"  # Pendulum-v1's
-    substeps = 1
 
     @cached_property
     def camera(self) -> Camera:

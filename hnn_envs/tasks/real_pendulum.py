@@ -11,7 +11,8 @@ from hnn_envs.arrays import Array, namespace
 from hnn_envs.drawing.canvas import Canvas
 from hnn_envs.drawing.shapes import draw_pendulum
 from hnn_envs.drawing.view import View
-from hnn_envs.systems import SYSTEMS, System
+from hnn_envs.systems import System
+from hnn_envs.systems.real_pendulum import REAL_PENDULUM
 from hnn_envs.systems.sampling import on_circles
 from hnn_envs.tasks.shared import bounds, limits, observe, within
 
@@ -55,7 +56,7 @@ class RealPendulumTask:
     Truncated after 300 steps (50 s), or where |q| or |p| exceeds 1.8. Never terminated.
     """
 
-    system: System = SYSTEMS["real-pendulum"]
+    system: System = REAL_PENDULUM
     dt: float = 1 / 6  # s, the sampling interval of the measured series; the period is 5.6 s
     max_episode_steps: int = 300  # steps, 50 s
     max_input: float = 0.1  # torque; the weight's is at most 1.3

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 
 from hnn_envs.arrays import Array
 from hnn_envs.drawing.canvas import Canvas
 from hnn_envs.drawing.view import View
-from hnn_envs.systems import System
+from hnn_envs.systems import Known
 
 
 class Task(Protocol):
     """What an agent is asked. All functions broadcast over leading axes, and none depends on the dynamics.
 
     Attributes:
-        name: name of the system and of the task, "pendulum".
-        system: the system.
+        name: name of the task.
+        system: the system, or its description where its equations are not known.
         dt: time per environment step.
         max_episode_steps: the horizon.
         max_input: size of each physical input at action 1; inputs are u = max_input * action.
@@ -30,7 +30,7 @@ class Task(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def system(self) -> System: ...
+    def system(self) -> Known: ...
     @property
     def dt(self) -> float: ...
     @property
@@ -69,18 +69,3 @@ class Task(Protocol):
     def draw(self, canvas: Canvas, view: View) -> None:
         """Draws one environment."""
         ...
-
-
-@runtime_checkable
-class Stepwise(Protocol):
-    """A task whose true motion is what certain steps make of it, not the flow that they approximate.
-
-    Attributes:
-        integrator: the method of these steps, where the physics is separable.
-        substeps: its steps per environment step.
-    """
-
-    @property
-    def integrator(self) -> str: ...
-    @property
-    def substeps(self) -> int: ...

@@ -12,7 +12,7 @@ from hnn_envs.drawing.canvas import Canvas
 from hnn_envs.drawing.colors import GUIDE
 from hnn_envs.drawing.shapes import draw_bodies, zoom
 from hnn_envs.drawing.view import View
-from hnn_envs.systems import NBody
+from hnn_envs.systems.n_body import NBody
 from hnn_envs.systems.three_body import THREE_BODY
 from hnn_envs.tasks.shared import bounds, limits, observe, within
 

@@ -12,7 +12,7 @@ from hnn_envs.arrays import Array, namespace, split
 from hnn_envs.drawing.canvas import Canvas
 from hnn_envs.drawing.shapes import DARK_GUIDE, draw_bodies, zoom
 from hnn_envs.drawing.view import View
-from hnn_envs.systems import NBody
+from hnn_envs.systems.n_body import NBody
 from hnn_envs.systems.two_body import TWO_BODY
 from hnn_envs.tasks.shared import bounds, limits, observe, within
 

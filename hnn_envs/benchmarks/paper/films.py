@@ -35,7 +35,7 @@ from hnn_envs.integrators import INTEGRATORS, StepFunction
 from hnn_envs.models.pixels import BRIGHTEST, SightedHamiltonian
 from hnn_envs.models.seed_pixels import PairedHamiltonian, PairedMLPField, affine_map, pairs_of
 from hnn_envs.recordings.sources import Dataset
-from hnn_envs.systems import PixelPendulum
+from hnn_envs.systems.pixel_pendulum import PixelPendulum
 
 FILMS, FRAMES = 15, 200
 UNSEEN = 2**31

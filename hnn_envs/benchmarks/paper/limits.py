@@ -7,7 +7,9 @@ import numpy as np
 from hnn_envs.arrays import Array, split
 from hnn_envs.benchmarks.paper.protocol import SPANS, Estimate, Estimates, rolled_out, unseen_starts
 from hnn_envs.recordings.sources import Dataset, PaperSource
-from hnn_envs.systems import MassSpring, Pendulum, System
+from hnn_envs.systems import System
+from hnn_envs.systems.mass_spring import MassSpring
+from hnn_envs.systems.pendulum import Pendulum
 
 RADII, PHASES = 61, 96
 
@@ -32,7 +34,7 @@ def origin_limit(system: System, source: PaperSource) -> Estimate:
     error is then c (V'(q) - V'(q0)).
     """
     points = source.points * (source.trajectories - int(source.trajectories * source.test_share))
-    duration, count = SPANS[system.name]
+    duration, count = SPANS[system.spec.name]
     starts = unseen_starts(system)
     path = rolled_out(system.field, starts, np.linspace(0, duration, count))
     slopes = split(system.gradient(path))[0] - split(system.gradient(starts))[0]

@@ -10,7 +10,7 @@ from scipy.integrate import solve_ivp
 from hnn_envs.arrays import Array
 from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian, VectorField
 from hnn_envs.recordings.sources import Dataset
-from hnn_envs.systems import NBody, System
+from hnn_envs.systems import System
 
 STARTS = 15
 SPANS = {
@@ -66,17 +66,17 @@ def measure(system: System, field: VectorField, model: str, train: Dataset, test
     if test.spans is not None:
         return found | _of_series(field, test, np.reshape(test.spans, (-1, 1)))
     found["energy_mse"] = Estimate.of(energy_errors(system, field))
-    if system.name in NOISY and model == "paper/structured" and isinstance(field, PortHamiltonian):
+    if system.spec.name in NOISY and model == "paper/structured" and isinstance(field, PortHamiltonian):
         clocked = Reclocked.chosen(field, train)
         found["test_loss_reclocked"] = Estimate.of(_squares(clocked(states) - derivatives))
-    if system.name == "mass-spring" and model != "paper/structured":
+    if system.spec.name == "mass-spring" and model != "paper/structured":
         found["energy_mse_rescaled"] = Estimate.of(energy_errors(system, field, RESCALING))
     return found
 
 
 def unseen_starts(system: System) -> Array:
     """The 15 initial states of the rollouts, shape (15, 2*dof): drawn with seeds that no training data has."""
-    if isinstance(system, NBody):
+    if system.spec.bodies:
         return np.concatenate([system.sample_states(np.random.default_rng(seed), 1) for seed in range(STARTS)])
     rng = np.random.default_rng(STARTS)
     return rng.uniform(0.2, 1.0, (STARTS, 2)) * rng.choice((-1.0, 1.0), (STARTS, 2))
@@ -88,7 +88,7 @@ def energy_errors(system: System, field: VectorField, clock: float = 1.0) -> Arr
     The true energy of the true trajectories is constant. Infinite where a rollout cannot be integrated.
     """
     starts = unseen_starts(system)
-    duration, points = SPANS[system.name]
+    duration, points = SPANS[system.spec.name]
     path = rolled_out(field, starts, np.linspace(0, duration, points), clock)
     squares: Array = np.square(system.value(path) - system.value(starts)).mean(axis=0)
     return squares

@@ -22,12 +22,13 @@ from hnn_envs.errors import CheckpointError, DataError, InvalidOptionError, Unkn
 from hnn_envs.evaluation.records import Row
 from hnn_envs.fitting.frames import FilmSettings
 from hnn_envs.fitting.frames import Progress as FilmProgress
-from hnn_envs.fitting.recipes import Recipe, follow, load_recipe, make_data, parse_recipe, recipe_of
+from hnn_envs.fitting.pipeline import follow, make_data
+from hnn_envs.fitting.recipes import Recipe, load_recipe, parse_recipe, recipe_of
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.recordings.measured import load_real_pendulum
 from hnn_envs.recordings.sources import Dataset, FilmSource, PaperSource, make_source
 from hnn_envs.storage import write_atomically
-from hnn_envs.systems import SYSTEMS, get_system
+from hnn_envs.systems import SYSTEMS, get_spec, get_system
 
 SUITE = "paper"
 MODELS = ("paper/structured", "paper/hnn", "paper/baseline")
@@ -86,7 +87,7 @@ def run(
         UnknownNameError: no such system or model.
         CheckpointError: a shipped checkpoint is missing or damaged.
     """
-    chosen = [get_system(name).name for name in systems] or list(SYSTEMS)
+    chosen = [get_spec(name).name for name in systems] or list(SYSTEMS)
     wanted = list(models) or list(MODELS)
     for name in wanted:
         if name not in MODELS:
@@ -116,7 +117,7 @@ def measure_shipped(system: str, models: Sequence[str], data_path: str | None) -
     for name, checkpoint in checkpoints.items():
         if _data_of(recipe_of(checkpoint)) != _data_of(recipe):
             raise CheckpointError(f"shipped checkpoints {', '.join(models)} of {system} are not of the same data")
-        found[name] = _measured(recipe, checkpoint.build(get_system(system)), name, train, test)
+        found[name] = _measured(recipe, checkpoint.build(), name, train, test)
     return found
 
 
@@ -135,7 +136,7 @@ def measure_retrained(system: str, model: str, seed: int, out: Path, data_path: 
     if checkpoint is None or checkpoint.card.recipe_hash != recipe.digest:
         checkpoint = follow(recipe, path, shares=shares)
     found = _without_model(recipe, *shares)
-    found[model] = _measured(recipe, checkpoint.build(get_system(system)), model, *shares)
+    found[model] = _measured(recipe, checkpoint.build(), model, *shares)
     _keep(path.with_suffix(".json"), recipe.digest, found)
     return found
 

@@ -10,12 +10,12 @@ import torch
 
 from hnn_envs.errors import TrainingError
 from hnn_envs.fitting.losses import make_loss, mean_square
+from hnn_envs.fitting.pipeline import make_data, torch_threads
 from hnn_envs.fitting.problem import Tensors
-from hnn_envs.fitting.recipes import Recipe, load_recipe, make_data, torch_threads
+from hnn_envs.fitting.recipes import Recipe, load_recipe
 from hnn_envs.fitting.trainer import Stage, fit
 from hnn_envs.models.mlp import build_mlp, init_mlp
 from hnn_envs.recordings.sources import Dataset
-from hnn_envs.systems import get_system
 
 TIMED_STEPS = 100
 WARM_UP = 10
@@ -53,7 +53,7 @@ def seconds_to(recipe: Recipe, train: Dataset, test: Dataset, goal: float) -> fl
     Raises:
         TrainingError: it never is.
     """
-    system, derivatives = get_system(recipe.system), make_loss("derivative", {})
+    derivatives = make_loss("derivative", {})
     rows = derivatives.prepare(test, torch.float64)
     looking, reached = 0.0, False
 
@@ -61,12 +61,14 @@ def seconds_to(recipe: Recipe, train: Dataset, test: Dataset, goal: float) -> fl
         nonlocal looking, reached
         began = time.perf_counter()
         with torch.no_grad():
-            reached = float(mean_square(derivatives.residuals(recipe.family.build(system, parameters), rows))) <= goal
+            reached = (
+                float(mean_square(derivatives.residuals(recipe.family.build(recipe.spec, parameters), rows))) <= goal
+            )
         looking += time.perf_counter() - began
         return reached
 
     began = time.perf_counter()
-    fit(system, recipe.family, train, [Stage(**table) for table in recipe.stages], recipe.seed, until=good_enough)
+    fit(recipe.spec, recipe.family, train, [Stage(**table) for table in recipe.stages], recipe.seed, until=good_enough)
     if not reached:
         raise TrainingError(f"recipe {recipe.identity} never reaches a test loss of {goal:.2e}")
     return time.perf_counter() - began - looking

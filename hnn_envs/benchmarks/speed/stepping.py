@@ -93,7 +93,7 @@ def _rollouts(dynamics: str, effort: Effort) -> Case:
     states = np.random.default_rng(0).uniform(-1, 1, (BATCH, 2))
     actions = np.random.default_rng(0).uniform(-task.max_input, task.max_input, (steps, BATCH, 1))
     return repeat(
-        lambda: rollout(task.system, states, steps, dynamics=physics, actions=actions), effort.seconds, BATCH * steps
+        lambda: rollout(task.system, states, steps, dynamics=physics, inputs=actions), effort.seconds, BATCH * steps
     )
 
 

@@ -149,17 +149,18 @@ def training(effort: Effort) -> Iterator[Row]:
 
     from hnn_envs.fitting.losses import make_loss
     from hnn_envs.fitting.optimisers import make_optimiser
+    from hnn_envs.fitting.pipeline import make_data, torch_threads
     from hnn_envs.fitting.problem import Problem
-    from hnn_envs.fitting.recipes import load_recipe, make_data, torch_threads
+    from hnn_envs.fitting.recipes import load_recipe
     from hnn_envs.fitting.trainer import Stage, fit
-    from hnn_envs.systems import get_system
+    from hnn_envs.systems import get_spec
 
-    recipe, system = load_recipe("pendulum/paper/hnn"), get_system("pendulum")
+    recipe, spec = load_recipe("pendulum/paper/hnn"), get_spec("pendulum")
     data, _ = make_data(recipe)
     family, loss, steps = recipe.family, make_loss("derivative", {}), max(2, int(1250 * effort.seconds))
     rows = loss.prepare(data, torch.float32)
-    problem = Problem(lambda given, batch: loss.residuals(family.build(system, given), batch), rows, steps, 0)
-    start = family.init(system, np.random.default_rng(0))
+    problem = Problem(lambda given, batch: loss.residuals(family.build(spec, given), batch), rows, steps, 0)
+    start = family.init(spec, np.random.default_rng(0))
     first = {name: torch.tensor(value, dtype=torch.float32) for name, value in start.items()}
     optimiser, seeds_way = make_optimiser("adam", problem, first, {"weight_decay": 1e-4}), SeedsWay()
     stage = Stage(steps, settings={"weight_decay": 1e-4}, dtype="float32")
@@ -168,7 +169,7 @@ def training(effort: Effort) -> Iterator[Row]:
         reports: list[float] = []  # the first comes after the first step, the last after the last
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "state"
-            fit(system, family, data, [stage], 0, state=path, report=lambda *_: reports.append(time.perf_counter()))
+            fit(spec, family, data, [stage], 0, state=path, report=lambda *_: reports.append(time.perf_counter()))
         return (reports[-1] - reports[0]) / (steps - 1)
 
     cases: dict[str, Case] = {

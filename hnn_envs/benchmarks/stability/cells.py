@@ -15,11 +15,10 @@ from hnn_envs.checkpoints import shipped_checkpoints
 from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.errors import InvalidOptionError, ResultsError, UnknownNameError
 from hnn_envs.evaluation.comparison import step_costs
-from hnn_envs.evaluation.episode_error import CHAOTIC
 from hnn_envs.evaluation.metrics import never_missing, reversal_error, symplecticity_defect
 from hnn_envs.integrators import INTEGRATORS
 from hnn_envs.storage import write_atomically
-from hnn_envs.systems import SYSTEMS, get_system
+from hnn_envs.systems import SYSTEMS, get_spec, get_system
 from hnn_envs.tasks import get_task
 
 REVERSAL_STEPS = 10_000
@@ -102,8 +101,8 @@ def run_cell(cell: Cell, folder: Path) -> Path:
     def count(done: int) -> None:
         counter.write_text(str(done))
 
-    damped = dynamics.system.field.damping is not None
-    guide = make_dynamics(dynamics.system, "ode", dt=dynamics.dt) if damped else None
+    damped = dynamics.spec.dissipative
+    guide = make_dynamics(get_system(dynamics.spec.name), "ode", dt=dynamics.dt) if damped else None
     simulate(dynamics, plan, states, path, guide=guide, progress=count)
     if cell.dynamics != REFERENCE and not path.with_suffix(".json").is_file():
         checks = _check(dynamics, states, cell.steps)
@@ -112,10 +111,10 @@ def run_cell(cell: Cell, folder: Path) -> Path:
 
 
 def _check(dynamics: Dynamics, states: Array, steps: int) -> Checks:
-    system, some = dynamics.system, states[:REVERSAL_STARTS]
+    system, some = get_system(dynamics.spec.name), states[:REVERSAL_STARTS]
     turn = min(steps, REVERSAL_STEPS)
-    if system.name in CHAOTIC:
-        turn = min(turn, round(CHAOTIC_TIMES * system.time_scale / dynamics.dt))
+    if system.spec.chaotic:
+        turn = min(turn, round(CHAOTIC_TIMES * system.spec.time_scale / dynamics.dt))
     reversal = never_missing(reversal_error(dynamics, some, turn)) if system.field.damping is None else np.array([])
     return Checks(
         reversal=reversal.tolist(),
@@ -176,7 +175,7 @@ def make_cells(
     if not cells:
         raise InvalidOptionError(f"none of the dynamics {', '.join(dynamics)} can be run with {', '.join(integrators)}")
     for cell in cells:
-        check_plan(cell.plan(cell.make()), 2 * get_system(cell.system).dof)
+        check_plan(cell.plan(cell.make()), 2 * get_spec(cell.system).dof)
     return cells
 
 

@@ -24,6 +24,7 @@ from hnn_envs.errors import ResultsError
 from hnn_envs.evaluation.metrics import ENCOUNTER_DISTANCE, escaped, invariant_change, relative_energy_error
 from hnn_envs.memory import check_memory
 from hnn_envs.storage import write_atomically
+from hnn_envs.systems import get_system
 
 FORMAT = 1
 BATCHES = 250  # of which the trend of the energy error is taken
@@ -59,7 +60,7 @@ class Plan:
         """The plan of running a physics."""
         digest = "" if dynamics.card is None else dynamics.card.digest
         method, dt, substeps = dynamics.integrator.name, dynamics.dt, dynamics.substeps
-        return cls(dynamics.system.name, dynamics.name, method, dt, substeps, digest, steps, starts, seed)
+        return cls(dynamics.spec.name, dynamics.name, method, dt, substeps, digest, steps, starts, seed)
 
     def path(self, folder: Path) -> Path:
         """Where its trace is kept: a name that no other plan has."""
@@ -254,7 +255,7 @@ def trajectory(dynamics: Dynamics, x: Array, steps: int) -> Array:
 
 def _gather(trace: Trace, plan: Plan, dynamics: Dynamics, path: Array, states: Array, aim: Array | None) -> None:
     """Adds a chunk to what is known."""
-    system, count = dynamics.system, len(path)
+    system, count = get_system(dynamics.spec.name), len(path)
     start = system.value(states)
     target = np.broadcast_to(start, path.shape[:2]) if aim is None else system.value(aim)
     energies = system.value(path)
@@ -285,7 +286,7 @@ def _keep_records(trace: Trace, plan: Plan, path: Array, target: Array, start: A
 
 def _gather_bodies(trace: Trace, dynamics: Dynamics, path: Array, states: Array, size: Array) -> None:
     """Encounters, escapes and what n bodies conserve beside the energy."""
-    system = dynamics.system
+    system = get_system(dynamics.spec.name)
     close = system.closest_distance(path) < ENCOUNTER_DISTANCE  # type: ignore[attr-defined]
     met = np.cumsum(close, axis=0) > 0
     before = (trace.encounter < 0) & ~met

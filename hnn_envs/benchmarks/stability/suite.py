@@ -24,7 +24,6 @@ from hnn_envs import __version__
 from hnn_envs.arrays import Array
 from hnn_envs.benchmarks.stability.cells import REFERENCE, Cell, Checks, load_cell, make_cells, run_cell
 from hnn_envs.benchmarks.stability.streaming import Plan, Trace
-from hnn_envs.evaluation.episode_error import CHAOTIC
 from hnn_envs.evaluation.metrics import (
     energy_trend,
     relative_energy_error,
@@ -35,7 +34,7 @@ from hnn_envs.evaluation.metrics import (
 )
 from hnn_envs.evaluation.records import Row
 from hnn_envs.storage import write_atomically
-from hnn_envs.systems import System, get_system
+from hnn_envs.systems import System, get_spec, get_system
 
 SUITE = "stability"
 DEFAULT_STEPS = 1000
@@ -151,7 +150,7 @@ def _rows(cell: Cell, trace: Trace, checks: Checks | None, reference: Trace, ode
     """All metrics of a cell."""
     system = get_system(cell.system)
     plan = cell.plan(cell.make())
-    scale = "Lyapunov times" if cell.system in CHAOTIC else "periods"
+    scale = system.spec.time_scales
     found = [
         *_energy_rows(trace, plan, system, scale),
         *_prediction_rows(trace, plan, reference, system, scale),
@@ -196,17 +195,17 @@ def _energy_rows(trace: Trace, plan: Plan, system: System, scale: str) -> list[E
 
 def _batches(trace: Trace, plan: Plan, system: System) -> tuple[Array, Array]:
     """Middle times and means of batches of at least a period each: shorter ones would show the motion as a trend."""
-    merged = max(1, math.ceil(system.time_scale / (plan.batch * plan.dt)))
+    merged = max(1, math.ceil(system.spec.time_scale / (plan.batch * plan.dt)))
     whole = plan.steps // plan.batch // merged
     means = trace.means[: whole * merged].reshape(whole, merged, plan.starts).mean(axis=1)
-    return (np.arange(whole) + 0.5) * merged * plan.batch * plan.dt / system.time_scale, means
+    return (np.arange(whole) + 0.5) * merged * plan.batch * plan.dt / system.spec.time_scale, means
 
 
 def _prediction_rows(trace: Trace, plan: Plan, reference: Trace, system: System, scale: str) -> list[Entry]:
-    times = plan.records * plan.dt / system.time_scale
+    times = plan.records * plan.dt / system.spec.time_scale
     with np.errstate(all="ignore"):
-        valid = valid_prediction_time(times, trace.records, reference.records, system.angles)
-        error = state_rmse(trace.records, reference.records, system.angles)
+        valid = valid_prediction_time(times, trace.records, reference.records, system.spec.angles)
+        error = state_rmse(trace.records, reference.records, system.spec.angles)
     clipped = np.sort(np.minimum(valid, times[-1]))
     return [
         ("valid_prediction_time", float(np.median(clipped)), _median_error(clipped), scale),
@@ -236,7 +235,7 @@ def _body_rows(trace: Trace, plan: Plan, ode: Trace | None) -> list[Entry]:
         ("momentum_drift", float(momentum), None, "momentum"),
         ("angular_momentum_drift", float(angular), None, "angular momentum"),
     ]
-    if plan.system not in CHAOTIC:
+    if not get_spec(plan.system).chaotic:
         return entries
     escapes = _times(trace.escape, plan)
     entries += [
@@ -286,7 +285,7 @@ def _curve(cell: Cell, trace: Trace, reference: Trace) -> dict[str, Any]:
         energies = system.value(trace.records[kept])
         error = relative_energy_error(energies, trace.targets[kept], trace.targets[0])
         size = np.where(np.isfinite(error), np.abs(error), np.inf)
-        rmse = state_rmse(trace.records[kept], reference.records[kept], system.angles)
+        rmse = state_rmse(trace.records[kept], reference.records[kept], system.spec.angles)
     return {
         "system": cell.system,
         "dynamics": cell.label,

@@ -28,7 +28,7 @@ class Specified:
 
     @spec.setter
     def spec(self, spec: EnvSpec | None) -> None:
-        self._spec = None if spec is None else _with_absolute_path(spec, self.dynamics.system.name)
+        self._spec = None if spec is None else _with_absolute_path(spec, self.dynamics.spec.name)
 
 
 def _with_absolute_path(spec: EnvSpec, system: str) -> EnvSpec:

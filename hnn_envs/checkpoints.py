@@ -203,16 +203,40 @@ def checkpoints_folder() -> Path:
     return shipped if shipped.is_dir() else shipped.parent.parent / "checkpoints"
 
 
+_REGISTERED: list[Path] = []
+"""Folders of checkpoints beside the shipped one, as packages outside of this one register them."""
+
+
+def register_checkpoints(folder: Path | str) -> None:
+    """Makes the checkpoints of a folder known by name, as the shipped ones are.
+
+    Args:
+        folder: holds files SYSTEM/FAMILY/NAME.safetensors, such as cart/default/hnn.safetensors.
+    """
+    place = Path(folder)
+    if place not in _REGISTERED:
+        _REGISTERED.append(place)
+
+
+def checkpoint_folders() -> list[Path]:
+    """Where checkpoints are looked up by name: the shipped ones first."""
+    return [checkpoints_folder(), *_REGISTERED]
+
+
 def checkpoint_path(system: str, name: str) -> Path:
-    """Where the shipped checkpoint ``name`` ("hnn", "paper/baseline", ...) of a system is, or would be."""
-    return checkpoints_folder() / system / f"{ALIASES.get(name, name)}.safetensors"
+    """Where the checkpoint ``name`` ("hnn", "paper/hnn", ...) of a system is; among the shipped ones if nowhere."""
+    file = Path(system) / f"{ALIASES.get(name, name)}.safetensors"
+    places = [folder / file for folder in checkpoint_folders()]
+    return next((place for place in places if place.is_file()), places[0])
 
 
 def shipped_checkpoints(system: str) -> list[str]:
-    """Names of the shipped checkpoints of a system, such as "default/hnn"; no unfinished training ("hnn.state")."""
-    folder = checkpoints_folder() / system
-    finished = (path.with_suffix("") for path in folder.glob("*/*.safetensors") if "." not in path.stem)
-    return sorted(path.relative_to(folder).as_posix() for path in finished)
+    """Names of the known checkpoints of a system, such as "default/hnn"; no unfinished training ("hnn.state")."""
+    found: set[str] = set()
+    for folder in (place / system for place in checkpoint_folders()):
+        finished = (path.with_suffix("") for path in folder.glob("*/*.safetensors") if "." not in path.stem)
+        found |= {path.relative_to(folder).as_posix() for path in finished}
+    return sorted(found)
 
 
 def find_checkpoint(system: str, name: str) -> Checkpoint:

@@ -24,6 +24,10 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
     One of the tasks of ``hnn_envs.tasks``, whose pages describe observation, reward, start and end. The task does not
     depend on the physics that steps it, so agents and trajectories can be compared between the two.
 
+    ``gymnasium.make("hnn_envs:hnn_envs/Pendulum-v0", dynamics="hnn")`` makes one, as does the id
+    "hnn_envs:hnn_envs/PendulumHNN-v0" without a keyword. Its ``spec`` names a checkpoint's file by its absolute path.
+    Before the first reset there is no ``state`` and no ``believed_energy``: ``hasattr`` is False for both.
+
     ## Action space
 
     ``Box(-1, 1, (inputs,), float32)``, scaled to physical inputs by the task. Finite actions beyond the box are clipped

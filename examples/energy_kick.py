@@ -26,7 +26,8 @@ parser.add_argument("--frames", type=int, default=70, help="frames before the ki
 parser.add_argument("--out", type=Path, default=Path("runs/energy_kick.gif"))
 args = parser.parse_args()
 
-dynamics = make_dynamics("pixel-pendulum", "hnn", integrator="blanes_moan4")  # the flow, which keeps its energy
+# The flow of the learned energy itself, which keeps it, and not the coarse steps that Pendulum-v1 makes of a flow.
+dynamics = make_dynamics("pixel-pendulum", "hnn", dt=0.05, integrator="blanes_moan4")
 eye, camera, climbing = dynamics.field.eye, Camera(dynamics.field.eye.size), 10
 x = np.array([eye.angle(camera.frames(np.array(args.angle))), 0.0])
 states = [x]

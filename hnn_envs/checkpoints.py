@@ -227,7 +227,7 @@ def checkpoint_folders() -> list[Path]:
 
 
 def checkpoint_path(system: str, name: str) -> Path:
-    """Where the checkpoint ``name`` ("hnn", "paper/baseline", ...) of a system is; among the shipped ones if nowhere."""
+    """Where the checkpoint ``name`` ("hnn", "paper/hnn", ...) of a system is; if nowhere, among the shipped."""
     file = Path(system) / f"{ALIASES.get(name, name)}.safetensors"
     places = [folder / file for folder in checkpoint_folders()]
     return next((place for place in places if place.is_file()), places[0])

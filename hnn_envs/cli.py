@@ -12,10 +12,11 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from hnn_envs import ENVIRONMENTS, __version__
 from hnn_envs.commands import benchmark, play, report
 from hnn_envs.commands.console import console, counting, names_in, plain_errors, say
 from hnn_envs.errors import CheckpointError, InvalidOptionError
+from hnn_envs.ids import ENVIRONMENTS
+from hnn_envs.version import __version__
 
 if TYPE_CHECKING:
     from hnn_envs.evaluation.comparison import Comparison

@@ -149,12 +149,11 @@ class TestResult:
         path = str(write_checkpoint(tmp_path / "m.safetensors", name))
         x = states(there.system, 3)
         method = None if there.system.spec.stepping is None else get_integrator(None, there.field).name  # of its flow
-        by_name = rollout(there.system, x, 4, dynamics=path, dt=0.05, integrator=method)
-        made, loaded = make_dynamics(there.system, path, dt=0.05, integrator=method), load_checkpoint(Path(path))
+        options: dict[str, Any] = {"dt": 0.05, "integrator": method}
+        by_name = rollout(there.system, x, 4, dynamics=path, **options)
+        made, loaded = make_dynamics(there.system, path, **options), load_checkpoint(Path(path))
         np.testing.assert_array_equal(by_name.states, rollout(there.system, x, 4, dynamics=made).states)
-        np.testing.assert_array_equal(
-            by_name.states, rollout(there.system, x, 4, dynamics=loaded, dt=0.05, integrator=method).states
-        )
+        np.testing.assert_array_equal(by_name.states, rollout(there.system, x, 4, dynamics=loaded, **options).states)
         np.testing.assert_allclose(by_name.states[-1], exact(there.field, x, 0.2), atol=1e-5)
 
 

@@ -22,7 +22,7 @@ STEPS = {"MassSpring": 40, "Pendulum": 60, "RealPendulum": 50, "TwoBody": 110, "
 
 def environment_picture(name: str, folder: Path) -> None:
     """Draws one environment in the middle of an episode with slowly changing random actions."""
-    env = gym.make(f"hnn_envs/{name}-v0", dynamics="hnn", render_mode="rgb_array")
+    env = gym.make(f"hnn_envs:hnn_envs/{name}-v0", dynamics="hnn", render_mode="rgb_array")
     env.reset(seed=3)
     rng = np.random.default_rng(0)
     action = np.zeros(env.action_space.shape, np.float32)

@@ -8,7 +8,7 @@ import argparse
 
 from stable_baselines3 import PPO
 from stable_baselines3.common.evaluation import evaluate_policy
-from stable_baselines3.common.vec_env import VecMonitor
+from stable_baselines3.common.vec_env import VecEnv
 
 from hnn_envs import ENVIRONMENTS
 from hnn_envs.sb3 import make_vec_env
@@ -24,9 +24,9 @@ parser.add_argument("--seed", type=int, default=0)
 args = parser.parse_args()
 
 
-def environments(dynamics: str, seed: int) -> VecMonitor:
-    """A batch of environments under one physics, with episode statistics."""
-    return VecMonitor(make_vec_env(args.task, n_envs=args.envs, dynamics=dynamics, seed=seed))
+def environments(dynamics: str, seed: int) -> VecEnv:
+    """A batch of environments under one physics."""
+    return make_vec_env(args.task, n_envs=args.envs, dynamics=dynamics, seed=seed)
 
 
 model = PPO(

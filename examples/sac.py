@@ -36,5 +36,5 @@ agent.learn(args.steps)
 
 for dynamics in ("hnn", "ode"):
     test = make_vec_env(args.task, n_envs=args.envs, dynamics=dynamics, seed=1000)
-    mean, deviation = evaluate_policy(agent, test, n_eval_episodes=2 * args.envs, warn=False)
+    mean, deviation = evaluate_policy(agent, test, n_eval_episodes=2 * args.envs)
     print(f"return under {dynamics}: {mean:.1f} +- {deviation:.1f}")

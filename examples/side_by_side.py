@@ -37,7 +37,9 @@ else:
     act = load_policy(f"{ENVIRONMENTS[args.task][0]}/hnn-0").predict
 
 # The same seed gives the same start, whatever the physics.
-envs = [gym.make(f"hnn_envs/{args.task}-v0", dynamics=name, render_mode="rgb_array") for name in ("hnn", "ode")]
+envs = [
+    gym.make(f"hnn_envs:hnn_envs/{args.task}-v0", dynamics=name, render_mode="rgb_array") for name in ("hnn", "ode")
+]
 observations = [env.reset(seed=args.seed)[0] for env in envs]
 returns, going, images = [0.0, 0.0], [True, True], []
 for _ in range(args.frames):

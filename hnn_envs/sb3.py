@@ -1,4 +1,4 @@
-"""Stable-Baselines3's VecEnv over the native batch of environments.
+"""Stable-Baselines3's VecEnv over the native batch of environments, and the make_vec_env that makes it.
 
 from hnn_envs.sb3 import make_vec_env
 
@@ -7,49 +7,102 @@ model = PPO("MlpPolicy", make_vec_env("Pendulum", n_envs=64, dynamics="hnn"))
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
 from typing import Any, cast
 
 import gymnasium
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 
-from hnn_envs import ENVIRONMENTS
 from hnn_envs.arrays import Array
 from hnn_envs.envs import PhysicsVectorEnv
 from hnn_envs.envs.simulation import check_options
 from hnn_envs.envs.sub_environment import SubEnvironment
 from hnn_envs.errors import InvalidOptionError, UnknownNameError
+from hnn_envs.ids import ENVIRONMENTS, VECTOR_ENTRY_POINT
 
 Indices = int | Iterable[int] | None
 
 
-def make_vec_env(name: str, n_envs: int = 1, *, seed: int | None = None, **options: Any) -> PhysicsVecEnv:
-    """Makes a batch of environments for Stable-Baselines3.
+MONITOR_OPTIONS = ("info_keywords",)
+"""What may be in ``monitor_kwargs``: what a VecMonitor takes beside its file."""
+
+
+def make_vec_env(
+    name: str,
+    n_envs: int = 1,
+    *,
+    seed: int | None = None,
+    monitor_dir: str | os.PathLike[str] | None = None,
+    monitor_kwargs: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> VecMonitor:
+    """Makes a batch of environments for Stable-Baselines3, monitored as by its own function of this name.
+
+    The monitor adds ``info["episode"]``, from which Stable-Baselines3 shows the mean return and length of episodes.
 
     Args:
-        name: "MassSpring", "Pendulum", "RealPendulum", "TwoBody", "ThreeBody" or "PixelPendulum", or the id of one
-            of them.
+        name: the name of an environment, such as "Pendulum" or "PendulumHNN", or its id, with or without its module:
+            "hnn_envs:hnn_envs/Pendulum-v0".
         n_envs: number of environments.
         seed: environment i is seeded with seed + i at the first reset.
+        monitor_dir: a folder for "monitor.csv", with a line for every episode of the whole batch; None writes no file.
+        monitor_kwargs: options of the monitor, "info_keywords": names in the info of an episode's last step that are
+            recorded with it, such as "energy".
         **options: as for ``PhysicsVectorEnv``: dynamics, integrator, dt, substeps, max_episode_steps, render_mode,
             image_size, ...
 
+    Returns:
+        A VecMonitor around a PhysicsVecEnv.
+
     Raises:
-        UnknownNameError: there is no such environment.
+        UnknownNameError: there is no such environment, or it is not stepped by a ``PhysicsVectorEnv``.
+        InvalidOptionError: an option of the monitor that it does not have.
     """
-    short = name.rpartition("/")[2].removesuffix("-v0")
-    if short not in ENVIRONMENTS:
-        raise UnknownNameError.of("environment", name, ENVIRONMENTS)
-    batch = gymnasium.make_vec(
-        f"hnn_envs/{short}-v0", num_envs=n_envs, autoreset_mode=AutoresetMode.SAME_STEP.value, **options
-    )
+    spec = _found(name)
+    for option in monitor_kwargs or ():
+        if option not in MONITOR_OPTIONS:
+            raise InvalidOptionError(f"unknown monitor option {option!r}; allowed: {', '.join(MONITOR_OPTIONS)}")
+    batch = gymnasium.make_vec(spec.id, num_envs=n_envs, autoreset_mode=AutoresetMode.SAME_STEP.value, **options)
     environments = PhysicsVecEnv(cast("PhysicsVectorEnv", batch))
     if seed is not None:
         environments.seed(seed)
-    return environments
+    if monitor_dir is not None:
+        Path(monitor_dir).mkdir(parents=True, exist_ok=True)
+    monitored = VecMonitor(
+        environments, None if monitor_dir is None else os.fspath(monitor_dir), **(monitor_kwargs or {})
+    )
+    # A wrapper of Stable-Baselines3 has attributes of its own for these, which nothing ever fills.
+    monitored.metadata, monitored.reset_infos = environments.metadata, environments.reset_infos
+    return monitored
+
+
+def _found(name: str) -> EnvSpec:
+    """The registered environment of a name or an id, whose module is imported where it is named.
+
+    Raises:
+        UnknownNameError: there is none, or it has another vector environment.
+    """
+    module, _, plain = name.rpartition(":")
+    if module:
+        try:
+            import_module(module)
+        except ImportError as error:
+            raise UnknownNameError(f"unknown environment {name!r}: {error}") from error
+    spec = gymnasium.registry.get(plain) or gymnasium.registry.get(f"hnn_envs/{plain}-v0")
+    if spec is None or spec.vector_entry_point != VECTOR_ENTRY_POINT:
+        raise UnknownNameError.of("environment", name, ENVIRONMENTS)
+    return spec
+
+
+INFOS = ("out_of_domain", "diverged", "energy", "learned_energy")
+"""What an environment's info may have."""
 
 
 class PhysicsVecEnv(VecEnv):
@@ -72,7 +125,7 @@ class PhysicsVecEnv(VecEnv):
     def reset(self) -> Array:
         """Resets all environments, with the seeds and options that were set for this once."""
         observations, infos = self.batch.reset(seed=self._seeds, options=self._batch_options())
-        self.reset_infos = [_row_info(infos, row) for row in range(self.num_envs)]
+        self.reset_infos[:] = [_row_info(infos, row) for row in range(self.num_envs)]
         self._reset_seeds()
         self._reset_options()
         return observations
@@ -142,6 +195,6 @@ class PhysicsVecEnv(VecEnv):
         return {"state": np.stack(states)}
 
 
-def _row_info(infos: dict[str, Any], row: int) -> dict[str, float]:
+def _row_info(infos: dict[str, Any], row: int) -> dict[str, np.float64]:
     """One environment's info from the batch's; all values are numbers."""
-    return {name: float(infos[name][row]) for name in ("energy", "out_of_domain", "diverged")}
+    return {name: infos[name][row] for name in INFOS if name in infos}

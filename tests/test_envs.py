@@ -112,6 +112,7 @@ def test_a_step_gives_what_the_spaces_say(
     env = make(name, dynamics=physics(ENVIRONMENTS[name][0], dynamics))
     observation, info = env.reset(seed=seed)
     assert observation in env.observation_space
+    assert all(type(value) is np.float64 for value in info.values())  # floats with a dtype, which TorchRL asks for
     assert env.unwrapped.task.inside(env.unwrapped.state)
     for _ in range(3):
         observation, reward, terminated, truncated, info = env.step(np.array(draws[: env.action_space.shape[0]]))
@@ -120,7 +121,7 @@ def test_a_step_gives_what_the_spaces_say(
         assert np.isfinite(reward)
         assert type(terminated) is type(truncated) is bool
         assert set(info) == {"energy", "out_of_domain", "diverged"}
-        assert all(type(value) is float and np.isfinite(value) for value in info.values())
+        assert all(type(value) is np.float64 and np.isfinite(value) for value in info.values())
         if terminated or truncated:
             break
 

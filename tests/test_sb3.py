@@ -1,7 +1,8 @@
-"""Stable-Baselines3's VecEnv over the native batch, held against DummyVecEnv over single environments."""
+"""Stable-Baselines3's VecEnv over the native batch, held against what its own make_vec_env gives."""
 
 from __future__ import annotations
 
+import csv
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,16 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env as make_their_own
 from stable_baselines3.common.evaluation import evaluate_policy
-from stable_baselines3.common.vec_env import DummyVecEnv, VecCheckNan, VecMonitor, VecNormalize, VecVideoRecorder
+from stable_baselines3.common.vec_env import (
+    DummyVecEnv,
+    VecCheckNan,
+    VecEnv,
+    VecMonitor,
+    VecNormalize,
+    VecVideoRecorder,
+)
 
 from hnn_envs import ENVIRONMENTS
 from hnn_envs.envs import PhysicsVectorEnv
@@ -22,8 +31,8 @@ from hnn_envs.sb3 import PhysicsVecEnv, make_vec_env
 EXAMPLE = Path(__file__).parents[1] / "examples" / "ppo.py"
 
 
-def dummy(name: str, n_envs: int, **options: Any) -> DummyVecEnv:
-    return DummyVecEnv([lambda: gym.make(f"hnn_envs/{name}-v0", **options) for _ in range(n_envs)])
+def dummy(name: str, n_envs: int, **options: Any) -> VecEnv:
+    return make_their_own(lambda: gym.make(f"hnn_envs/{name}-v0", **options), n_envs, vec_env_cls=DummyVecEnv)
 
 
 def assert_same_step(native: Any, other: Any) -> None:
@@ -35,7 +44,12 @@ def assert_same_step(native: Any, other: Any) -> None:
             assert set(one) == set(two)
             assert one["TimeLimit.truncated"] is two["TimeLimit.truncated"]
             np.testing.assert_array_equal(one["terminal_observation"], two["terminal_observation"])
-            assert all(one[key] == two[key] for key in ("energy", "out_of_domain", "diverged"))
+            for key in ("energy", "out_of_domain", "diverged"):
+                assert type(one[key]) is type(two[key]) is np.float64
+                assert one[key] == two[key]
+            # Stable-Baselines3's monitor of single environments rounds to six digits.
+            assert one["episode"]["r"] == pytest.approx(two["episode"]["r"], rel=1e-6, abs=1e-6)
+            assert one["episode"]["l"] == two["episode"]["l"]
         else:
             assert one == {}
 
@@ -118,13 +132,52 @@ def test_what_cannot_be_made_is_refused() -> None:
         PhysicsVecEnv(PhysicsVectorEnv("pendulum", 2))
     with pytest.raises(ValueError, match="newton"):
         make_vec_env("Pendulum", dynamics="newton")
-    assert make_vec_env("hnn_envs/Pendulum-v0").spec.id == "hnn_envs/Pendulum-v0"
+    with pytest.raises(UnknownNameError, match="unknown environment 'CartPole-v1'"):
+        make_vec_env("CartPole-v1")
+    with pytest.raises(UnknownNameError, match=r"'nowhere_at_all:Pendulum-v0'.*No module named 'nowhere_at_all'"):
+        make_vec_env("nowhere_at_all:Pendulum-v0")
+    with pytest.raises(InvalidOptionError, match="unknown monitor option 'colour'; allowed: info_keywords"):
+        make_vec_env("Pendulum", monitor_kwargs={"colour": "red"})
+
+
+@pytest.mark.parametrize("name", ["Pendulum", "hnn_envs/Pendulum-v0", "hnn_envs:hnn_envs/Pendulum-v0"])
+def test_a_name_an_id_and_an_id_with_its_module_mean_the_same(name: str) -> None:
+    assert make_vec_env(name).spec.id == "hnn_envs/Pendulum-v0"
+    assert make_vec_env(name, dynamics="hnn").get_attr("dynamics")[0].name == "hnn"
+
+
+def test_ids_of_learned_physics_work_as_well() -> None:
+    assert make_vec_env("PendulumHNN").get_attr("dynamics")[0].name == "hnn"
+    assert make_vec_env("hnn_envs:hnn_envs/TwoBodyBaseline-v0").get_attr("dynamics")[0].name == "baseline"
+
+
+def test_it_monitors_as_its_namesake_does(tmp_path: Path) -> None:
+    folder = tmp_path / "of" / "monitors"
+    keywords = {"info_keywords": ("energy",)}
+    envs = make_vec_env("Pendulum", 2, max_episode_steps=3, monitor_dir=str(folder), monitor_kwargs=keywords)
+    assert isinstance(envs, VecMonitor)
+    assert isinstance(envs.unwrapped, PhysicsVecEnv)
+    envs.reset()
+    infos = [envs.step(np.zeros((2, 1), np.float32))[3] for _ in range(3)][-1]
+    envs.close()
+    assert [info["episode"]["l"] for info in infos] == [3, 3]
+    with (folder / "monitor.csv").open() as file:
+        assert file.readline().startswith("#{")
+        rows = list(csv.DictReader(file))
+    assert [float(row["energy"]) for row in rows] == [info["energy"] for info in infos]
+
+
+def test_stable_baselines_shows_returns_of_episodes() -> None:
+    envs = make_vec_env("MassSpring", n_envs=4, seed=0, max_episode_steps=20)
+    model = PPO("MlpPolicy", envs, n_steps=32, batch_size=64, n_epochs=1, device="cpu").learn(256)
+    assert len(model.ep_info_buffer) == 4 * 3  # whole episodes of 20 steps in 64 steps of each environment
+    assert all(np.isfinite(each["r"]) for each in model.ep_info_buffer)
 
 
 def test_monitor_normalize_and_nan_check_go_around_it() -> None:
     native, other = make_vec_env("Pendulum", 2, seed=0, max_episode_steps=5), dummy("Pendulum", 2, max_episode_steps=5)
     other.seed(0)
-    both = [VecNormalize(VecMonitor(VecCheckNan(envs, raise_exception=True))) for envs in (native, other)]
+    both = [VecNormalize(VecCheckNan(envs, raise_exception=True)) for envs in (native, other)]
     for envs in both:
         envs.reset()
     for _ in range(12):
@@ -134,7 +187,7 @@ def test_monitor_normalize_and_nan_check_go_around_it() -> None:
         for one, two in zip(results[0][3], results[1][3], strict=True):
             assert ("episode" in one) == ("episode" in two)
             if "episode" in one:
-                assert (one["episode"]["r"], one["episode"]["l"]) == (two["episode"]["r"], two["episode"]["l"])
+                assert one["episode"]["l"] == two["episode"]["l"]
                 np.testing.assert_array_equal(one["terminal_observation"], two["terminal_observation"])
 
 
@@ -152,7 +205,7 @@ def test_a_video_is_recorded(tmp_path: Path) -> None:
 def test_ppo_learns_and_is_evaluated_on_it() -> None:
     envs = make_vec_env("MassSpring", n_envs=4, seed=0, max_episode_steps=20)
     model = PPO("MlpPolicy", envs, n_steps=32, batch_size=64, n_epochs=1, seed=0, device="cpu").learn(256)
-    mean, deviation = evaluate_policy(model, VecMonitor(make_vec_env("MassSpring", n_envs=2)), n_eval_episodes=2)
+    mean, deviation = evaluate_policy(model, make_vec_env("MassSpring", n_envs=2), n_eval_episodes=2)
     assert np.isfinite([mean, deviation]).all()
 
 

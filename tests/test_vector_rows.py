@@ -149,7 +149,8 @@ def test_physics_steps_on_a_device_and_leaves_no_graph(
         observation, reward, *flags, info = single.step(np.array([0.5]))
     assert isinstance(observations, torch.Tensor if output == "torch" else np.ndarray)
     assert isinstance(observation, np.ndarray)
-    assert [type(value) for value in (reward, *flags, *info.values())] == [float, bool, bool, float, float, float]
+    assert [type(value) for value in (reward, *flags)] == [float, bool, bool]
+    assert {type(value) for value in info.values()} == {np.float64}
     expected = reference.step(np.array([0.5]))
     np.testing.assert_allclose(observation, expected[0], rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(reward, expected[1], rtol=1e-6)

@@ -29,7 +29,7 @@ def by_policy(policy: Policy) -> Controller:
 def play(task: str, dynamics: str, controller: Controller, episodes: int, seed: int) -> Array:
     """Returns of one episode from each of ``episodes`` starts, shape (episodes,); start i is drawn by seed + i."""
     batch: Any = gymnasium.make_vec(
-        f"hnn_envs/{NAMES[task]}-v0",
+        f"hnn_envs:hnn_envs/{NAMES[task]}-v0",
         num_envs=episodes,
         dynamics=dynamics,
         autoreset_mode=AutoresetMode.NEXT_STEP.value,

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from hnn_envs import ENVIRONMENTS
 from hnn_envs.agents.policies import Policy, PolicyCard, export_weights, load_policy, save_policy
 from hnn_envs.errors import InvalidOptionError, TrainingError
+from hnn_envs.ids import ENVIRONMENTS
 from hnn_envs.tasks import TASKS, get_task
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def train(
 def _make_agent(run: Run, hyperparameters: Mapping[str, Any]) -> PPO:
     """Builds the agent as rl-baselines3-zoo would, but on the native batch."""
     from stable_baselines3 import PPO
-    from stable_baselines3.common.vec_env import VecEnv, VecMonitor, VecNormalize
+    from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
     from hnn_envs.sb3 import make_vec_env
 
@@ -156,7 +156,7 @@ def _make_agent(run: Run, hyperparameters: Mapping[str, Any]) -> PPO:
     settings.pop("n_timesteps")
     policy, normalize = settings.pop("policy"), settings.pop("normalize", False)
     n_envs = settings.pop("n_envs", 1)
-    environments: VecEnv = VecMonitor(make_vec_env(NAMES[run.task], n_envs, dynamics=run.dynamics, seed=run.seed))
+    environments: VecEnv = make_vec_env(NAMES[run.task], n_envs, dynamics=run.dynamics, seed=run.seed)
     if normalize:
         options = normalize if isinstance(normalize, dict) else {}
         environments = VecNormalize(environments, gamma=settings.get("gamma", 0.99), **options)

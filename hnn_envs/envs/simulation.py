@@ -30,6 +30,10 @@ class ResetNeededError(HnnEnvsError, gymnasium.error.ResetNeeded):
     """The environment was used before its first reset, or after the end of an episode that nothing resets."""
 
 
+class NoStateError(ResetNeededError, AttributeError):
+    """The state was asked for before the first reset: ``hasattr`` and ``inspect`` see that it is not there yet."""
+
+
 class Simulation:
     """A task under a physics, as functions of states (2*dof,) or (n, 2*dof).
 
@@ -66,6 +70,13 @@ class Simulation:
         self.look = self._referee.look
         if self.dynamics.card is not None:
             self._warn_where_untrained(self.dynamics.card.domain)
+
+    @property
+    def energy_name(self) -> str | None:
+        """What the energy in an info is called: the true one where it is known, else the learned one, else None."""
+        if self.dynamics.truth is not None:
+            return "energy"
+        return "learned_energy" if self.dynamics.hamiltonian is not None else None
 
     @property
     def render_fps(self) -> int:

@@ -8,17 +8,25 @@ import gymnasium
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.envs.simulation import ResetNeededError, Simulation, check_choice, check_options
+from hnn_envs.envs.simulation import NoStateError, Simulation, check_choice, check_options
+from hnn_envs.envs.specification import Specified
 from hnn_envs.envs.sub_environment import Trails
 
+FLAGS = (np.float64(0.0), np.float64(1.0))
+"""False and True in an info. All of its values have a dtype: TorchRL takes no other."""
 
-class PhysicsEnv(gymnasium.Env[Array, Array]):
+
+class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
     """A task under true or learned physics.
 
     ## Description
 
     One of the tasks of ``hnn_envs.tasks``, whose pages describe observation, reward, start and end. The task does not
     depend on the physics that steps it, so agents and trajectories can be compared between the two.
+
+    ``gymnasium.make("hnn_envs:hnn_envs/Pendulum-v0", dynamics="hnn")`` makes one, as does the id
+    "hnn_envs:hnn_envs/PendulumHNN-v0" without a keyword. Its ``spec`` names a checkpoint's file by its absolute path.
+    Before the first reset there is no ``state`` and no ``believed_energy``: ``hasattr`` is False for both.
 
     ## Action space
 
@@ -37,14 +45,15 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
 
     ## Info
 
-    ``energy`` (the true energy H of the state), ``out_of_domain`` and ``diverged``, all floats.
+    ``energy`` (the true energy H of the state), ``out_of_domain`` and ``diverged``, all np.float64, which are floats.
+    Where the true energy is not known, there is ``learned_energy`` in its place, if the physics has learned one.
 
     ## Reset
 
     ``reset(options={"state": x0})`` starts at a given state, shape (2*dof,), which must be inside the task's limits.
 
     Args:
-        task: name of the task, such as "pendulum".
+        task: name of the task, such as "pendulum", or "module:object".
         dynamics: "ode" (the true equations), "hnn" or "baseline" (the shipped default checkpoints), the name of
             another shipped checkpoint such as "paper/hnn", or the path of a .safetensors file.
         integrator: a key of ``hnn_envs.integrators.INTEGRATORS``; the default suits the physics.
@@ -95,15 +104,27 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
         self.render_mode = render_mode
         self.metadata = PhysicsEnv.metadata | {"render_fps": self._simulation.render_fps}
         self._action_shape = (self._simulation.inputs,)
+        self._energy_name = self._simulation.energy_name
         self._x: Array | None = None
         self._elapsed = 0
         self._trails = None if render_mode is None else Trails(1, self._simulation.inputs)
         self._truth_beside = None if render_mode is None else self._simulation.twin(1)
         self._window: Any = None
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(task={self.task.name!r}, dynamics={self.dynamics.name!r})"
+
+    def __str__(self) -> str:
+        """The same in brackets, as Gymnasium's wrappers put them around what they wrap."""
+        return f"<{self!r}>"
+
     @property
     def state(self) -> Array:
-        """The state, shape (2*dof,): reading gives a copy, setting checks it and starts a new trail."""
+        """The state, shape (2*dof,): reading gives a copy, setting checks it and starts a new trail.
+
+        Raises:
+            NoStateError: there was no reset yet.
+        """
         return np.array(self.dynamics.to_numpy(self._current()))
 
     @state.setter
@@ -136,7 +157,7 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
         if self.render_mode == "human":
             self.render()
         observation, energy = self._simulation.look(self._current())
-        info = {"energy": float(energy), "out_of_domain": 0.0, "diverged": 0.0}
+        info = self._info(energy, False, False)
         return self.dynamics.to_numpy(observation), info
 
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
@@ -153,7 +174,7 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
         if self._trails is not None:
             self._record(self._trails, u)
         ended, left = bool(terminated), bool(outside)
-        info = {"energy": float(energy), "out_of_domain": float(left), "diverged": float(diverged)}
+        info = self._info(energy, left, bool(diverged))
         return self.dynamics.to_numpy(observation), float(reward), ended, left and not ended, info
 
     def render(self) -> Array | None:
@@ -185,9 +206,15 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
         """Everything but the window, which cannot be copied or sent to another process."""
         return self.__dict__ | {"_window": None}
 
+    def _info(self, energy: Any, outside: bool, diverged: bool) -> dict[str, Any]:
+        info = {"out_of_domain": FLAGS[outside], "diverged": FLAGS[diverged]}
+        if self._energy_name is not None:
+            info[self._energy_name] = np.float64(float(energy))
+        return info
+
     def _current(self) -> Array:
         if self._x is None:
-            raise ResetNeededError("call reset() first: the environment has no state yet")
+            raise NoStateError("call reset() first: the environment has no state yet")
         return self._x
 
     def _start(self, state: Array, truth: Array | None = None) -> None:
@@ -212,3 +239,14 @@ class PhysicsEnv(gymnasium.Env[Array, Array]):
             from hnn_envs.drawing.window import Window
 
             self._window = Window(self._simulation.render_fps, title=f"hnn_envs: {self.task.name}")
+
+
+def make_limited(task: str, **options: Any) -> gymnasium.Env[Array, Array]:
+    """An environment of any task with the task's own time limit: what ``hnn_envs:hnn_envs/Task-v0`` makes.
+
+    Args:
+        task: name of the task, or "module:object".
+        **options: as for ``PhysicsEnv``.
+    """
+    env = PhysicsEnv(task, **options)
+    return gymnasium.wrappers.TimeLimit(env, env.task.max_episode_steps)

@@ -3,20 +3,44 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
+from gymnasium import Space
+from gymnasium.envs.registration import EnvSpec
 
 from hnn_envs.arrays import Array
+from hnn_envs.dynamics import Dynamics
 from hnn_envs.envs.simulation import TRAIL
+from hnn_envs.tasks.task import Task
 
-if TYPE_CHECKING:
-    from gymnasium import Space
-    from gymnasium.envs.registration import EnvSpec
 
-    from hnn_envs.dynamics import Dynamics
-    from hnn_envs.envs.vector import PhysicsVectorEnv
-    from hnn_envs.tasks.task import Task
+class Batch(Protocol):
+    """What a sub-environment needs of the batch that it belongs to, as ``PhysicsVectorEnv`` has it."""
+
+    task: Task
+    dynamics: Dynamics
+    single_action_space: Space[Any]
+    single_observation_space: Space[Any]
+    metadata: dict[str, Any]
+    render_mode: str | None
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """The specification that the batch was made from."""
+
+    @property
+    def state(self) -> Array:
+        """All states, shape (num_envs, 2*dof)."""
+
+    def set_state(self, value: Any, row: int) -> None:
+        """Sets the state of a row."""
+
+    def seeded(self, row: int) -> tuple[np.random.Generator, int]:
+        """The generator of a row and its seed."""
+
+    def frame(self, row: int) -> Array | None:
+        """The frame of a row."""
 
 
 class SubEnvironment:
@@ -26,7 +50,7 @@ class SubEnvironment:
     sets is kept here.
     """
 
-    def __init__(self, batch: PhysicsVectorEnv, index: int) -> None:
+    def __init__(self, batch: Batch, index: int) -> None:
         self._batch = batch
         self._index = index
 
@@ -77,7 +101,11 @@ class SubEnvironment:
 
     @property
     def state(self) -> Array:
-        """The row's state, shape (2*dof,): reading gives a copy, setting checks it."""
+        """The row's state, shape (2*dof,): reading gives a copy, setting checks it.
+
+        Raises:
+            NoStateError: there was no reset yet.
+        """
         return self._batch.state[self._index]
 
     @state.setter

@@ -12,14 +12,15 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from hnn_envs.arrays import Array, namespace
-from hnn_envs.envs.simulation import ResetNeededError, Simulation, check_choice, check_options
+from hnn_envs.envs.simulation import NoStateError, ResetNeededError, Simulation, check_choice, check_options
+from hnn_envs.envs.specification import Specified
 from hnn_envs.envs.sub_environment import SubEnvironment, Trails
 from hnn_envs.errors import InvalidOptionError
 
 OUTPUTS = ("numpy", "torch")
 
 
-class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
+class PhysicsVectorEnv(Specified, VectorEnv[Array, Array, Array]):
     """``num_envs`` independent environments of one task under one physics, stepped as one batch.
 
     What it returns equals what ``gymnasium.vector.SyncVectorEnv`` returns over as many ``PhysicsEnv``, in all three
@@ -106,9 +107,17 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
         self._truth_beside = None if render_mode is None else self._simulation.twin(num_envs)
         self._rows: list[SubEnvironment] = []
 
+    def __repr__(self) -> str:
+        named = f"task={self.task.name!r}, dynamics={self.dynamics.name!r}, num_envs={self.num_envs}"
+        return f"{type(self).__name__}({named})"
+
     @property
     def state(self) -> Array:
-        """All states, shape (num_envs, 2*dof): reading gives a copy, setting checks them."""
+        """All states, shape (num_envs, 2*dof): reading gives a copy, setting checks them.
+
+        Raises:
+            NoStateError: there was no reset yet.
+        """
         return np.array(self._numpy(self._current()))
 
     @state.setter
@@ -250,7 +259,7 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
 
     def _current(self) -> Array:
         if self._x is None:
-            raise ResetNeededError("call reset() first: the environments have no states yet")
+            raise NoStateError("call reset() first: the environments have no states yet")
         return self._x
 
     def _due(self) -> Array | None:
@@ -302,11 +311,9 @@ class PhysicsVectorEnv(VectorEnv[Array, Array, Array]):
 
     def _infos(self, energy: Array, outside: Array, diverged: Array, present: Array | None = None) -> dict[str, Any]:
         """Infos in SyncVectorEnv's layout: a value and a mask per name; absent rows read zero."""
-        values = {
-            "energy": energy,
-            "out_of_domain": outside.astype(np.float64),
-            "diverged": diverged.astype(np.float64),
-        }
+        values = {"out_of_domain": outside.astype(np.float64), "diverged": diverged.astype(np.float64)}
+        if self._simulation.energy_name is not None:
+            values[self._simulation.energy_name] = energy
         infos: dict[str, Any] = {}
         for name, value in values.items():
             mask = np.ones(self.num_envs, dtype=np.bool_) if present is None else present.copy()

@@ -9,6 +9,8 @@ from typing import Any
 from numba import njit
 from numba.extending import intrinsic
 
+from hnn_envs.kernels.notice import NOTICE
+
 inlined = njit(error_model="numpy")
 """Compiles a function as a part of those that call it."""
 
@@ -21,14 +23,15 @@ DIGEST = hashlib.sha256(b"".join((files(__package__) / name).read_bytes() for na
 def compiled(function: Any) -> Any:
     """Compiles a function when it is first called, and keeps the machine code on disk.
 
-    That is in ``__pycache__`` beside the source or, where that cannot be written, in the user's cache.
+    That is in ``__pycache__`` beside the source or, where that cannot be written, in the user's cache. A line on stderr
+    tells of the first compilation in a process.
     """
     # Numba's cache is named after the function and notices changes in its own file only.
     function.__qualname__ += f"_{DIGEST}"
     try:
-        return njit(error_model="numpy", nogil=True, cache=True)(function)
+        return NOTICE.watch(njit(error_model="numpy", nogil=True, cache=True)(function))
     except RuntimeError:  # there is no place that can be written
-        return njit(error_model="numpy", nogil=True)(function)
+        return NOTICE.watch(njit(error_model="numpy", nogil=True)(function))
 
 
 @intrinsic

@@ -31,7 +31,7 @@ def one_environment(effort: Effort) -> Iterator[Row]:
     cases = {("pendulum", "gymnasium"): _steps(gymnasium.make("Pendulum-v1").unwrapped, effort)}
     for system, (name, _) in ENVIRONMENTS.items():
         for dynamics in ("ode", "hnn"):
-            env = gymnasium.make(f"hnn_envs/{name}-v0", dynamics=dynamics).unwrapped
+            env = gymnasium.make(f"hnn_envs:hnn_envs/{name}-v0", dynamics=dynamics).unwrapped
             cases[system, dynamics] = _steps(env, effort)
     timings = interleave(cases, effort.turns)
     peer = timings["pendulum", "gymnasium"]
@@ -128,7 +128,7 @@ def all_sizes(effort: Effort) -> Iterator[Row]:
 
 def make_batch(size: int, **options: Any) -> PhysicsVectorEnv:
     """A native batch of pendulums."""
-    return gymnasium.make_vec("hnn_envs/Pendulum-v0", num_envs=size, **options)  # type: ignore[return-value]
+    return gymnasium.make_vec("hnn_envs:hnn_envs/Pendulum-v0", num_envs=size, **options)  # type: ignore[return-value]
 
 
 def _stepped(envs: Any, effort: Effort) -> Case:

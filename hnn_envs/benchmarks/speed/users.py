@@ -32,7 +32,7 @@ def stable_baselines(effort: Effort) -> Iterator[Row]:
 
     for agents in effort.agents:
         native = make_vec_env("Pendulum", n_envs=agents, dynamics="hnn")
-        theirs = make_their_own("hnn_envs/Pendulum-v0", agents, env_kwargs={"dynamics": "hnn"})
+        theirs = make_their_own("hnn_envs:hnn_envs/Pendulum-v0", agents, env_kwargs={"dynamics": "hnn"})
         timings = interleave(
             {
                 "native": _collecting(native),
@@ -112,7 +112,7 @@ print(time.perf_counter() - start)
 FIRST_STEP = """
 import time, gymnasium, hnn_envs
 start = time.perf_counter()
-env = gymnasium.make("hnn_envs/Pendulum-v0", dynamics={dynamics!r})
+env = gymnasium.make("hnn_envs:hnn_envs/Pendulum-v0", dynamics={dynamics!r})
 env.reset(seed=0)
 env.step(env.action_space.sample())
 print(time.perf_counter() - start)

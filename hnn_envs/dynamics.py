@@ -81,7 +81,9 @@ class Dynamics:
 
     @cached_property
     def _compiled(self) -> Callable[[Array, Array | None], Array] | None:
-        """The same step as machine code, where there is a kernel for it."""
+        """The same step as machine code, where there is a kernel for it; there is none for friction."""
+        if isinstance(self.field, PortHamiltonian) and self.field.dissipation is not None:
+            return None
         from hnn_envs.kernels import compile_step
 
         return compile_step(self.field, self.integrator, self.dt, self.substeps)
@@ -138,8 +140,9 @@ def make_dynamics(
             shipped checkpoint such as "paper/hnn", the path of a .safetensors file, or a checkpoint already loaded.
             By default the checkpoint where one was given for the system, else "ode".
         dt: time per step; by default a fiftieth of the system's time scale, or the step of its discrete map.
-        integrator: a key of ``hnn_envs.integrators.INTEGRATORS``; by default PEFRL for the ODE, Blanes and Moan's
-            fourth-order splitting for a learned Hamiltonian that is separable, else RK4.
+        integrator: a key of ``hnn_envs.integrators.INTEGRATORS``; by default Blanes and Moan's fourth-order splitting
+            for a learned Hamiltonian that is separable, else what ``get_integrator`` chooses: PEFRL where H is
+            separable, and what suits machines with mass matrices and friction.
         substeps: integrator steps per step; by default enough for these splittings to keep the ODE to 1e-9 of the
             exact flow, and learned physics to 1e-6 of its own.
         device: None or "cpu" for NumPy, or a torch device such as "cuda".
@@ -234,8 +237,8 @@ def _whole_steps(spec: SystemSpec, dt: float) -> int:
 
 
 def default_substeps(spec: SystemSpec, dt: float, integrator: Integrator, *, learned: bool) -> int:
-    """Integrator steps per step of ``dt``; DOP853 chooses its own and needs one."""
-    if integrator.name == "dop853":
+    """Integrator steps per step of ``dt``; a method that chooses its own needs one."""
+    if integrator.adaptive:
         return 1
     longest = spec.longest_step * integrator.stride * (LEARNED_STEP if learned else 1)
     return max(1, math.ceil(dt / longest - 1e-9))

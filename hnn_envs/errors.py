@@ -35,6 +35,10 @@ class InvalidOptionError(HnnEnvsError, ValueError):
     """An argument that is out of its range, or does not fit the others."""
 
 
+class IntegrationError(HnnEnvsError, ArithmeticError):
+    """A step whose equation has no solution that was found."""
+
+
 class CheckpointError(HnnEnvsError):
     """A checkpoint that is missing, damaged, of another format, or made for another system."""
 

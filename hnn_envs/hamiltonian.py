@@ -12,7 +12,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from hnn_envs.arrays import Array, join, like, split
+import numpy as np
+
+from hnn_envs.arrays import Array, join, like, namespace, split
+from hnn_envs.derivatives import gradient
+from hnn_envs.dissipation import Dissipation
+from hnn_envs.errors import InvalidOptionError
 
 
 @runtime_checkable
@@ -71,20 +76,69 @@ class Separable(ABC):
         return join(self.potential_gradient(q), self.kinetic_gradient(p))
 
 
+class Mechanical(ABC):
+    """H(q, p) = p^T M(q)^-1 p / 2 + V(q), the energy of any machine of rigid links; p = M(q) q'.
+
+    A subclass states M and V as functions of the namespace of q that are analytic, and nothing else: the derivatives
+    follow. Where it states ``force`` in closed form, it is faster.
+    """
+
+    @abstractmethod
+    def mass_matrix(self, q: Array) -> Array:
+        """M(q), symmetric and positive definite, shape (..., dof, dof) for q of shape (..., dof)."""
+
+    @abstractmethod
+    def potential(self, q: Array) -> Array:
+        """V(q), shape (...,)."""
+
+    def momentum(self, q: Array, v: Array) -> Array:
+        """P = M(q) v, shape (..., dof), for velocities v = q' of shape (..., dof)."""
+        return (self.mass_matrix(q) @ v[..., None])[..., 0]
+
+    def velocity(self, q: Array, p: Array) -> Array:
+        """Q' = M(q)^-1 p, shape (..., dof)."""
+        return namespace(q).linalg.solve(self.mass_matrix(q), p[..., None])[..., 0]
+
+    def force(self, q: Array, v: Array) -> Array:
+        """The derivative of the Lagrangian v^T M(q) v / 2 - V(q) by q at constant v, which is p' of the free system.
+
+        It is also -dH/dq at constant p: gravity and springs, with the centrifugal forces; shape (..., dof).
+        """
+        held = v[..., None, :]
+        return gradient(lambda q: self._lagrangian(q, held), q)
+
+    def _lagrangian(self, q: Array, v: Array) -> Array:
+        moved = (self.mass_matrix(q) @ like(v, q)[..., None])[..., 0]
+        return 0.5 * (v * moved).sum(-1) - self.potential(q)
+
+    def value(self, x: Array) -> Array:
+        """H(x), shape (...,)."""
+        q, p = split(x)
+        return 0.5 * (p * self.velocity(q, p)).sum(-1) + self.potential(q)
+
+    def gradient(self, x: Array) -> Array:
+        """dH/dx, shape (..., 2*dof)."""
+        q, p = split(x)
+        v = self.velocity(q, p)
+        return join(-self.force(q, v), v)
+
+
 @dataclass(frozen=True)
 class PortHamiltonian:
-    """x' = (J - R) grad H(x) + G u, with damping and inputs that act on the momenta only.
+    """x' = (J - R) grad H(x) + G u, with damping, friction and inputs that act on the momenta only.
 
     Attributes:
         hamiltonian: H.
         input_matrix: G, shape (dof, inputs): the force on each coordinate per unit of input.
         damping: gamma >= 0 in p' = ... - gamma p, in 1/time. For T = |p|^2/2m this is R = gamma m on the momenta.
-            None where the system is conservative.
+            None where there is none.
+        dissipation: friction as a function of the velocities q'; None where there is none.
     """
 
     hamiltonian: Hamiltonian
     input_matrix: Array
     damping: Array | None = None
+    dissipation: Dissipation | None = None
 
     def __call__(self, x: Array, u: Array | None = None) -> Array:
         """x', shape (..., 2*dof)."""
@@ -92,6 +146,8 @@ class PortHamiltonian:
         force = -dh_dq
         if self.damping is not None:
             force = force - self.damping * split(x)[1]
+        if self.dissipation is not None:
+            force = force + self.dissipation.force(dh_dp)
         if u is not None:
             force = force + self.input_force(u)
         return join(dh_dp, force)
@@ -101,7 +157,36 @@ class PortHamiltonian:
         # Row by row, so that a state in a batch moves bit for bit as it does alone.
         return (like(self.input_matrix, u) @ u[..., None])[..., 0]
 
+    @property
+    def conservative(self) -> bool:
+        """Whether the free system keeps its energy."""
+        return self.damping is None and self.dissipation is None
+
 
 def is_separable(field: VectorField) -> bool:
-    """Tells whether a splitting integrator can step ``field``."""
-    return isinstance(field, PortHamiltonian) and isinstance(field.hamiltonian, Separable)
+    """Tells whether a splitting integrator can step ``field``: H = T(p) + V(q), and no friction but linear damping."""
+    return isinstance(field, PortHamiltonian) and isinstance(field.hamiltonian, Separable) and field.dissipation is None
+
+
+def check_mass_matrix(system: Mechanical, states: Array) -> None:
+    """Checks that M(q) is symmetric and positive definite at every one of the states (n, 2*dof).
+
+    Raises:
+        InvalidOptionError: a q at which it is not, or at which it is not finite.
+    """
+    q, _ = split(np.asarray(states, dtype=np.float64))
+    matrices = np.broadcast_to(system.mass_matrix(q), (*q.shape, q.shape[-1]))
+    name, largest = type(system).__name__, np.abs(matrices).max((-2, -1))
+    for problem, bad in (
+        ("is not finite", ~np.isfinite(largest)),
+        ("is not symmetric", np.abs(matrices - np.swapaxes(matrices, -2, -1)).max((-2, -1)) > 1e-12 * largest),
+    ):
+        if bad.any():
+            raise InvalidOptionError(f"the mass matrix of {name} {problem} at q = {q[bad][0].tolist()}")
+    smallest = np.linalg.eigvalsh(matrices)[..., 0]
+    worst = int(np.argmin(smallest / largest))
+    if smallest[worst] <= 1e-14 * largest[worst]:
+        raise InvalidOptionError(
+            f"the mass matrix of {name} must be positive definite, and at q = {q[worst].tolist()} its smallest "
+            f"eigenvalue is {smallest[worst]:.3g}"
+        )

@@ -1,4 +1,4 @@
-"""One step of a vector field: symplectic splittings, Runge-Kutta 4, the implicit midpoint rule, and SciPy's DOP853.
+"""One step of a vector field: symplectic splittings and Gauss methods, Runge-Kutta methods, and SciPy's DOP853.
 
 Every integrator has the signature ``step(field, x, u, h) -> x`` for states x (..., 2*dof), an input u (..., inputs)
 held constant over the step (or None), and a step h. All are written for NumPy arrays and torch tensors alike, except
@@ -14,9 +14,11 @@ from typing import TypeAlias
 
 import numpy as np
 
+from hnn_envs.adaptive import DormandPrince
 from hnn_envs.arrays import Array, join, namespace, split
 from hnn_envs.errors import InvalidOptionError, UnknownNameError
-from hnn_envs.hamiltonian import PortHamiltonian, Separable, VectorField, is_separable
+from hnn_envs.hamiltonian import Mechanical, PortHamiltonian, Separable, VectorField, is_separable
+from hnn_envs.implicit import Gauss
 
 StepFunction: TypeAlias = Callable[[VectorField, Array, "Array | None", float], Array]
 
@@ -31,7 +33,8 @@ class Integrator:
         symplectic: whether the step of a conservative system preserves the symplectic form.
         separable_only: whether it needs H = T(p) + V(q).
         step: the step function.
-        stride: how much longer than PEFRL's its steps may be for the same error, where that was measured.
+        stride: how much longer than PEFRL's, or RK4's, its steps may be for the same error, where that was measured.
+        adaptive: whether it chooses its own steps.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Integrator:
     separable_only: bool
     step: StepFunction
     stride: float = 1.0
+    adaptive: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,10 +73,15 @@ class Splitting:
         Raises:
             InvalidOptionError: the field is not a separable port-Hamiltonian flow.
         """
-        if not (isinstance(field, PortHamiltonian) and isinstance(field.hamiltonian, Separable)):
+        if not (
+            isinstance(field, PortHamiltonian)
+            and isinstance(field.hamiltonian, Separable)
+            and field.dissipation is None
+        ):
             raise InvalidOptionError(
-                f"a splitting integrator needs a separable Hamiltonian, and {type(field).__name__} has none; "
-                "use 'rk4' or 'implicit_midpoint'"
+                f"a splitting integrator needs a separable Hamiltonian without friction but linear damping, and "
+                f"{type(field).__name__} has none; "
+                "use 'gauss8' or 'rk4'"
             )
         hamiltonian = field.hamiltonian
         input_force = None if u is None else field.input_force(u)
@@ -107,38 +116,6 @@ def rk4(field: VectorField, x: Array, u: Array | None, h: float) -> Array:
     k3 = field(x + (h / 2) * k2, u)
     k4 = field(x + h * k3, u)
     return x + (h / 6) * (k1 + 2 * k2 + 2 * k3 + k4)
-
-
-MIDPOINT_ITERATIONS = 200
-MIDPOINT_TOLERANCE = 1e-14
-# Rounding, above all that of a network evaluated in float32, can keep the last digits in a cycle for ever: a change
-# this small that has not shrunk for a few iterations is as settled as it will be.
-MIDPOINT_ROUNDING = 1e-5
-MIDPOINT_PATIENCE = 8
-
-
-def implicit_midpoint(field: VectorField, x: Array, u: Array | None, h: float) -> Array:
-    """Solves y = x + h f((x + y) / 2, u) by fixed-point iteration (Hairer, Lubich, Wanner, GNI, section II.1.1).
-
-    Symplectic for every Hamiltonian, separable or not, and time-reversible. States for which the iteration does not
-    converge (h is too long for them) come back as NaN, so that no caller mistakes them for a solution.
-    """
-    xp = namespace(x)
-    y = x + h * field(x, u)
-    smallest = xp.full_like(y[..., 0], math.inf)
-    stale = xp.zeros_like(smallest)
-    settled = smallest == 0
-    for _ in range(MIDPOINT_ITERATIONS):
-        y_next = x + h * field((x + y) / 2, u)
-        change = xp.max(xp.abs(y_next - y) / (1 + xp.abs(y_next)), axis=-1)
-        y = y_next
-        stale = xp.where(change < smallest, 0.0, stale + 1)
-        smallest = xp.minimum(smallest, change)
-        cycling = (change <= MIDPOINT_ROUNDING) & (stale >= MIDPOINT_PATIENCE)
-        settled = (change <= MIDPOINT_TOLERANCE) | cycling
-        if bool(xp.all(settled | xp.isnan(change))):
-            break
-    return xp.where(settled[..., None], y, math.nan)
 
 
 def dop853(field: VectorField, x: Array, u: Array | None, h: float) -> Array:
@@ -193,22 +170,31 @@ INTEGRATORS = {
         Integrator("yoshida4", 4, symplectic=True, separable_only=True, step=YOSHIDA4),
         Integrator("pefrl", 4, symplectic=True, separable_only=True, step=PEFRL),
         Integrator("blanes_moan4", 4, symplectic=True, separable_only=True, step=BLANES_MOAN4, stride=3.0),
-        Integrator("implicit_midpoint", 2, symplectic=True, separable_only=False, step=implicit_midpoint),
+        Integrator("implicit_midpoint", 2, symplectic=True, separable_only=False, step=Gauss(1)),
+        Integrator("gauss4", 4, symplectic=True, separable_only=False, step=Gauss(2), stride=1.3),
+        Integrator("gauss6", 6, symplectic=True, separable_only=False, step=Gauss(3), stride=8.0),
+        Integrator("gauss8", 8, symplectic=True, separable_only=False, step=Gauss(4), stride=15.0),
         Integrator("rk4", 4, symplectic=False, separable_only=False, step=rk4),
-        Integrator("dop853", 8, symplectic=False, separable_only=False, step=dop853),
+        Integrator("dop853", 8, symplectic=False, separable_only=False, step=dop853, adaptive=True),
+        Integrator(
+            "dormand_prince8", 8, symplectic=False, separable_only=False, step=DormandPrince(1e-12), adaptive=True
+        ),
     )
 }
 
 
 def get_integrator(name: str | None, field: VectorField) -> Integrator:
-    """Returns the integrator called ``name`` for ``field``; None chooses PEFRL for separable fields and RK4 otherwise.
+    """Returns the integrator called ``name`` for ``field``; None chooses what suits it.
+
+    That is PEFRL for separable fields, Gauss's method of order 8 for other machines without friction, the adaptive
+    method of Dormand and Prince for those with friction, and RK4 for all else.
 
     Raises:
         UnknownNameError: there is no such integrator.
         InvalidOptionError: it needs a separable Hamiltonian, and ``field`` has none.
     """
     if name is None:
-        name = "pefrl" if is_separable(field) else "rk4"
+        name = _default(field)
     if name not in INTEGRATORS:
         raise UnknownNameError.of("integrator", name, INTEGRATORS)
     integrator = INTEGRATORS[name]
@@ -218,3 +204,11 @@ def get_integrator(name: str | None, field: VectorField) -> Integrator:
             f"integrator {name!r} needs a separable Hamiltonian, and this physics has none; allowed: {allowed}"
         )
     return integrator
+
+
+def _default(field: VectorField) -> str:
+    if is_separable(field):
+        return "pefrl"
+    if not (isinstance(field, PortHamiltonian) and isinstance(field.hamiltonian, Separable | Mechanical)):
+        return "rk4"
+    return "gauss8" if field.dissipation is None else "dormand_prince8"

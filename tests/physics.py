@@ -25,6 +25,7 @@ from hnn_envs.models.mlp import ACTIVATIONS
 from hnn_envs.systems import SYSTEMS, System
 
 NAMES = tuple(SYSTEMS)
+SEPARABLE = tuple(name for name, system in SYSTEMS.items() if is_separable(system.field))
 N_BODY = tuple(name for name, system in SYSTEMS.items() if hasattr(system, "bodies"))
 
 # Deterministic, so that a failure is a change in the code and never in the draw.
@@ -45,8 +46,8 @@ def inputs(system: System, count: int, seed: int = 0) -> Array:
 
 
 def undamped(system: System) -> PortHamiltonian:
-    """The true field without its damping."""
-    return replace(system.field, damping=None)
+    """The true field without its damping and friction."""
+    return replace(system.field, damping=None, dissipation=None)
 
 
 def symplectic_form(dof: int) -> Array:
@@ -173,7 +174,7 @@ def model(identity: str) -> Model:
 
 def fields(*, separable: bool | None = None) -> list[str]:
     """Ids of true fields, "system", and of default models, "family/system/0": what an integrator may have to step."""
-    true = [] if separable is False else list(NAMES)
+    true = [name for name in NAMES if separable is None or is_separable(undamped(SYSTEMS[name])) is separable]
     return true + models(separable=separable, default=True)
 
 

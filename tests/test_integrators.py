@@ -42,12 +42,11 @@ from hnn_envs.integrators import (
     YOSHIDA4,
     Splitting,
     get_integrator,
-    implicit_midpoint,
 )
 from hnn_envs.models import make_family
 from hnn_envs.systems import SYSTEMS
 
-FIXED_STEP = [name for name in INTEGRATORS if name != "dop853"]  # DOP853 chooses its own steps
+FIXED_STEP = [name for name, method in INTEGRATORS.items() if not method.adaptive]
 SPLITTINGS = [name for name, method in INTEGRATORS.items() if method.separable_only]
 SYMPLECTIC = [name for name, method in INTEGRATORS.items() if method.symplectic]
 REVERSIBLE = [name for name in SYMPLECTIC if name != "symplectic_euler"]  # a kick and a drift, not the same backwards

@@ -208,7 +208,7 @@ def _track(task: Task, dynamics: Dynamics, states: Array, reference: Array, micr
     system = known_truth(task.system)
     energies, true_energies = system.value(states), system.value(reference)
     # A damped system's energy should follow the reference; a conservative one's should stay where it began.
-    target = energies[:1] if system.field.damping is None else true_energies
+    target = energies[:1] if system.field.conservative else true_energies
     drift = np.abs(energies - target) / np.abs(true_energies[0])
     distance = np.square(states - reference).sum(-1)
     return Track(

@@ -51,6 +51,8 @@ SYSTEMS: Registry[Known] = Registry(
         "real-pendulum": "hnn_envs.systems.real_pendulum:REAL_PENDULUM",
         "two-body": "hnn_envs.systems.two_body:TWO_BODY",
         "three-body": "hnn_envs.systems.three_body:THREE_BODY",
+        "cart-pole": "hnn_envs.systems.cart_pole:CART_POLE",
+        "double-pendulum": "hnn_envs.systems.double_pendulum:DOUBLE_PENDULUM",
         "pixel-pendulum": "hnn_envs.systems.pixel_pendulum:PIXEL_PENDULUM",
     },
     instances=True,

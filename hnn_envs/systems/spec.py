@@ -70,8 +70,9 @@ class SystemSpec:
         inputs: the physical inputs u.
         input_matrix: G, the generalized force per unit of each input, one row per coordinate.
         time_scale: a period, or for chaotic systems the Lyapunov time.
-        longest_step: of PEFRL for which an environment step stays within 1e-9 of the true flow; where no truth says
-            so, 1/500 of the time scale is a good guess.
+        longest_step: of PEFRL, or of RK4 where H is not separable, for which an environment step stays within 1e-9 of
+            the true flow; where no truth says so, 1/500 of the time scale is a good guess. Other methods take steps
+            that are longer by their stride.
         chaotic: whether neighbouring trajectories part exponentially.
         dissipative: whether the free system loses energy.
         bodies: number of like point masses in the plane, whose positions are the coordinates, body by body; 0 for other

@@ -115,7 +115,7 @@ def _check(dynamics: Dynamics, states: Array, steps: int) -> Checks:
     turn = min(steps, REVERSAL_STEPS)
     if system.spec.chaotic:
         turn = min(turn, round(CHAOTIC_TIMES * system.spec.time_scale / dynamics.dt))
-    reversal = never_missing(reversal_error(dynamics, some, turn)) if system.field.damping is None else np.array([])
+    reversal = never_missing(reversal_error(dynamics, some, turn)) if system.field.conservative else np.array([])
     return Checks(
         reversal=reversal.tolist(),
         reversal_steps=turn,

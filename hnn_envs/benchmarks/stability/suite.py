@@ -178,7 +178,7 @@ def _energy_rows(trace: Trace, plan: Plan, system: System, scale: str) -> list[E
     ]
     times, means = _batches(trace, plan, system)
     # Where the energy decays, so does its error, and a trend says nothing.
-    if len(times) < FEWEST_BATCHES or system.field.damping is not None:
+    if len(times) < FEWEST_BATCHES or not system.field.conservative:
         return entries
     with np.errstate(invalid="ignore", over="ignore"):
         trend = energy_trend(times, means, floor=rounding_walk(plan.steps * plan.substeps))

@@ -1,0 +1,369 @@
+"""Machines: mass matrices, friction, and the methods that step what no splitting can; physics against physics."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from physics import PROPERTY, autograd, central_differences, exact, inputs, states, symplectic_form, undamped
+
+from hnn_envs.arrays import Array, namespace, split
+from hnn_envs.dissipation import Dissipation, SmoothCoulomb, Sum, Viscous, check_dissipation
+from hnn_envs.dynamics import default_substeps, make_dynamics
+from hnn_envs.errors import IntegrationError, InvalidOptionError
+from hnn_envs.hamiltonian import Mechanical, PortHamiltonian, check_mass_matrix
+from hnn_envs.implicit import Gauss
+from hnn_envs.integrators import INTEGRATORS, get_integrator
+from hnn_envs.systems import SYSTEMS, System
+
+MACHINES = ("cart-pole", "double-pendulum")
+FRICTION = (
+    Viscous((0.3, 0.1)),
+    SmoothCoulomb((0.16, 0.12)),
+    Sum((Viscous((0.0, 0.2)), SmoothCoulomb((1.0, 2.0), 3.0))),
+)
+
+
+@dataclass(frozen=True)
+class Stated(Dissipation):
+    """Friction of which only F is stated; the force follows."""
+
+    original: Dissipation
+
+    def value(self, v: Array) -> Array:
+        return self.original.value(v)
+
+
+@dataclass(frozen=True)
+class Motor(Dissipation):
+    """A force along the velocity."""
+
+    def value(self, v: Array) -> Array:
+        return -0.5 * (v * v).sum(-1)
+
+
+@dataclass(frozen=True)
+class Ramp(Dissipation):
+    """A convex function that is not even."""
+
+    def value(self, v: Array) -> Array:
+        return namespace(v).exp(v).sum(-1) - v.sum(-1)
+
+
+@dataclass(frozen=True)
+class Matrix(Mechanical):
+    """A machine whose mass matrix is given, the same at every q but for a factor of the first coordinate."""
+
+    entries: Entries
+    slope: float = 0.0
+
+    def mass_matrix(self, q: Array) -> Array:
+        return np.asarray(self.entries) * (1 + self.slope * q[..., :1, None])
+
+    def potential(self, q: Array) -> Array:
+        return 0.5 * (q * q).sum(-1)
+
+
+@pytest.fixture(params=MACHINES)
+def machine(request: pytest.FixtureRequest) -> System:
+    return SYSTEMS[request.param]
+
+
+def gauss_march(field: PortHamiltonian, x: Array, h: float, steps: int) -> Array:
+    """The state after many steps of the default method."""
+    step = INTEGRATORS["gauss8"].step
+    for _ in range(steps):
+        x = step(field, x, None, h)
+    return x
+
+
+def longest(system: System) -> float:
+    """The longest step of the default method without friction."""
+    return system.spec.longest_step * INTEGRATORS["gauss8"].stride
+
+
+class TestMechanical:
+    def test_the_force_is_the_derivative_of_the_lagrangian(self, machine: System) -> None:
+        assert isinstance(machine, Mechanical)
+        q, p = split(states(machine, 20))
+        v = machine.velocity(q, p)
+
+        def lagrangian(q: Array) -> Array:
+            held = np.broadcast_to(v[:, None, :], q.shape)
+            return 0.5 * (held * machine.momentum(q, held)).sum(-1) - machine.potential(q)
+
+        np.testing.assert_allclose(machine.force(q, v), central_differences(lagrangian, q), rtol=1e-7, atol=1e-7)
+
+    def test_momentum_and_velocity_are_inverse(self, machine: System) -> None:
+        assert isinstance(machine, Mechanical)
+        q, p = split(states(machine, 20))
+        np.testing.assert_allclose(machine.momentum(q, machine.velocity(q, p)), p, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(machine.velocity(q, p), machine.gradient(states(machine, 20))[:, 2:], rtol=1e-14)
+
+    def test_energy_changes_by_the_power_of_inputs_and_friction(self, machine: System) -> None:
+        """dH/dt = v . (G u) - v . dF/dv."""
+        x, u = states(machine, 30), inputs(machine, 30)
+        rate = machine.field(x, u)
+        v = split(rate)[0]
+        assert machine.field.dissipation is not None
+        power = (v * machine.field.input_force(u)).sum(-1) + (v * machine.field.dissipation.force(v)).sum(-1)
+        np.testing.assert_allclose((machine.gradient(x) * rate).sum(-1), power, rtol=1e-10, atol=1e-11)
+
+    def test_second_derivatives_by_torch_pass_through_the_derived_gradient(self, machine: System) -> None:
+        """The Hessian is symmetric, which the derivative of a true gradient is."""
+        x = torch.tensor(states(machine, 1)[0])
+        hessian = torch.autograd.functional.jacobian(machine.gradient, x).numpy()
+        np.testing.assert_allclose(hessian, hessian.T, atol=1e-11)
+        np.testing.assert_allclose(hessian, central_differences_of_vectors(machine, x.numpy()), atol=1e-6)
+
+    def test_the_registered_mass_matrices_pass_their_check(self, machine: System) -> None:
+        assert isinstance(machine, Mechanical)
+        check_mass_matrix(machine, states(machine, 2000))
+
+    @pytest.mark.parametrize(
+        ("entries", "problem"),
+        [
+            (((1.0, 0.5), (0.4, 1.0)), "is not symmetric at q = "),
+            (((1.0, 2.0), (2.0, 1.0)), "must be positive definite, and at q = .* eigenvalue is"),
+            (((1.0, 1.0), (1.0, 1.0)), "must be positive definite"),
+            (((math.nan, 0.0), (0.0, 1.0)), "is not finite at q = "),
+        ],
+    )
+    def test_another_matrix_is_refused(self, entries: Entries, problem: str) -> None:
+        with pytest.raises(InvalidOptionError, match=problem):
+            check_mass_matrix(Matrix(entries), np.zeros((3, 4)))
+
+    def test_the_message_says_where(self) -> None:
+        x = np.zeros((5, 4))
+        x[3, 0] = -2.0
+        with pytest.raises(InvalidOptionError, match=r"at q = \[-2\.0, 0\.0\]"):
+            check_mass_matrix(Matrix(((1.0, 0.0), (0.0, 1.0)), slope=1.0), x)
+
+
+def central_differences_of_vectors(system: System, x: Array) -> Array:
+    """The Hessian by differences of the gradient."""
+    shifts = 1e-5 * np.eye(len(x))
+    return (system.gradient(x + shifts) - system.gradient(x - shifts)) / 2e-5
+
+
+class TestDissipation:
+    @pytest.mark.parametrize("friction", FRICTION)
+    def test_the_force_is_the_slope_of_the_rayleigh_function(self, friction: Dissipation) -> None:
+        v = np.random.default_rng(0).uniform(-2, 2, (50, 2))
+        np.testing.assert_allclose(friction.force(v), -autograd(friction.value, v), rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(Stated(friction).force(v), friction.force(v), rtol=1e-12, atol=1e-14)
+        there = torch.tensor(v)
+        np.testing.assert_allclose(Stated(friction).force(there).numpy(), friction.force(v), rtol=1e-12, atol=1e-14)
+
+    @PROPERTY
+    @given(friction=st.sampled_from(FRICTION), v=arrays(np.float64, (2,), elements=st.floats(-1e3, 1e3)))
+    def test_it_never_feeds_energy_in(self, friction: Dissipation, v: Array) -> None:
+        assert (v * friction.force(v)).sum() <= 0
+        assert friction.value(v) >= -1e-12
+        np.testing.assert_array_equal(friction.force(-v), -friction.force(v))
+        check_dissipation(friction, v[None])
+
+    def test_one_that_feeds_energy_in_is_refused(self) -> None:
+        with pytest.raises(InvalidOptionError, match=r"feed energy in, and at velocity \[1\.0, 2\.0\] its power is 5"):
+            check_dissipation(Motor(), np.array([[1.0, 2.0], [0.0, 0.0]]))
+
+    def test_one_that_is_not_even_is_refused(self) -> None:
+        with pytest.raises(InvalidOptionError, match="must be even, and at velocity"):
+            check_dissipation(Ramp(), np.array([[0.5, -1.0]]))
+
+    @pytest.mark.parametrize("bad", [(), (-0.1,), (math.nan,), (math.inf,)])
+    def test_bad_coefficients_are_refused(self, bad: tuple[float, ...]) -> None:
+        with pytest.raises(InvalidOptionError, match="must be finite and not negative"):
+            Viscous(bad)
+        with pytest.raises(InvalidOptionError, match="must be finite and not negative"):
+            SmoothCoulomb(bad)
+
+    @pytest.mark.parametrize("sharpness", [0.0, -1.0, math.nan])
+    def test_a_sharpness_that_is_not_positive_is_refused(self, sharpness: float) -> None:
+        with pytest.raises(InvalidOptionError, match="sharpness of friction must be a positive number"):
+            SmoothCoulomb((1.0,), sharpness)
+
+    def test_viscous_friction_on_one_mass_is_linear_damping(self) -> None:
+        """-b v = -gamma p with gamma = b / m."""
+        system = SYSTEMS["pendulum"]
+        x = states(system, 10)
+        gamma = 0.4
+        friction = Viscous((gamma / system.inverse_mass,))
+        linear = replace(system.field, damping=gamma)
+        np.testing.assert_allclose(replace(system.field, dissipation=friction)(x), linear(x), rtol=1e-14, atol=1e-15)
+
+    def test_a_splitting_is_refused_where_there_is_friction_of_any_form(self) -> None:
+        field = replace(SYSTEMS["pendulum"].field, dissipation=Viscous((0.1,)))
+        with pytest.raises(InvalidOptionError, match=r"'pefrl'.*separable"):
+            get_integrator("pefrl", field)
+        with pytest.raises(InvalidOptionError, match="separable"):
+            INTEGRATORS["pefrl"].step(field, np.zeros(2), None, 0.1)
+        assert get_integrator(None, field).name == "dormand_prince8"
+
+    def test_friction_is_not_forgotten_by_compiled_steps(self) -> None:
+        system = SYSTEMS["pendulum"]
+        field = replace(system.field, dissipation=Viscous((0.3,)))
+        dynamics = replace(make_dynamics(system, integrator="rk4", dt=0.05, substeps=2), field=field)
+        x = states(system, 4)
+        np.testing.assert_allclose(dynamics.step(x), exact(field, x, 0.05), atol=1e-7)
+        assert (system.value(dynamics.step(x)) < system.value(x)).all()
+
+
+class TestGauss:
+    @pytest.mark.parametrize("stages", [1, 2, 3, 4, 6])
+    def test_its_coefficients_are_symplectic_symmetric_and_of_order_two_s(self, stages: int) -> None:
+        """b_i a_ij + b_j a_ji = b_i b_j; a_ij + a_(s-i)(s-j) = b_j; the quadrature is exact to degree 2 s - 1."""
+        method = Gauss(stages)
+        a, b, c = method.matrix, method.weights, method.nodes
+        np.testing.assert_allclose(b[:, None] * a + (b[:, None] * a).T, np.outer(b, b), atol=1e-14)
+        np.testing.assert_allclose(a + a[::-1, ::-1], np.broadcast_to(b, a.shape), atol=1e-13)
+        for degree in range(2 * stages):
+            assert (b * c**degree).sum() == pytest.approx(1 / (degree + 1), abs=1e-14)
+        np.testing.assert_allclose(a.sum(1), c, atol=1e-14)
+
+    @pytest.mark.parametrize("stages", [1, 2, 3, 4])
+    def test_the_stages_solve_their_equation_with_friction_and_inputs(self, machine: System, stages: int) -> None:
+        method, x, u, h = Gauss(stages), states(machine, 10), inputs(machine, 10), 0.004
+        moves, settled = method.solve(machine.field, x, u, h)
+        assert settled.all()
+        points = x[:, None, :] + np.einsum("ij,njk->nik", method.matrix, moves)
+        np.testing.assert_allclose(moves, h * machine.field(points, u[:, None, :]), atol=3e-14)
+
+    def test_newton_solves_what_the_fixed_point_does_not(self) -> None:
+        """The mass on a spring in steps so long that the iteration diverges is still turned by the Pade approximant."""
+        field, x = SYSTEMS["mass-spring"].field, np.array([1.0, 0.3])
+        turn = np.array([[0.0, 2.0], [-2.0, 0.0]])
+        for h in (1.5, 3.0):
+            expected = np.linalg.solve(np.eye(2) - h / 2 * turn, (np.eye(2) + h / 2 * turn) @ x)
+            np.testing.assert_allclose(Gauss(1)(field, x, None, h), expected, atol=1e-12)
+
+    def test_an_equation_without_a_solution_gives_nan_and_leaves_the_others_alone(self) -> None:
+        """x' = x^2: z = h (x + z / 2)^2 has real solutions where 2 h x <= 1 only."""
+        x = np.array([[0.3, 0.1], [2.0, 0.1], [0.2, 0.4]])
+        with np.errstate(all="ignore"):
+            y = Gauss(1)(lambda x, u=None: x * x, x, None, 1.0)
+        assert np.isnan(y[1]).all()
+        np.testing.assert_array_equal(y[[0, 2]], Gauss(1)(lambda x, u=None: x * x, x[[0, 2]], None, 1.0))
+        assert np.isfinite(y[[0, 2]]).all()
+
+    def test_asked_for_it_it_says_which_state_which_step_and_how_far(self) -> None:
+        x = np.array([[0.3, 0.1], [2.0, 0.1]])
+        message = r"h = 1 does not converge from the state \[2\.0, 0\.1\].*off by \d"
+        with (
+            np.errstate(all="ignore"),
+            pytest.raises(IntegrationError, match=r"h = 1 does not converge from the state \[2\.0, 0\.1\].*off by \d"),
+        ):
+            Gauss(1).checked(lambda x, u=None: x * x, x, None, 1.0)
+        y = Gauss(2).checked(SYSTEMS["pendulum"].field, x, None, 0.1)
+        np.testing.assert_array_equal(y, Gauss(2)(SYSTEMS["pendulum"].field, x, None, 0.1))
+
+
+class TestDefaultMethod:
+    def test_machines_have_gauss_and_with_friction_dormand_and_prince(self, machine: System) -> None:
+        assert get_integrator(None, undamped(machine)).name == "gauss8"
+        assert make_dynamics(machine).integrator.name == "dormand_prince8"
+
+    @pytest.mark.parametrize("dt", [0.02, 0.05])
+    def test_a_step_agrees_with_dop853_to_1e_9_anywhere(self, machine: System, dt: float) -> None:
+        """Fast and slow, at rest, under full torque and under less than friction holds."""
+        assert isinstance(machine, Mechanical)
+        rng = np.random.default_rng(5)
+        q, v = rng.uniform(-np.pi, np.pi, (48, 2)), rng.uniform(-10, 10, (48, 2))
+        v[::3] *= 0.01
+        v[1::8] = 0.0
+        x = np.concatenate((q, machine.momentum(q, v)), axis=-1)
+        u = rng.uniform(-6, 6, (48, machine.spec.force_matrix.shape[-1]))
+        u[::4] *= 0.02
+        y = make_dynamics(machine, dt=dt).step(x, u)
+        np.testing.assert_allclose(y, exact(machine.field, x, dt, u), rtol=0, atol=1e-9)
+
+    def test_so_does_gauss_without_friction(self, machine: System) -> None:
+        x, u, dt = states(machine, 40), inputs(machine, 40), 0.05
+        count = default_substeps(machine.spec, dt, INTEGRATORS["gauss8"], learned=False)
+        y = x
+        for _ in range(count):
+            y = INTEGRATORS["gauss8"].step(undamped(machine), y, u, dt / count)
+        np.testing.assert_allclose(y, exact(undamped(machine), x, dt, u), rtol=0, atol=1e-9)
+
+    def test_dormand_and_prince_agree_with_gauss_where_friction_turns_around(self) -> None:
+        """Two methods that share nothing: Gauss in steps of 20 microseconds through both sign changes."""
+        machine = SYSTEMS["double-pendulum"]
+        assert isinstance(machine, Mechanical)
+        q = np.array([[1.0, 0.5], [-0.4, 2.0]])
+        x = np.concatenate((q, machine.momentum(q, np.array([[0.2, -0.1], [-0.1, 0.3]]))), axis=-1)
+        y = x
+        for _ in range(1000):
+            y = INTEGRATORS["gauss8"].step(machine.field, y, None, 2e-5)
+        velocities = [machine.gradient(each)[:, 2:] for each in (x, y)]
+        assert (np.sign(velocities[0]) != np.sign(velocities[1])).any(0).all()
+        np.testing.assert_allclose(INTEGRATORS["dormand_prince8"].step(machine.field, x, None, 0.02), y, atol=1e-10)
+
+    def test_a_state_that_cannot_be_stepped_comes_back_as_nan_without_touching_the_others(self) -> None:
+        step = INTEGRATORS["dormand_prince8"].step
+        x = np.array([[0.5, 0.1], [1.0, 1.0], [math.nan, 0.0]])
+        with np.errstate(all="ignore"):
+            y = step(lambda x, u=None: x * x, x, None, 1.5)
+        assert np.isnan(y[1:]).all()
+        np.testing.assert_allclose(y[0], x[0] / (1 - 1.5 * x[0]), rtol=1e-10)
+
+    def test_energy_falls_without_input(self, machine: System) -> None:
+        dynamics = make_dynamics(machine, dt=0.05)
+        x = states(machine, 16)
+        for _ in range(20):
+            x, before = dynamics.step(x), machine.value(x)
+            assert (machine.value(x) <= before + 1e-10).all()
+
+
+# States of regular motion: near hanging for the double pendulum, and the integrable cart-pole anywhere.
+REGULAR = {"cart-pole": [0.1, 2.0, 0.3, 0.1], "double-pendulum": [0.2, 0.1, 0.02, -0.01]}
+
+
+class TestWithoutFriction:
+    def test_the_step_is_symplectic_to_1e_9(self, machine: System) -> None:
+        form = symplectic_form(2)
+        x, u = torch.tensor(states(machine, 1)[0]), torch.tensor(inputs(machine, 1)[0])
+        jacobian = torch.autograd.functional.jacobian(
+            lambda y: INTEGRATORS["gauss8"].step(undamped(machine), y, u, longest(machine)), x
+        ).numpy()
+        np.testing.assert_allclose(jacobian.T @ form @ jacobian, form, atol=1e-11)
+
+    def test_reversed_it_comes_back(self, machine: System) -> None:
+        x, h, field = np.array(REGULAR[machine.spec.name]), longest(machine), undamped(machine)
+        mirror = np.array([1.0, 1.0, -1.0, -1.0])
+        back = mirror * gauss_march(field, mirror * gauss_march(field, x, h, 300), h, 300)
+        np.testing.assert_allclose(back, x, atol=1e-9)
+
+    def test_energy_has_no_trend(self, machine: System) -> None:
+        """The errors of 400 steps stay at the size that rounding alone gives."""
+        x, h, field = states(machine, 4), longest(machine), undamped(machine)
+        start = machine.value(x)
+        for _ in range(4):
+            x = gauss_march(field, x, h, 100)
+            np.testing.assert_allclose(machine.value(x), start, rtol=1e-9)
+
+    def test_a_level_track_keeps_the_momentum(self) -> None:
+        machine = SYSTEMS["cart-pole"]
+        x = states(machine, 5)
+        later = gauss_march(undamped(machine), x, 0.02, 50)
+        np.testing.assert_allclose(later[:, 2], x[:, 2], atol=1e-13)
+
+    def test_two_double_pendulums_separate_in_the_lyapunov_time(self) -> None:
+        """Benettin's method, as in the note beside the number, with fewer states for a shorter time."""
+        machine = SYSTEMS["double-pendulum"]
+        rng = np.random.default_rng(9)
+        x = machine.sample_states(rng, 200)
+        field, apart, growth, h, each = undamped(machine), 1e-7, np.zeros(200), 0.025, 4
+        offset = rng.standard_normal(x.shape)
+        for block in range(60):
+            neighbour = x + apart * offset / np.linalg.norm(offset, axis=-1, keepdims=True)
+            x, neighbour = gauss_march(field, np.stack((x, neighbour)), h, each)
+            offset = neighbour - x
+            if block >= 20:
+                growth += np.log(np.linalg.norm(offset, axis=-1) / apart) / (40 * h * each)
+        assert 1 / growth.mean() == pytest.approx(machine.spec.time_scale, rel=0.15)

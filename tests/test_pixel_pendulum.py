@@ -28,7 +28,7 @@ from hnn_envs.drawing.canvas import WIDE, draw_frame
 from hnn_envs.drawing.colors import BASELINE, HNN, ODE, rgb
 from hnn_envs.drawing.view import View
 from hnn_envs.dynamics import make_dynamics
-from hnn_envs.envs.rules import ArrayReferee, FilmReferee, make_referee
+from hnn_envs.envs.rules import ArrayRules, FilmRules, make_rules
 from hnn_envs.errors import CheckpointError, InvalidOptionError, UnknownNameError
 from hnn_envs.kernels import compile_step
 from hnn_envs.sb3 import make_vec_env
@@ -238,13 +238,13 @@ def transitions(count: int = 40) -> tuple[Array, Array, Array]:
 
 @pytest.mark.parametrize("kind", ["numpy", "torch"])
 @pytest.mark.parametrize("eye", [Camera(), fitted_eye()], ids=["camera", "decoder"])
-def test_steps_are_judged_by_the_tasks_functions(eye: Any, kind: str) -> None:
+def test_outcomes_are_those_of_the_tasks_functions(eye: Any, kind: str) -> None:
     task = PixelPendulumTask(eye=eye)
     arrays = transitions()
     given = arrays if kind == "numpy" else tuple(map(torch.tensor, arrays))
-    referee = make_referee(task, None if kind == "numpy" else "cuda:0")
-    assert isinstance(referee, FilmReferee)
-    found, expected = referee.judge(*given), ArrayReferee(task).judge(*arrays)
+    rules = make_rules(task, None if kind == "numpy" else "cuda:0")
+    assert isinstance(rules, FilmRules)
+    found, expected = rules.outcome(*given), ArrayRules(task, task.system.value).outcome(*arrays)
     assert expected.diverged.sum() == 4
     for name, one, other in zip(found._fields, found, expected, strict=True):
         going = slice(None) if name != "reward" else ~expected.diverged  # what diverged shows, and pays, the last frame
@@ -271,7 +271,7 @@ def test_frames_are_shown_once_a_step() -> None:
             return fitted_eye().angle(frames)
 
     eye = Counting()
-    make_referee(PixelPendulumTask(eye=eye), None).judge(states(3), np.zeros((3, 1)), states(3))
+    make_rules(PixelPendulumTask(eye=eye)).outcome(states(3), np.zeros((3, 1)), states(3))
     assert eye.shown == [6]
 
 

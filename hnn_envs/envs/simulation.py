@@ -14,13 +14,14 @@ from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import Domain
 from hnn_envs.drawing.view import View
 from hnn_envs.dynamics import make_dynamics
-from hnn_envs.envs.rules import LARGEST, Outcome, make_referee
+from hnn_envs.envs.rules import Outcome, make_rules
 from hnn_envs.envs.sight import GroundTruth, check_sight, checkpoint_for, through_the_eye_of
 from hnn_envs.errors import HnnEnvsError, InvalidActionError, InvalidOptionError, InvalidStateError
 from hnn_envs.models.pixels import Sighted
 from hnn_envs.systems import known_truth, spec_of
 from hnn_envs.tasks import get_task
 from hnn_envs.tasks.pixel_pendulum import PixelPendulumTask
+from hnn_envs.tasks.shared import LARGEST
 
 TRAIL = 120
 """How many past states a drawing shows."""
@@ -66,8 +67,8 @@ class Simulation:
         self.action_space = spaces.Box(-1.0, 1.0, (self.inputs,), np.float32)
         low, high = self.task.observation_low, self.task.observation_high
         self.observation_space = spaces.Box(low, high, dtype=low.dtype.type)
-        self._referee = make_referee(self.task, self.dynamics.device)
-        self.look = self._referee.look
+        self._rules = make_rules(self.task, self.dynamics.device)
+        self.look = self._rules.start
         if self.dynamics.card is not None:
             self._warn_where_untrained(self.dynamics.card.domain)
 
@@ -118,7 +119,7 @@ class Simulation:
 
     def advance(self, x: Array, u: Array) -> Outcome:
         """One step. A state that diverged is replaced by the last one, so that nothing downstream ever sees a NaN."""
-        return self._referee.judge(x, u, self.dynamics.step(x, u))
+        return self._rules.outcome(x, u, self.dynamics.step(x, u))
 
     def starts(self, generators: Sequence[np.random.Generator]) -> tuple[Array, Array]:
         """Where the physics starts, one state per generator, and where episodes truly begin.

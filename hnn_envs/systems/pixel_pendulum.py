@@ -8,9 +8,23 @@ from functools import cached_property
 
 import numpy as np
 
-from hnn_envs.arrays import Array, namespace
-from hnn_envs.hamiltonian import PortHamiltonian, Separable
+from hnn_envs.arithmetic import cos, sin
+from hnn_envs.arrays import Array
+from hnn_envs.components import Components
+from hnn_envs.hamiltonian import PortHamiltonian, PotentialFormulas, Separable
 from hnn_envs.systems.spec import Coordinate, Input, Stepping, SystemSpec, one_coordinate
+
+
+def potential(system: PixelPendulum, q: Components) -> Array:
+    """V(q) = (m g l / 2) (1 - cos q)."""
+    (angle,) = q
+    return system.gravity * (1 - cos(angle))
+
+
+def potential_gradient(system: PixelPendulum, q: Components) -> Components:
+    """dV/dq = (m g l / 2) sin q."""
+    (angle,) = q
+    return (system.gravity * sin(angle),)
 
 
 @dataclass(frozen=True)
@@ -29,6 +43,7 @@ class PixelPendulum(Separable):
     inverse_mass: float = 3.0  # 3 / (m l^2)
 
     damping = None
+    formulas = PotentialFormulas(potential, potential_gradient)
 
     @cached_property
     def spec(self) -> SystemSpec:
@@ -44,14 +59,6 @@ class PixelPendulum(Separable):
             time_unit="s",
             energy_unit="J",
         )
-
-    def potential(self, q: Array) -> Array:
-        """V(q) = (m g l / 2) (1 - cos q), shape (...,)."""
-        return self.gravity * (1 - namespace(q).cos(q)).sum(-1)
-
-    def potential_gradient(self, q: Array) -> Array:
-        """dV/dq = (m g l / 2) sin q, shape (..., 1)."""
-        return self.gravity * namespace(q).sin(q)
 
     @cached_property
     def field(self) -> PortHamiltonian:

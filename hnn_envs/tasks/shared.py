@@ -1,10 +1,17 @@
-"""What every task does in the same way: limits, observations, and the centre that n bodies are seen from."""
+"""What several tasks do in the same way: limits, observations, and the cost of effort."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from hnn_envs.arrays import Array, cast, constant, like, namespace
+from hnn_envs.components import Components
+
+LARGEST = 1e9
+"""A state component of this size counts as diverged, even where a limit is infinite: squares and quartics of smaller
+ones cannot overflow, and angles can be told from each other."""
 
 
 def limits(*values: float) -> Array:
@@ -18,10 +25,9 @@ def bounds(*values: float) -> Array:
 
 
 def within(x: Array, low: Array, high: Array) -> Array:
-    """Whether states are finite and inside a box, bool, shape (...,)."""
-    # An infinite limit lets an infinite angle through, and NaN compares false with everything.
+    """Whether states are inside a box and smaller than ``LARGEST``, bool, shape (...,); False for NaN."""
     xp = namespace(x)
-    return xp.all((x >= like(low, x)) & (x <= like(high, x)) & xp.isfinite(x), axis=-1)
+    return xp.all((x >= like(low, x)) & (x <= like(high, x)) & (xp.abs(x) < LARGEST), axis=-1)
 
 
 def observe(features: tuple[Array, ...], low: Array, high: Array) -> Array:
@@ -33,3 +39,12 @@ def observe(features: tuple[Array, ...], low: Array, high: Array) -> Array:
     stacked = xp.stack(features, axis=-1)
     stacked = cast(xp.where(xp.isnan(stacked), xp.zeros_like(stacked), stacked), xp.float32)
     return xp.clip(stacked, like(low, stacked), like(high, stacked))
+
+
+def effort(task: Any, u: Components) -> Array:
+    """The cost of the mean square of the inputs, the largest being 1; a formula for tasks with an ``effort_cost``."""
+    total = 0.0
+    for push in u:
+        share = push / task.max_input
+        total = total + share * share
+    return task.effort_cost * (total / len(u))

@@ -76,12 +76,14 @@ def components(x: Array) -> Components:
 def vector(parts: Components, like: Array) -> Array:
     """The vectors (..., n) with these components, of the type of ``like`` (..., n); a component may be a float."""
     if isinstance(like, np.ndarray):
+        if like.ndim == 1:
+            return np.array(parts, dtype=like.dtype)
         out = np.empty((*like.shape[:-1], len(parts)), dtype=like.dtype)
         for index, part in enumerate(parts):
             out[..., index] = part
         return out
-    xp, shape = namespace(like), like[..., 0]
-    return xp.stack([xp.full_like(shape, part) if isinstance(part, float) else part for part in parts], axis=-1)
+    xp = namespace(like)
+    return xp.stack([xp.full_like(like[..., 0], part) if isinstance(part, float) else part for part in parts], axis=-1)
 
 
 def numbers_of(owner: Any) -> tuple[Layout, list[float]]:

@@ -13,7 +13,7 @@ import torch
 
 from hnn_envs.arrays import Array
 from hnn_envs.components import Components, Step
-from hnn_envs.envs.rules import ArrayRules, CompiledRules, Rules, make_rules
+from hnn_envs.envs.rules import LARGEST, ArrayRules, CompiledRules, Rules, make_rules
 from hnn_envs.hamiltonian import PortHamiltonian, PotentialFormulas, Separable
 from hnn_envs.systems import spec_of
 from hnn_envs.systems.mass_spring import MassSpring
@@ -23,7 +23,6 @@ from hnn_envs.tasks import TASKS, Task
 from hnn_envs.tasks.formulas import TaskFormulas
 from hnn_envs.tasks.pendulum import PendulumTask
 from hnn_envs.tasks.real_pendulum import RealPendulumTask
-from hnn_envs.tasks.shared import LARGEST
 
 # The rules of the pixel pendulum are not compiled, and have their tests elsewhere.
 COMPILED = [task for name, task in TASKS.items() if name != "pixel-pendulum"]
@@ -158,9 +157,9 @@ def test_the_energy_is_that_of_the_systems_own_hamiltonian(make: Any, system: An
     assert isinstance(rules, ArrayRules) == isinstance(system, ArrayQuartic)
     found = rules.outcome(x, u, x_next.copy())
     with np.errstate(all="ignore"):
-        expected = task.reward(x, u, x_next)
-    np.testing.assert_allclose(found.energy, system.value(found.state), rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(found.reward, expected, rtol=1e-12, atol=1e-12)
+        reward, energy = task.reward(x, u, x_next), system.value(found.state)
+    np.testing.assert_allclose(found.energy, energy, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found.reward, reward, rtol=1e-12, atol=1e-12)
 
 
 def bonus(task: PendulumTask, step: Step) -> Array:

@@ -14,9 +14,11 @@ from hnn_envs.components import Formula, numbers_of
 from hnn_envs.hamiltonian import potential_formulas
 from hnn_envs.systems import spec_of, truth_of
 from hnn_envs.tasks import Task
-from hnn_envs.tasks.formulas import task_formulas
+from hnn_envs.tasks.formulas import TaskFormulas, task_formulas
 from hnn_envs.tasks.pixel_pendulum import PixelPendulumTask
-from hnn_envs.tasks.shared import LARGEST
+
+LARGEST = 1e9
+"""A state component of this size counts as diverged: squares and quartics of smaller ones cannot overflow."""
 
 
 class Outcome(NamedTuple):
@@ -133,16 +135,16 @@ def _replaced(task: Task, x: Array, x_next: Array) -> tuple[Array, Array, Array]
     return xp.where(diverged[..., None], x, x_next), outside, diverged
 
 
-def _compiled_formulas(task: Task) -> tuple[Formula, ...] | None:
+def _compiled_formulas(task: Task) -> tuple[TaskFormulas, Formula] | None:
     """The formulas of a task and of its system's potential; None where one of them is not stated in formulas."""
     rules, potential = task_formulas(task), potential_formulas(task.system)
-    return None if rules is None or potential is None else (*rules, potential.potential)
+    return None if rules is None or potential is None else (rules, potential.potential)
 
 
 class CompiledRules:
     """The same, compiled, for NumPy: one call a step. Machine code is made at the first call, or read from disk."""
 
-    def __init__(self, task: Task, formulas: tuple[Formula, ...]) -> None:
+    def __init__(self, task: Task, formulas: tuple[TaskFormulas, Formula]) -> None:
         layout, numbers = numbers_of(task)
         bounds = (task.low, task.high, task.observation_low, task.observation_high)
         self._constants = np.concatenate((numbers, *bounds), dtype=np.float64)
@@ -156,8 +158,9 @@ class CompiledRules:
         """The compiled function; the compiler is loaded when it is needed."""
         from hnn_envs.kernels.rules import RuleFormulas, Sizes, make_rules
 
-        formulas, layout, sizes = self._kernel
-        return make_rules(RuleFormulas(*formulas), layout, Sizes(*sizes), LARGEST)  # type: ignore[no-any-return]
+        (rules, potential), layout, sizes = self._kernel
+        made: Callable[..., None] = make_rules(RuleFormulas(*rules, potential), layout, Sizes(*sizes), LARGEST)
+        return made
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the machine code, which each process makes or loads for itself."""

@@ -14,14 +14,13 @@ from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import Domain
 from hnn_envs.drawing.view import View
 from hnn_envs.dynamics import make_dynamics
-from hnn_envs.envs.rules import Outcome, make_rules
+from hnn_envs.envs.rules import LARGEST, Outcome, make_rules
 from hnn_envs.envs.sight import GroundTruth, check_sight, checkpoint_for, through_the_eye_of
 from hnn_envs.errors import HnnEnvsError, InvalidActionError, InvalidOptionError, InvalidStateError
 from hnn_envs.models.pixels import Sighted
 from hnn_envs.systems import known_truth, spec_of
 from hnn_envs.tasks import get_task
 from hnn_envs.tasks.pixel_pendulum import PixelPendulumTask
-from hnn_envs.tasks.shared import LARGEST
 
 TRAIL = 120
 """How many past states a drawing shows."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hnn_envs.kernels.arithmetic import in_lanes
 from hnn_envs.kernels.lanes import gather, lanes_of, subtract
 
 
@@ -18,4 +19,4 @@ def add_force(
     """Adds -dV/dq."""
     lanes = lanes_of(chunk)
     for k in range(lanes):
-        subtract(force, k, lanes, formula(numbers, gather(q, k, lanes, count)))
+        subtract(force, k, lanes, in_lanes(formula, numbers, gather(q, k, lanes, count)))

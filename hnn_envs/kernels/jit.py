@@ -49,26 +49,30 @@ def compiled(function: Any, *parts: Callable[..., Any]) -> Any:
 @cache
 def called_by(function: Any) -> frozenset[Any]:
     """Lets compiled functions call a plain function of a module; returns it with those that it calls in turn."""
-    options = OPTIONS | {"forceinline": True}
-    overload(function, strict=False, prefer_literal=True, jit_options=options)(_itself(function))
+    make_part(function)
     reached = {function}
     for name in function.__code__.co_names:
         value = function.__globals__.get(name)
-        if isinstance(value, FunctionType) and value is not function and not _is_own(value):
+        if is_part(value) and value is not function:
             reached |= called_by(value)
     return frozenset(reached)
 
 
-def _itself(function: Any) -> Any:
+def make_part(function: Any) -> None:
+    """Lets compiled functions call a plain function, as a part of them."""
+
     def implementation(*_: Any, **__: Any) -> Any:
         return function
 
-    return implementation
+    options = OPTIONS | {"forceinline": True}
+    overload(function, strict=False, prefer_literal=True, jit_options=options)(implementation)
 
 
-def _is_own(function: Any) -> bool:
-    """Whether a function is one of the kernels' or of arithmetic, which say themselves how they are compiled."""
-    return function.__module__ == arithmetic.__name__ or function.__module__.startswith(f"{__package__}.")
+def is_part(value: Any) -> bool:
+    """Whether something is a plain function, and none of the kernels' or of arithmetic, which are known already."""
+    if not isinstance(value, FunctionType):
+        return False
+    return value.__module__ != arithmetic.__name__ and not value.__module__.startswith(f"{__package__}.")
 
 
 @cache

@@ -6,12 +6,13 @@ a loop over rows, so a state in a batch has the same outcome bit for bit as it h
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from hnn_envs.components import Formula, Layout, Step
+from hnn_envs.components import Components, Formula, Layout, Step
 from hnn_envs.kernels import arithmetic as _arithmetic  # noqa: F401 - tells the compiler what formulas say
 from hnn_envs.kernels.jit import borrowed, compiled
 from hnn_envs.kernels.lanes import as_text, gather, record
@@ -22,9 +23,19 @@ class RuleFormulas(NamedTuple):
 
     observation: Formula
     reward: Formula
-    inside: Formula
-    terminated: Formula
+    inside: Formula | None
+    terminated: Formula | None
     potential: Formula
+
+
+def everywhere(task: Any, x: Components) -> bool:
+    """Whether a state is within limits that no formula adds to."""
+    return True
+
+
+def nowhere(task: Any, x: Components) -> bool:
+    """Whether a state ends an episode that no formula ends."""
+    return False
 
 
 class Sizes(NamedTuple):
@@ -46,7 +57,8 @@ def make_rules(formulas: RuleFormulas, layout: Layout, sizes: Sizes, largest: fl
         sizes: of its arrays.
         largest: a state component of this size counts as diverged.
     """
-    observation, reward, inside, terminated, potential = formulas
+    observation, reward, potential = formulas.observation, formulas.reward, formulas.potential
+    inside, terminated = formulas.inside or everywhere, formulas.terminated or nowhere
     dof, inputs, features, numbers = sizes
     size, names = 2 * dof, as_text(layout)
 
@@ -73,8 +85,8 @@ def make_rules(formulas: RuleFormulas, layout: Layout, sizes: Sizes, largest: fl
             before, after = gather(x, at, 1, size), gather(x_next, at, 1, size)
             is_inside = inside(task, after)
             for i in range(size):
-                # A limit may be infinite, and NaN compares false with everything.
-                is_inside &= low[i] <= after[i] <= high[i] and abs(after[i]) < largest
+                # An infinite limit lets an infinite angle through, and NaN compares false with everything.
+                is_inside &= low[i] <= after[i] <= high[i] and math.isfinite(after[i])
             has_diverged = False
             if not is_inside:
                 for i in range(size):
@@ -100,4 +112,4 @@ def make_rules(formulas: RuleFormulas, layout: Layout, sizes: Sizes, largest: fl
             report[n], report[rows + n], report[2 * rows + n] = reward(task, step), energy, terminated(task, after)
             report[3 * rows + n], report[4 * rows + n] = not is_inside, has_diverged
 
-    return compiled(outcome, *formulas)
+    return compiled(outcome, observation, reward, inside, terminated, potential)

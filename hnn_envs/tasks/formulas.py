@@ -6,21 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
-from hnn_envs.arithmetic import logical_not, never
+from hnn_envs.arithmetic import never
 from hnn_envs.arrays import Array
 from hnn_envs.components import Components, Formula, components, stated
 from hnn_envs.systems import Known, known_truth
 from hnn_envs.tasks.shared import observe, within
-
-
-def everywhere(task: Any, x: Components) -> Array:
-    """Whether a state is within limits that nothing adds to: always."""
-    return logical_not(never(x[0]))
-
-
-def nowhere(task: Any, x: Components) -> Array:
-    """Whether a state ends an episode that nothing ends: never."""
-    return never(x[0])
 
 
 class TaskFormulas(NamedTuple):
@@ -32,14 +22,14 @@ class TaskFormulas(NamedTuple):
     Attributes:
         observation: (task, x) -> what the agent sees, a tuple; it is clipped to its bounds.
         reward: (task, step) -> the reward of a ``Step``.
-        inside: (task, x) -> whether a state that is within ``low`` and ``high`` is within the limits.
-        terminated: (task, x) -> whether a state ends the episode for good.
+        inside: (task, x) -> whether a state that is within ``low`` and ``high`` is within the limits; None for always.
+        terminated: (task, x) -> whether a state ends the episode for good; None for never.
     """
 
     observation: Formula
     reward: Formula
-    inside: Formula = everywhere
-    terminated: Formula = nowhere
+    inside: Formula | None = None
+    terminated: Formula | None = None
 
 
 @dataclass(frozen=True)
@@ -90,11 +80,13 @@ class FormulaTask:
 
     def inside(self, x: Array) -> Array:
         """Whether states are within the limits, shape (...,)."""
-        return within(x, self.low, self.high) & self.formulas.inside(self, components(x))
+        in_box, formula = within(x, self.low, self.high), self.formulas.inside
+        return in_box if formula is None else in_box & formula(self, components(x))
 
     def terminated(self, x: Array) -> Array:
         """Whether states end the episode for good, shape (...,)."""
-        return self.formulas.terminated(self, components(x))
+        formula = self.formulas.terminated
+        return never(x[..., 0]) if formula is None else formula(self, components(x))
 
 
 def task_formulas(task: Any) -> TaskFormulas | None:

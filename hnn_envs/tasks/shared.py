@@ -9,10 +9,6 @@ import numpy as np
 from hnn_envs.arrays import Array, cast, constant, like, namespace
 from hnn_envs.components import Components
 
-LARGEST = 1e9
-"""A state component of this size counts as diverged, even where a limit is infinite: squares and quartics of smaller
-ones cannot overflow, and angles can be told from each other."""
-
 
 def limits(*values: float) -> Array:
     """A read-only float64 vector of limits, so that nobody changes a task by accident."""
@@ -25,9 +21,10 @@ def bounds(*values: float) -> Array:
 
 
 def within(x: Array, low: Array, high: Array) -> Array:
-    """Whether states are inside a box and smaller than ``LARGEST``, bool, shape (...,); False for NaN."""
+    """Whether states are finite and inside a box, bool, shape (...,)."""
+    # An infinite limit lets an infinite angle through, and NaN compares false with everything.
     xp = namespace(x)
-    return xp.all((x >= like(low, x)) & (x <= like(high, x)) & (xp.abs(x) < LARGEST), axis=-1)
+    return xp.all((x >= like(low, x)) & (x <= like(high, x)) & xp.isfinite(x), axis=-1)
 
 
 def observe(features: tuple[Array, ...], low: Array, high: Array) -> Array:

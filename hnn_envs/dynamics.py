@@ -25,6 +25,7 @@ from hnn_envs.checkpoints import (
 from hnn_envs.errors import CheckpointError, DeviceError, InvalidOptionError, NoTruthError, UnknownNameError
 from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian, VectorField, is_separable
 from hnn_envs.integrators import INTEGRATORS, Integrator, get_integrator
+from hnn_envs.observation import ObservationModel, Observed
 from hnn_envs.systems import Known, System, SystemSpec, find_truth, resolve_system, spec_of, truth_of
 
 DTYPES = ("float64", "float32")
@@ -101,6 +102,11 @@ class Dynamics:
     def to_numpy(self, values: Array) -> Array:
         """Brings values back from where this physics computes; a no-op on the CPU."""
         return values if self.device is None else values.cpu().numpy()
+
+    @property
+    def observation_model(self) -> ObservationModel | None:
+        """What shows the states of physics that was learned from observations; None where it was not."""
+        return self.field.observation_model if isinstance(self.field, Observed) else None
 
     def energy(self, x: Array) -> Array:
         """The energy that this physics assigns to states, shape (...,).

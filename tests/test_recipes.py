@@ -12,7 +12,6 @@ import pytest
 from measured_series import REPOSITORY
 
 from hnn_envs import __version__
-from hnn_envs.camera import SEED_WINDOW
 from hnn_envs.checkpoints import Domain, find_checkpoint, load_checkpoint
 from hnn_envs.dynamics import make_dynamics
 from hnn_envs.errors import DataError, InvalidOptionError, UnknownNameError
@@ -20,6 +19,7 @@ from hnn_envs.evaluation.card_metrics import card_metrics
 from hnn_envs.evaluation.episode_error import _largest_error, episode_errors
 from hnn_envs.fitting.pipeline import follow, make_data
 from hnn_envs.fitting.recipes import Recipe, load_recipe, parse_recipe, recipe_of, recipes_folder, shipped_recipes
+from hnn_envs.pixels.camera import SEED_WINDOW
 from hnn_envs.recordings.measured import VARIABLE
 from hnn_envs.systems import SYSTEMS, get_system
 from hnn_envs.tasks import get_task

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from hnn_envs.dynamics import make_dynamics
 from hnn_envs.errors import UnknownNameError
+from hnn_envs.pixels.task import PixelPendulumTask
 from hnn_envs.systems import SYSTEMS
 from hnn_envs.tasks import TASKS, get_task
-from hnn_envs.tasks.pixel_pendulum import PixelPendulumTask
 
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS.keys())
 numeric_task = pytest.mark.parametrize("task", [task for name, task in TASKS.items() if name != "pixel-pendulum"])

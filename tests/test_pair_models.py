@@ -101,7 +101,7 @@ class TestModels:
         assert all(value is values[name] for name, value in found.items())
 
     def test_there_are_frames_of_one_system_only(self, family: str) -> None:
-        with pytest.raises(InvalidOptionError, match="models of frames are for one angle"):
+        with pytest.raises(InvalidOptionError, match="one angle that moves in steps, and 'pendulum' is none"):
             make_family(family, SMALL).build(get_system("pendulum").spec, drawn(family))
 
 

@@ -19,7 +19,7 @@ from hnn_envs.errors import InvalidOptionError
 from hnn_envs.observation import ObservationModel
 from hnn_envs.recordings.measured import Series, load_real_pendulum
 from hnn_envs.rollouts import rollout
-from hnn_envs.systems import System, known_truth
+from hnn_envs.systems import System, known_truth, resolve_system
 from hnn_envs.tasks import Task, find_task, get_task
 
 # A wide swing, an orbit that is clearly an ellipse: what makes a drift visible.
@@ -99,10 +99,12 @@ def compare(
         progress: called with the name of each physics before it is rolled out.
 
     Raises:
+        UnknownNameError: there is no such system, or no task on it.
         InvalidOptionError: a length that is not positive, or no physics.
     """
     if not 0 < periods < math.inf:
         raise InvalidOptionError(f"periods must be a positive number, not {periods!r}")
+    resolve_system(system)  # a name that no system has is another mistake than a system without a task
     task = find_task(system)
     steps = max(1, round(periods * known_truth(task.system).spec.time_scale / task.dt))
     every = _stride(steps)

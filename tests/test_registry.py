@@ -126,7 +126,9 @@ class TestRegistry:
         assert objects["a"] is objects["a"]
 
     @pytest.mark.parametrize(
-        ("registry", "kind"), [(SYSTEMS, "system"), (TASKS, "task"), (FAMILIES, "model family")], ids=str
+        ("registry", "kind"),
+        [(SYSTEMS, "system"), (TASKS, "task"), (FAMILIES, "model family")],
+        ids=["systems", "tasks", "families"],
     )
     def test_the_packages_names_are_taken(self, registry: Registry[Any], kind: str) -> None:
         for name in registry:

@@ -204,9 +204,8 @@ def _resolved(
     spec = spec_of(known)
     if dynamics is None or dynamics == "ode":
         return spec, truth_of(known), None
-    if isinstance(dynamics, Checkpoint):
-        return spec, truth_of(known), _checked(spec, dynamics)
-    return spec, truth_of(known), _found(spec, dynamics)
+    chosen = dynamics if isinstance(dynamics, Checkpoint) else _found(spec, dynamics)
+    return spec, truth_of(known), _checked(spec, chosen)
 
 
 def _default_dt(spec: SystemSpec) -> float:
@@ -270,9 +269,15 @@ def _found(spec: SystemSpec, name: str) -> Checkpoint:
 
 
 def _checked(spec: SystemSpec, checkpoint: Checkpoint) -> Checkpoint:
-    """Returns a checkpoint that belongs to a system."""
-    if checkpoint.card.system != spec.name:
-        raise CheckpointError(f"the checkpoint was trained for system {checkpoint.card.system!r}, not {spec.name!r}")
+    """Returns a checkpoint that belongs to a system, and has its states and inputs."""
+    own = checkpoint.card.spec
+    if own.name != spec.name:
+        raise CheckpointError(f"the checkpoint was trained for system {own.name!r}, not {spec.name!r}")
+    if (own.dof, len(own.inputs)) != (spec.dof, len(spec.inputs)):
+        raise CheckpointError(
+            f"the checkpoint was trained for another {spec.name!r}, of {own.dof} coordinates and {len(own.inputs)} "
+            f"inputs, not {spec.dof} and {len(spec.inputs)}"
+        )
     return checkpoint
 
 

@@ -19,7 +19,7 @@ from hnn_envs.evaluation.metrics import never_missing, reversal_error, symplecti
 from hnn_envs.integrators import INTEGRATORS
 from hnn_envs.storage import write_atomically
 from hnn_envs.systems import SYSTEMS, get_spec, get_system
-from hnn_envs.tasks import get_task
+from hnn_envs.tasks import find_task
 
 REVERSAL_STEPS = 10_000
 REVERSAL_STARTS = 8  # of all; retracing takes twice its steps, and is either exact to rounding or far from it
@@ -53,7 +53,7 @@ class Cell:
 
     def make(self) -> Dynamics:
         """The physics, with the step of the system's task."""
-        task = get_task(self.system)
+        task = find_task(self.system)
         if self.dynamics != REFERENCE:
             method, substeps = _method(self.integrator)
             return make_dynamics(task.system, self.dynamics, dt=task.dt, integrator=method, substeps=substeps)

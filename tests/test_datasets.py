@@ -26,17 +26,11 @@ from measured_series import measured_series
 from physics import NAMES, exact, states
 
 from hnn_envs.errors import DataError, InvalidOptionError, UnknownNameError
+from hnn_envs.recordings import make_source
+from hnn_envs.recordings.dataset import Dataset, merge
 from hnn_envs.recordings.exact import exact_trajectories
 from hnn_envs.recordings.measured import FILE_NAME, VARIABLE, load_real_pendulum
-from hnn_envs.recordings.sources import (
-    BoxSource,
-    Dataset,
-    DrivenSource,
-    MeasuredSource,
-    PaperSource,
-    make_source,
-    merge,
-)
+from hnn_envs.recordings.sources import BoxSource, DrivenSource, MeasuredSource, PaperSource
 from hnn_envs.systems import SYSTEMS, System
 from hnn_envs.systems.n_body import NBody
 
@@ -328,8 +322,10 @@ class TestMeasuredSeries:
         np.testing.assert_array_equal(test.states[:, 0], load_real_pendulum(file).states[3:5])
 
     def test_it_belongs_to_the_real_pendulum_alone(self, file: Path) -> None:
-        with pytest.raises(InvalidOptionError, match="not to pendulum"):
-            drawn(MeasuredSource(0.2, str(file)), PENDULUM)
+        for name in SYSTEMS:
+            if name != "real-pendulum":
+                with pytest.raises(InvalidOptionError, match=f"angle in rad and its velocity.*, not of .* {name}"):
+                    drawn(MeasuredSource(0.2, str(file)), SYSTEMS[name])
 
     def test_the_real_file_is_what_the_design_says(self) -> None:
         series = load_real_pendulum(measured_series())

@@ -14,12 +14,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from physics import NAMES, PROPERTY, card_of, exact, inputs, model, models, states, undamped, write_checkpoint
+from physics import NAMES, PROPERTY, card_of, exact, flow, inputs, model, models, states, undamped, write_checkpoint
 
 from hnn_envs import checkpoints
-from hnn_envs.dynamics import LEARNED_STEP, default_substeps, make_dynamics
+from hnn_envs.dynamics import LEARNED_SPLITTING, LEARNED_STEP, default_substeps, make_dynamics
 from hnn_envs.errors import CheckpointError, DeviceError, HnnEnvsError, InvalidOptionError, UnknownNameError
-from hnn_envs.hamiltonian import PortHamiltonian
+from hnn_envs.hamiltonian import PortHamiltonian, is_separable
 from hnn_envs.integrators import INTEGRATORS
 from hnn_envs.systems import SYSTEMS, System
 
@@ -49,14 +49,14 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 class TestOde:
     @pytest.mark.parametrize("pushed", [False, True], ids=["free", "pushed"])
     def test_one_step_agrees_with_dop853_to_1e_9(self, system: System, pushed: bool) -> None:
-        dynamics = make_dynamics(system, "ode")
+        dynamics = flow(system)
         x, u = states(system, 20), inputs(system, 20) if pushed else None
         np.testing.assert_allclose(dynamics.step(x, u), exact(system.field, x, dynamics.dt, u), rtol=0, atol=1e-9)
 
     @pytest.mark.parametrize("share", [0.003, 0.1, 0.5])
     def test_so_does_a_shorter_or_a_longer_step(self, system: System, share: float) -> None:
         """The default number of substeps follows dt. Errors add up over a long step: 1e-9 for each default step."""
-        dynamics = make_dynamics(system, "ode", dt=share * system.spec.time_scale)
+        dynamics = flow(system, dt=share * system.spec.time_scale)
         x = states(system, 5)
         bound = 1e-9 * max(1.0, 50 * share)
         np.testing.assert_allclose(dynamics.step(x), exact(system.field, x, dynamics.dt), rtol=0, atol=bound)
@@ -76,8 +76,8 @@ class TestOde:
     def test_the_input_is_held_over_the_whole_step(self, system: System) -> None:
         """One step of dt with u is two steps of dt / 2 with the same u."""
         x, u = states(system, 5), inputs(system, 5)
-        whole = make_dynamics(system, "ode")
-        half = make_dynamics(system, "ode", dt=whole.dt / 2)
+        whole = flow(system)
+        half = flow(system, dt=whole.dt / 2)
         np.testing.assert_allclose(whole.step(x, u), half.step(half.step(x, u), u), rtol=0, atol=2e-9)
 
     def test_a_step_leaves_its_arguments_alone(self, system: System) -> None:
@@ -91,11 +91,16 @@ class TestOde:
         x = states(system, 5)
         np.testing.assert_array_equal(make_dynamics(system).energy(x), system.value(x))
 
-    def test_it_has_no_card_and_steps_with_pefrl_fifty_times_per_time_scale(self, system: System) -> None:
-        dynamics = make_dynamics(system)
+    def test_it_has_no_card_and_steps_with_pefrl_fifty_times_per_time_scale_or_by_its_map(self, system: System) -> None:
+        dynamics, stepping = make_dynamics(system), system.spec.stepping
         assert (dynamics.name, dynamics.card, dynamics.device) == ("ode", None, None)
-        assert dynamics.integrator is INTEGRATORS["pefrl"]
-        assert dynamics.dt == system.spec.time_scale / 50
+        assert (dynamics.spec, dynamics.truth) == (system.spec, system)
+        if stepping is None:
+            assert dynamics.integrator is INTEGRATORS["pefrl"]
+            assert dynamics.dt == system.spec.time_scale / 50
+        else:
+            assert dynamics.integrator is INTEGRATORS[stepping.integrator]
+            assert (dynamics.dt, dynamics.substeps) == (stepping.dt, 1)
 
     @pytest.mark.parametrize("method", [name for name in INTEGRATORS if name != "dop853"])
     def test_any_integrator_steps_it(self, system: System, method: str) -> None:
@@ -119,7 +124,7 @@ class TestOde:
             np.testing.assert_array_equal(twin.step(x), dynamics.step(x))
 
     def test_blanes_and_moan_keep_to_the_same_accuracy_with_longer_steps(self, system: System) -> None:
-        dynamics, usual = make_dynamics(system, integrator="blanes_moan4"), make_dynamics(system)
+        dynamics, usual = make_dynamics(system, integrator="blanes_moan4"), flow(system)
         x, u = states(system, 20), inputs(system, 20)
         assert dynamics.substeps == math.ceil(usual.substeps / 3)
         np.testing.assert_allclose(dynamics.step(x, u), exact(system.field, x, dynamics.dt, u), rtol=0, atol=1e-9)
@@ -134,7 +139,7 @@ class TestOde:
     def test_substeps_are_as_few_as_the_longest_step_allows(
         self, dt: float, name: str, method: str, learned: bool
     ) -> None:
-        count = default_substeps(SYSTEMS[name], dt, INTEGRATORS[method], learned=learned)
+        count = default_substeps(SYSTEMS[name].spec, dt, INTEGRATORS[method], learned=learned)
         longest = SYSTEMS[name].spec.longest_step * INTEGRATORS[method].stride * (LEARNED_STEP if learned else 1)
         assert dt / count <= longest * (1 + 1e-6)
         assert count == 1 or dt / (count - 1) > longest * (1 - 1e-6)
@@ -173,7 +178,11 @@ class TestLearned:
     @pytest.mark.parametrize("name", models(default=True))
     def test_the_default_step_keeps_to_1e_6_of_its_own_flow(self, tmp_path: Path, name: str) -> None:
         there = model(name)
-        dynamics = make_dynamics(there.system, str(write_checkpoint(tmp_path / "m.safetensors", name)))
+        path = write_checkpoint(tmp_path / "m.safetensors", name)
+        own = LEARNED_SPLITTING if is_separable(there.field) else "rk4"
+        method = None if there.system.spec.stepping is None else own
+        dynamics = make_dynamics(there.system, str(path), integrator=method)
+        assert dynamics.integrator is INTEGRATORS[own]
         x = states(there.system, 4)
         np.testing.assert_allclose(dynamics.step(x), exact(there.field, x, dynamics.dt), rtol=0, atol=1e-6)
 
@@ -238,7 +247,7 @@ class TestLearned:
 
 
 class TestNames:
-    @pytest.mark.parametrize("name", ["ODE", "lstm", "", "paper/none", 3, None])
+    @pytest.mark.parametrize("name", ["ODE", "lstm", "", "paper/none", 3])
     def test_an_unknown_one_is_named_beside_the_known_ones(self, shipped: Path, name: Any) -> None:
         with pytest.raises(UnknownNameError) as caught:
             make_dynamics(PENDULUM, name)
@@ -331,7 +340,7 @@ class TestOptions:
         assert make_dynamics(PENDULUM, device="cpu").device is None
 
     def test_every_refusal_is_an_error_of_the_package(self) -> None:
-        for options in ({"dt": -1}, {"substeps": 0}, {"device": "tpu"}, {"integrator": "x"}, {"physics": "x"}):
+        for options in ({"dt": -1}, {"substeps": 0}, {"device": "tpu"}, {"integrator": "x"}, {"dynamics": "x"}):
             with pytest.raises(HnnEnvsError):
                 make_dynamics(PENDULUM, **options)
 

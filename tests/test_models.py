@@ -37,8 +37,8 @@ from hnn_envs.models import FAMILIES, describe, make_family
 from hnn_envs.models.features import Features
 from hnn_envs.models.generic import GenericHamiltonian, HelmholtzField
 from hnn_envs.models.mlp import ACTIVATIONS, build_mlp, init_mlp
-from hnn_envs.models.pixels import Sighted
-from hnn_envs.models.seed_pixels import Paired
+from hnn_envs.observation import Observed
+from hnn_envs.pixels.pair_models import Paired
 from hnn_envs.systems import SYSTEMS
 from hnn_envs.systems.n_body import NBody, rotate
 
@@ -147,7 +147,7 @@ class TestField:
             ("conservative", potential),
             ("both", potential + turned),
         ):
-            field = make_family("generic", small({"field_type": field_type})).build(there, drawn)
+            field = make_family("generic", small({"field_type": field_type})).build(there.spec, drawn)
             np.testing.assert_allclose(field(x), expected, rtol=1e-13, atol=1e-14, err_msg=field_type)
             np.testing.assert_allclose(field(x, u), expected + push, rtol=1e-13, atol=1e-14, err_msg=field_type)
 
@@ -210,7 +210,7 @@ class TestSymmetry:
     def test_an_even_potential_is_the_same_on_both_sides(self, system: str, activation: str) -> None:
         there, options = SYSTEMS[system], small({"even": True, "activation": activation})
         hamiltonian = (
-            make_family("separable", options).build(there, parameters("separable", options, there)).hamiltonian
+            make_family("separable", options).build(there.spec, parameters("separable", options, there)).hamiltonian
         )
         q = states(there, 20)[:, : there.spec.dof]
         np.testing.assert_array_equal(hamiltonian.potential(-q), hamiltonian.potential(q))
@@ -220,9 +220,9 @@ class TestSymmetry:
     @pytest.mark.parametrize(("family", "options"), [("separable", {}), ("mlp", {"angles": True})])
     def test_a_full_turn_of_an_angle_changes_nothing(self, family: str, options: dict[str, Any], system: str) -> None:
         there = SYSTEMS[system]
-        field = make_family(family, small(options)).build(there, parameters(family, small(options), there))
+        field = make_family(family, small(options)).build(there.spec, parameters(family, small(options), there))
         x = states(there, 20)
-        turned = x + 2 * math.pi * np.array([*there.angles, *[False] * there.spec.dof])
+        turned = x + 2 * math.pi * np.array([*there.spec.angles, *[False] * there.spec.dof])
         np.testing.assert_allclose(field(turned), field(x), atol=1e-12)
         if isinstance(field, PortHamiltonian):
             np.testing.assert_allclose(field.hamiltonian.value(turned), field.hamiltonian.value(x), atol=1e-12)
@@ -318,16 +318,17 @@ class TestPorts:
 
     @pytest.mark.parametrize("name", ALL)
     def test_every_parameter_receives_a_gradient(self, name: str) -> None:
-        """Of the sum of squared rates, and of what an eye sees and reads; in double and in single precision."""
+        """Of the sum of squared rates, and of what an autoencoder shows and reads; in both precisions."""
         there = model(name)
         x, u = torch.tensor(states(there.system, 6)), torch.tensor(inputs(there.system, 6))
         for dtype in (np.float64, np.float32):
             drawn = to_torch({key: value.astype(dtype) for key, value in there.parameters.items()}, grad=True)
             field = there.build(drawn)
             loss = (field(x, u) ** 2).sum()
-            if isinstance(field, Sighted):
-                frames = torch.ones((field.eye.size, field.eye.size))
-                loss = loss + (field.eye.brightness(x[:, 0]) ** 2).sum() + field.eye.angle(frames) ** 2
+            if isinstance(field, Observed):
+                images: Any = field.observation_model.images  # type: ignore[attr-defined]
+                frames = torch.ones((images.size, images.size))
+                loss = loss + (images.brightness(x[:, 0]) ** 2).sum() + images.angle(frames) ** 2
             if isinstance(field, Paired):
                 pairs = torch.ones((2, field.autoencoder.size, field.autoencoder.size))
                 loss = loss + (field.autoencoder.brightness(field.autoencoder.encode(pairs)) ** 2).sum()

@@ -21,8 +21,7 @@ from hnn_envs.checkpoints import Checkpoint
 from hnn_envs.dynamics import make_dynamics
 from hnn_envs.errors import InvalidOptionError, InvalidStateError
 from hnn_envs.systems import spec_of
-from hnn_envs.tasks import Task, resolve_task
-from hnn_envs.tasks.pixel_pendulum import PixelPendulumTask
+from hnn_envs.tasks import ObservedTask, Task, resolve_task
 
 
 @dataclass(frozen=True)
@@ -92,9 +91,9 @@ class Planner:
         hold = self._search.hold
         # One integrator step per step of the environment: a plan need not be as exact as what is planned for.
         self._dynamics = make_dynamics(self._task.system, self.dynamics, dt=hold * self._task.dt, substeps=hold)
-        # A plan sees states; their frames would only cost time.
+        # Plans are weighed by states: to draw what they look like would only cost time.
         task = self._task
-        self._reward = task.reward_of_state if isinstance(task, PixelPendulumTask) else task.reward
+        self._reward = task.reward_of_state if isinstance(task, ObservedTask) else task.reward
         self._inputs = spec_of(self._task.system).force_matrix.shape[-1]
         self._rng = np.random.default_rng(self.seed)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hnn_envs.arrays import Array
+from hnn_envs.observation import ObservationModel
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class View:
         dynamics: name of the physics, "ode", "hnn", "baseline" or a checkpoint's.
         time: time since the reset.
         truth: the state of the true system after the same actions, shape (2*dof,); None where it is not to be shown.
+        observation_model: what this physics shows its states through; None for the task's own, and for states.
     """
 
     state: Array
@@ -30,3 +32,4 @@ class View:
     dynamics: str
     time: float
     truth: Array | None = None
+    observation_model: ObservationModel | None = None

@@ -12,10 +12,10 @@ import numpy as np
 from hnn_envs.arrays import Array, namespace
 from hnn_envs.components import Formula, numbers_of
 from hnn_envs.hamiltonian import potential_formulas
+from hnn_envs.observation import ObservationModel
 from hnn_envs.systems import spec_of, truth_of
-from hnn_envs.tasks import Task
+from hnn_envs.tasks import ObservedTask, Task
 from hnn_envs.tasks.formulas import TaskFormulas, task_formulas
-from hnn_envs.tasks.pixel_pendulum import PixelPendulumTask
 
 LARGEST = 1e9
 """A state component of this size counts as diverged: squares and quartics of smaller ones cannot overflow."""
@@ -52,20 +52,25 @@ Energy = Callable[[Array], Array]
 """States (..., 2*dof) -> their energy (...,)."""
 
 
-def make_rules(task: Task, device: str | None = None, energy: Energy | None = None) -> Rules:
+def make_rules(
+    task: Task,
+    device: str | None = None,
+    *,
+    energy: Energy | None = None,
+    observation_model: ObservationModel | None = None,
+) -> Rules:
     """The fastest rules of a task.
 
     Args:
         task: the task.
         device: where arrays are; None is NumPy on the CPU.
         energy: what outcomes give as energy where the true one is not known; by default 0.
+        observation_model: what shows the states of a task that is seen through frames; None for the task's own.
     """
     truth = truth_of(task.system)
     of_states = energy or _no_energy if truth is None else truth.value
-    if type(task) is PixelPendulumTask:
-        return FilmRules(task, of_states)
-    formulas = _compiled_formulas(task) if device is None else None
-    return ArrayRules(task, of_states) if formulas is None else CompiledRules(task, formulas)
+    formulas = _compiled_formulas(task) if device is None and observation_model is None else None
+    return ArrayRules(task, of_states, observation_model) if formulas is None else CompiledRules(task, formulas)
 
 
 @dataclass(frozen=True)
@@ -73,52 +78,36 @@ class ArrayRules:
     """The functions of the task, for NumPy and torch.
 
     Attributes:
-        task: the task.
+        task: whose rules these are.
         energy: of states.
+        observation_model: what shows the states of a task that is seen through frames; None for the task's own.
     """
 
     task: Task
     energy: Energy
+    observation_model: ObservationModel | None = None
 
     def outcome(self, x: Array, u: Array, x_next: Array) -> Outcome:
         """See ``Rules``."""
         task = self.task
         with np.errstate(all="ignore"):
-            # A diverged state goes into the reward as it is: it is outside, and that has its price.
-            reward = task.reward(x, u, x_next)
-            x_next, outside, diverged = _replaced(task, x, x_next)
-            observation, energy = self.start(x_next)
-        return Outcome(x_next, observation, reward, energy, task.terminated(x_next), outside, diverged)
+            kept, outside, diverged = _replaced(task, x, x_next)
+            observation, energy = self.start(kept)
+            if self._observed is None:
+                # A diverged state goes into the reward as it is: it is outside, and that has its price.
+                reward = task.reward(x, u, x_next)
+            else:  # computed from the observation, whose frames are drawn once for both
+                reward = self._observed.reward_of_observation(observation, u, namespace(x).logical_not(outside))
+        return Outcome(kept, observation, reward, energy, task.terminated(kept), outside, diverged)
 
     def start(self, x: Array) -> tuple[Array, Array]:
         """See ``Rules``."""
-        return self.task.observation(x), self.energy(x)
+        model = self.observation_model
+        return self.task.observation(x) if model is None else model.observe(x), self.energy(x)
 
-
-@dataclass(frozen=True)
-class FilmRules:
-    """The same where rewards are read off the frames that agents see: these are made once, for both.
-
-    Attributes:
-        task: the task.
-        energy: of states.
-    """
-
-    task: PixelPendulumTask
-    energy: Energy
-
-    def outcome(self, x: Array, u: Array, x_next: Array) -> Outcome:
-        """See ``Rules``. Of a diverged state, the observation and the reward are those of the last one's frames."""
-        task = self.task
-        with np.errstate(all="ignore"):
-            x_next, outside, diverged = _replaced(task, x, x_next)
-            frames, energy = self.start(x_next)
-            reward = task.reward_of_frames(frames, u, namespace(x).logical_not(outside))
-        return Outcome(x_next, frames, reward, energy, task.terminated(x_next), outside, diverged)
-
-    def start(self, x: Array) -> tuple[Array, Array]:
-        """See ``Rules``."""
-        return self.task.observation(x), self.energy(x)
+    @cached_property
+    def _observed(self) -> ObservedTask | None:
+        return self.task if isinstance(self.task, ObservedTask) else None
 
 
 def _no_energy(x: Array) -> Array:

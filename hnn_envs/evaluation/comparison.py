@@ -16,11 +16,11 @@ from scipy.optimize import least_squares
 from hnn_envs.arrays import Array
 from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.errors import InvalidOptionError
+from hnn_envs.observation import ObservationModel
 from hnn_envs.recordings.measured import Series, load_real_pendulum
 from hnn_envs.rollouts import rollout
-from hnn_envs.systems import System, known_truth
+from hnn_envs.systems import System, known_truth, resolve_system
 from hnn_envs.tasks import Task, find_task, get_task
-from hnn_envs.tasks.pixel_pendulum import seen_through
 
 # A wide swing, an orbit that is clearly an ellipse: what makes a drift visible.
 SHOWN_STARTS = {
@@ -40,7 +40,7 @@ class Track:
 
     Attributes:
         dynamics: its name.
-        task: the task as this physics shows it.
+        observation_model: what this physics shows its states through; None for physics that is seen as states.
         states: shape (records, 2*dof); NaN from where it diverged.
         energies: true energy along them, shape (records,).
         believed_energies: the energy that this physics assigns to its states, shape (records,).
@@ -51,7 +51,7 @@ class Track:
     """
 
     dynamics: str
-    task: Task
+    observation_model: ObservationModel | None
     states: Array
     energies: Array
     believed_energies: Array
@@ -99,10 +99,12 @@ def compare(
         progress: called with the name of each physics before it is rolled out.
 
     Raises:
+        UnknownNameError: there is no such system, or no task on it.
         InvalidOptionError: a length that is not positive, or no physics.
     """
     if not 0 < periods < math.inf:
         raise InvalidOptionError(f"periods must be a positive number, not {periods!r}")
+    resolve_system(system)  # a name that no system has is another mistake than a system without a task
     task = find_task(system)
     steps = max(1, round(periods * known_truth(task.system).spec.time_scale / task.dt))
     every = _stride(steps)
@@ -211,7 +213,7 @@ def _track(task: Task, dynamics: Dynamics, states: Array, reference: Array, micr
     distance = np.square(states - reference).sum(-1)
     return Track(
         dynamics=dynamics.name,
-        task=seen_through(task, dynamics.field),
+        observation_model=dynamics.observation_model,
         states=states,
         energies=energies,
         believed_energies=dynamics.to_numpy(dynamics.energy(dynamics.to_device(states))),

@@ -63,8 +63,9 @@ def _panel(comparison: Comparison, track: Track, record: int, size: tuple[int, i
         believed_energy=float(track.believed_energies[shown]),
         dynamics=track.dynamics,
         time=float(comparison.times[record] - comparison.times[0]),
+        observation_model=track.observation_model,
     )
-    picture = draw_frame(track.task, view, size=size)
+    picture = draw_frame(comparison.task, view, size=size)
     return picture if finite[record] else picture // 3 + 170
 
 

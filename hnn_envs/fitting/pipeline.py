@@ -9,23 +9,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-from hnn_envs import __version__
 from hnn_envs.checkpoints import Card, Checkpoint, Domain, load_checkpoint, save_checkpoint
 from hnn_envs.errors import InvalidOptionError
-from hnn_envs.fitting.frames import Progress
 from hnn_envs.fitting.losses import Loss, make_loss
 from hnn_envs.fitting.recipes import Recipe, make_stage
-from hnn_envs.fitting.trainer import Report, fit, loss_on
+from hnn_envs.fitting.trainer import Report, fit, load_progress, loss_on
 from hnn_envs.hamiltonian import PortHamiltonian
 from hnn_envs.models import Calibrated, Parameters, describe
-from hnn_envs.recordings.sources import Dataset, FilmSource, make_source, merge
+from hnn_envs.recordings import Message, Progress, ReportingSource, make_source
+from hnn_envs.recordings.dataset import Dataset, merge
 from hnn_envs.systems import truth_of
+from hnn_envs.version import __version__
 
-Message: TypeAlias = Callable[[str], Any]
 Measure: TypeAlias = Callable[[Recipe, Checkpoint, Dataset], dict[str, float]]
 """(recipe, checkpoint, test share) -> metrics by name."""
 
@@ -42,8 +41,8 @@ def make_data(
     Args:
         recipe: the recipe.
         data_path: where the measured series is, for recipes that need it.
-        progress: called while films are made, which takes minutes: (frames made, frames in all).
-        message: called with a line where cached films are damaged and made again.
+        progress: called while data is made that takes minutes.
+        message: called with a line about what the user should know, such as a damaged cache.
 
     Raises:
         DataError: the measured series is needed and not there.
@@ -56,8 +55,8 @@ def make_data(
         if settings.get("source") == "measured" and data_path is not None:
             settings["path"] = data_path
         source, system = make_source(settings), recipe.known
-        if isinstance(source, FilmSource):
-            shares.append(source.make(system, rng, progress=progress, message=message))
+        if isinstance(source, ReportingSource):
+            shares.append(source.make_reporting(system, rng, progress, message))
         else:
             shares.append(source.make(system, rng))
     if not shares:
@@ -93,7 +92,7 @@ def follow(
         data_path: where the measured series is, for recipes that need it.
         shares: what ``make_data`` gave for this recipe, where the caller has it already.
         report: called with the trainer's progress.
-        progress: called while films are made.
+        progress: called while data is made that takes minutes.
         message: called with a line at every milestone.
         measure: what the card's metrics are, of the recipe, the checkpoint and the test share; by default the test loss
             alone.
@@ -109,6 +108,8 @@ def follow(
     domain = trusted_domain(recipe, train)
     message(f"fitting {recipe.model['family']} to {train.states.shape[0] * train.states.shape[1]} states")
     stages = [make_stage(table) for table in recipe.stages]
+    if state.is_file():
+        message(_going_on(state, recipe))
     with torch_threads(threads):
         parameters = fit(
             recipe.spec, recipe.family, train, stages, recipe.seed, state=state, key=recipe.digest, report=report
@@ -122,6 +123,16 @@ def follow(
     save_checkpoint(output, replace(card, metrics=metrics), parameters)
     state.unlink(missing_ok=True)
     return load_checkpoint(output, recipe.spec.name)
+
+
+def _going_on(state: Path, recipe: Recipe) -> str:
+    """What a kept state means for a run."""
+    kept = load_progress(state, recipe.digest)
+    if kept is None:
+        return f"starting anew: {state} is damaged, or of another recipe"
+    if kept.stage == len(recipe.stages):
+        return f"going on after the last stage, which {state} holds"
+    return f"going on at stage {kept.stage + 1} of {len(recipe.stages)}, step {kept.step}, kept in {state}"
 
 
 def held_out_loss(recipe: Recipe, checkpoint: Checkpoint, test: Dataset) -> dict[str, float]:

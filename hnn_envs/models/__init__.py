@@ -7,7 +7,7 @@ Families read a ``SystemSpec``, and never a system's equations.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -42,6 +42,16 @@ class Calibrated(Protocol):
         ...
 
 
+@runtime_checkable
+class ObservedFamily(Protocol):
+    """A family whose fields have an observation model, as ``hnn_envs.observation.Observed`` ones have."""
+
+    @property
+    def observation_parameters(self) -> tuple[str, ...]:
+        """Names of the parameters of the observation model, which do not move the state."""
+        ...
+
+
 FAMILIES: Registry[type[Any]] = Registry(
     "model family",
     {
@@ -49,14 +59,19 @@ FAMILIES: Registry[type[Any]] = Registry(
         "separable": "hnn_envs.models.separable:Config",
         "pairwise": "hnn_envs.models.pairwise:Config",
         "mlp": "hnn_envs.models.baseline:Config",
-        "pixel-separable": "hnn_envs.models.pixels:Config",
-        "pixel-mlp": "hnn_envs.models.pixels:BaselineConfig",
-        "pixel-generic": "hnn_envs.models.seed_pixels:Config",
-        "pixel-generic-mlp": "hnn_envs.models.seed_pixels:BaselineConfig",
     },
 )
 
-__all__ = ["FAMILIES", "Calibrated", "Family", "Parameters", "describe", "make_family", "register_family"]
+__all__ = [
+    "FAMILIES",
+    "Calibrated",
+    "Family",
+    "ObservedFamily",
+    "Parameters",
+    "describe",
+    "make_family",
+    "register_family",
+]
 
 
 def register_family(name: str, config: type[Any] | str) -> None:
@@ -77,15 +92,24 @@ def make_family(name: str, settings: dict[str, Any]) -> Family:
 
     Raises:
         UnknownNameError: there is no such family.
-        InvalidOptionError: a setting that the family does not have, or a value that it cannot have.
+        InvalidOptionError: what has this name is no family, a setting that it does not have, or a value that it cannot
+            have.
     """
-    config = FAMILIES[name]
+    config = _settings_class(name)
     arguments = _checked(f"model family {name!r}", settings, asdict(config()))
     arguments = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
     if "ports" in arguments:
         arguments["ports"] = Ports(**arguments["ports"])
     family: Family = config(**arguments)
     return family
+
+
+def _settings_class(name: str) -> type[Any]:
+    """The dataclass of a family; a card names it, so that nothing else may be called."""
+    found: object = FAMILIES[name]
+    if not (isinstance(found, type) and is_dataclass(found)):
+        raise InvalidOptionError(f"model family {name!r} must be a dataclass of settings, not {found!r}")
+    return found
 
 
 def _checked(owner: str, settings: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:

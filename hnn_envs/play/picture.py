@@ -10,7 +10,6 @@ from hnn_envs.arrays import Array
 from hnn_envs.drawing.canvas import draw_frame
 from hnn_envs.drawing.colors import ACTION, GUIDE, PAPER, TEXT, colour_of
 from hnn_envs.play.session import HISTORY, Session
-from hnn_envs.tasks.pixel_pendulum import seen_through
 
 PANEL = 400
 CHART = 150
@@ -42,8 +41,7 @@ class Picture:
         """Draws the moment."""
         surface.fill(PAPER)
         for index, view in enumerate(self._session.views()):
-            task = seen_through(self._session.task, self._session.tracks[index].dynamics.field)
-            frame = draw_frame(task, view, size=(PANEL, PANEL))
+            frame = draw_frame(self._session.task, view, size=(PANEL, PANEL))
             image = self._pygame.image.frombuffer(frame.tobytes(), (PANEL, PANEL), "RGB")
             surface.blit(image, (index * PANEL, 0))
             if self._session.tracks[index].diverged:

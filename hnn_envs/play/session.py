@@ -128,6 +128,7 @@ class Session:
                 believed_energy=float(track.dynamics.energy(track.x)),
                 dynamics=name,
                 time=self.time,
+                observation_model=track.dynamics.observation_model,
             )
             for track, name in zip(self.tracks, self.physics, strict=True)
         ]

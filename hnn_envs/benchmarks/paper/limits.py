@@ -6,7 +6,8 @@ import numpy as np
 
 from hnn_envs.arrays import Array, split
 from hnn_envs.benchmarks.paper.protocol import SPANS, Estimate, Estimates, rolled_out, unseen_starts
-from hnn_envs.recordings.sources import Dataset, PaperSource
+from hnn_envs.recordings.dataset import Dataset
+from hnn_envs.recordings.sources import PaperSource
 from hnn_envs.systems import System
 from hnn_envs.systems.mass_spring import MassSpring
 from hnn_envs.systems.pendulum import Pendulum

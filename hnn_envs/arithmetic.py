@@ -1,7 +1,7 @@
 """The functions that formulas of components are written with: for arrays of NumPy and torch, and in machine code.
 
 A formula is a plain function of a module that says what a system's energy or a task's reward is. Its arguments are
-components: arrays of shape (...,), one for each entry of a state, or the numbers of one state where it is compiled.
+components: arrays of shape (...,), one for each entry of a state, or the floats of one state where it is compiled.
 ``hnn_envs.kernels`` tells the compiler what these functions are. In a task's rules they round as NumPy's do; in a force
 sine and cosine are off by less than four units in the last place, so that they compile to vector instructions.
 

@@ -15,10 +15,10 @@ Components: TypeAlias = "tuple[Array, ...]"
 """The entries of vectors (..., n), one by one: n arrays of shape (...,)."""
 
 Layout: TypeAlias = "tuple[str | tuple[str, Layout], ...]"
-"""The names of an object's numbers; an object within has its name and its own layout."""
+"""The names of an object's constants; an object within has its name and its own layout."""
 
 Formula: TypeAlias = Callable[..., Any]
-"""A plain function of a module; its first argument is the object whose formula it is, of which it reads numbers."""
+"""A plain function of a module; its first argument is the object whose formula it is, of which it reads constants."""
 
 
 class Step(NamedTuple):
@@ -45,7 +45,7 @@ class Form:
 
     Attributes:
         kernel: a module of functions over lanes of environments, as ``hnn_envs.kernels.steps`` asks for; its name.
-        owner: the dataclass whose numbers these functions read.
+        owner: the dataclass whose constants these functions read.
         formula: what a known potential's gradient is, of the owner and the coordinates; None for a learned one.
         network: the network that is run; None for a known system.
         features: what the network sees of the coordinates or of the state.
@@ -86,21 +86,21 @@ def vector(parts: Components, like: Array) -> Array:
     return xp.stack([xp.full_like(like[..., 0], part) if isinstance(part, float) else part for part in parts], axis=-1)
 
 
-def numbers_of(owner: Any) -> tuple[Layout, list[float]]:
-    """The numbers that a formula may read from an object, by their names, and their values in the same order.
+def constants_of(owner: Any) -> tuple[Layout, list[float]]:
+    """The constants that a formula may read from an object: their names, and their values in the same order.
 
-    These are the numbers among its fields, its class's constants and its properties that are declared to be floats, and
-    those of the dataclasses that its fields hold.
+    These are the floats and integers among its fields and its class's attributes, its properties that are declared to
+    be floats, and the constants of the dataclasses that its fields hold.
     """
     layout: list[Any] = []
     values: list[float] = []
     for name in _names(owner):
         value = getattr(owner, name)
-        if _is_number(value):
+        if _is_constant(value):
             layout.append(name)
             values.append(float(value))
         elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-            inner, more = numbers_of(value)
+            inner, more = constants_of(value)
             if inner:
                 layout.append((name, inner))
                 values += more
@@ -111,11 +111,11 @@ def _names(owner: Any) -> list[str]:
     kind = type(owner)
     fields = [field.name for field in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else list(vars(owner))
     members = {name: entry for base in reversed(kind.__mro__) for name, entry in vars(base).items()}
-    more = [name for name, entry in members.items() if _is_number(entry) or _is_float_property(entry)]
+    more = [name for name, entry in members.items() if _is_constant(entry) or _is_float_property(entry)]
     return list(dict.fromkeys((*fields, *more)))
 
 
-def _is_number(value: Any) -> bool:
+def _is_constant(value: Any) -> bool:
     if isinstance(value, np.ndarray):
         return value.ndim == 0 and np.issubdtype(value.dtype, np.floating)
     return isinstance(value, int | float | np.number) and not isinstance(value, bool)

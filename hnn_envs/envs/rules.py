@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from hnn_envs.arrays import Array, namespace
-from hnn_envs.components import Formula, numbers_of
+from hnn_envs.components import Formula, constants_of
 from hnn_envs.hamiltonian import potential_formulas
 from hnn_envs.observation import ObservationModel
 from hnn_envs.systems import spec_of, truth_of
@@ -134,13 +134,14 @@ class CompiledRules:
     """The same, compiled, for NumPy: one call a step. Machine code is made at the first call, or read from disk."""
 
     def __init__(self, task: Task, formulas: tuple[TaskFormulas, Formula]) -> None:
-        layout, numbers = numbers_of(task)
+        layout, constants = constants_of(task)
+        constants = [float(task.system.inverse_mass), *constants]  # type: ignore[union-attr] # it has formulas
         bounds = (task.low, task.high, task.observation_low, task.observation_high)
-        self._constants = np.concatenate((numbers, *bounds), dtype=np.float64)
+        self._constants = np.concatenate((constants, *bounds), dtype=np.float64)
         self._features = len(task.observation_low)
         dof, inputs = spec_of(task.system).force_matrix.shape
         self._no_inputs = np.zeros(inputs)
-        self._kernel = (formulas, layout, (dof, inputs, self._features, len(numbers)))
+        self._kernel = (formulas, layout, (dof, inputs, self._features, len(constants)))
 
     @cached_property
     def _compiled(self) -> Callable[..., None]:

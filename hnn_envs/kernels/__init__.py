@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.components import Form, numbers_of, stated
+from hnn_envs.components import Form, constants_of, stated
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.integrators import Integrator, Splitting, rk4
 from hnn_envs.kernels import arithmetic as _arithmetic  # noqa: F401 - tells the compiler what formulas say
@@ -33,7 +33,7 @@ class CompiledStep:
     Attributes:
         kernel: the compiled function; its first arguments are flat states, changed in place, flat inputs, and None for
             one state or True for many.
-        arguments: the arrays of its other arguments: the method's table, the numbers of the field, G, and the network.
+        arguments: its other arguments: the method's table, the constants of the field, G, and the network.
         inputs: number of inputs.
     """
 
@@ -85,7 +85,7 @@ class _Kernel:
         self.is_separable = form.inverse_mass is not None
         self.inverse_mass = float(form.inverse_mass) if self.is_separable else 1.0
         self.damping = float(form.damping or 0.0)
-        self._layout, self._numbers = numbers_of(form.owner)
+        self._layout, self._constants = constants_of(form.owner)
         self._matrix = np.array(form.input_matrix, dtype=np.float64)
         self._dof, self.inputs = self._matrix.shape
 
@@ -100,14 +100,14 @@ class _Kernel:
         return make_runge_kutta(other_rate, self._module.copies, self._module.write_rate, *self._formula())
 
     def _formula(self) -> tuple[Any, ...]:
-        """The formula, its number of coordinates and the names of its numbers: what a kernel is made for."""
+        """The formula, its number of coordinates and the names of its constants: what a kernel is made for."""
         form = self._form
         return form.formula, 0 if form.formula is None else self._dof, self._layout
 
     def arguments(self, table: Array) -> tuple[Array, ...]:
         """The arguments of the step, after the states and inputs."""
-        numbers = np.array((self.inverse_mass, self.damping, *self._numbers))
-        return (table, numbers, self._matrix, *self._network())
+        constants = np.array((self.inverse_mass, self.damping, *self._constants))
+        return (table, constants, self._matrix, *self._network())
 
     def _network(self) -> tuple[Array, ...]:
         """Which coordinates are angles, the operations of the network, and their weights; () without a network."""

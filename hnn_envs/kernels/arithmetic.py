@@ -47,16 +47,16 @@ IN_LANES = {arithmetic.sin: functions.sin, arithmetic.cos: functions.cos}
 """What LLVM can vectorise, which the functions of the C library are not."""
 
 
-def in_lanes(formula: Any, numbers: Any, q: Any) -> Any:
+def in_lanes(formula: Any, constants: Any, q: Any) -> Any:
     """The value of a formula, by functions that LLVM can vectorise."""
 
 
 @overload(in_lanes, prefer_literal=True, jit_options={"error_model": "numpy", "forceinline": True})
-def _in_lanes(formula: Any, numbers: Any, q: Any) -> Any:
+def _in_lanes(formula: Any, constants: Any, q: Any) -> Any:
     function = _lane_version(formula.typing_key)
 
-    def implementation(formula: Any, numbers: Any, q: Any) -> Any:
-        return function(numbers, q)
+    def implementation(formula: Any, constants: Any, q: Any) -> Any:
+        return function(constants, q)
 
     return implementation
 

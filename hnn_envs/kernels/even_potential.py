@@ -13,9 +13,9 @@ def copies(dof: int) -> int:
 
 
 def add_force(
-    formula: Any, count: int, numbers: Any, network: Any, q: Any, force: Any, scratch: Any, chunk: Any
+    formula: Any, count: int, constants: Any, network: Any, q: Any, force: Any, scratch: Any, chunk: Any
 ) -> None:
     """Adds -dV/dq, V(q) = (U(q) + U(-q)) / 2 with U of ``potential``."""
-    scale, length = numbers.original.scale / 2, numbers.original.features.scale
+    scale, length = constants.original.scale / 2, constants.original.features.scale
     for side in range(2):
         add_share(scale, length, network, q, 1.0 - 2.0 * side, force, chunk)

@@ -14,9 +14,9 @@ def copies(dof: int) -> int:
 
 
 def add_force(
-    formula: Any, count: int, numbers: Any, network: Any, q: Any, force: Any, scratch: Any, chunk: Any
+    formula: Any, count: int, constants: Any, network: Any, q: Any, force: Any, scratch: Any, chunk: Any
 ) -> None:
     """Adds -dV/dq."""
     lanes = lanes_of(chunk)
     for k in range(lanes):
-        subtract(force, k, lanes, in_lanes(formula, numbers, gather(q, k, lanes, count)))
+        subtract(force, k, lanes, in_lanes(formula, constants, gather(q, k, lanes, count)))

@@ -90,7 +90,7 @@ def digest(reached: set[Any]) -> str:
 
 
 def _constants(function: Any) -> list[str]:
-    """The name of a function, and the numbers and names of its module that it reads."""
+    """The name of a function, and the constants of its module that it reads."""
     found = {name: function.__globals__.get(name) for name in function.__code__.co_names}
     read = [f"{name}={value!r}" for name, value in found.items() if isinstance(value, int | float | str | tuple)]
     return [f"{function.__module__}.{function.__qualname__}", *read]

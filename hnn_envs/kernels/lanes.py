@@ -115,13 +115,13 @@ def _places(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 
 def as_text(layout: Layout) -> str:
-    """A layout of numbers in the form in which ``record`` takes it."""
+    """A layout in the form in which ``record`` takes it."""
     return json.dumps(layout)
 
 
 @intrinsic(prefer_literal=True)
 def record(_: Any, layout: Any, values: Any) -> Any:
-    """The first numbers of a flat array by their names, as a named tuple; the layout is a constant, see ``as_text``."""
+    """The first entries of a flat array by their names, as a named tuple; the layout is a constant, see ``as_text``."""
     if not isinstance(layout, types.StringLiteral):
         return None
     kind = _record_type(layout.literal_value)
@@ -140,11 +140,11 @@ def _record_type(layout: str) -> types.NamedTuple:
     for entry in json.loads(layout):
         names.append(entry if isinstance(entry, str) else entry[0])
         kinds.append(types.float64 if isinstance(entry, str) else _record_type(json.dumps(entry[1])))
-    return types.NamedTuple(kinds, namedtuple("Numbers", names))
+    return types.NamedTuple(kinds, namedtuple("Constants", names))
 
 
 def values_in(kind: Any) -> int:
-    """How many numbers a record holds."""
+    """How many floats a record holds."""
     return sum(values_in(inner) if isinstance(inner, types.NamedTuple) else 1 for inner in kind.types)
 
 

@@ -19,7 +19,7 @@ def copies(dof: int) -> int:
 
 
 def add_force(
-    formula: Any, count: int, numbers: Any, network: Any, q: Any, force: Any, scratch: Any, chunk: Any
+    formula: Any, count: int, constants: Any, network: Any, q: Any, force: Any, scratch: Any, chunk: Any
 ) -> None:
     """Adds -dV/dq, V(q) = sum of v(r) over pairs; ``scratch`` has a row for each of them."""
     width = np.uint64(lanes_of(chunk))
@@ -31,7 +31,7 @@ def add_force(
                 dx, dy = q[i + k] - q[j + k], q[i + width + k] - q[j + width + k]
                 scratch[pair + k] = fma(dx, dx, dy * dy)
             pair += width
-    slopes_over_distance(numbers, network, scratch, chunk)
+    slopes_over_distance(constants, network, scratch, chunk)
     pair = ZERO
     for i in range(ZERO, size, step):
         for j in range(i + step, size, step):
@@ -45,16 +45,16 @@ def add_force(
 
 
 @inlined
-def slopes_over_distance(numbers: Any, network: Any, squares: Any, chunk: Any) -> None:
+def slopes_over_distance(constants: Any, network: Any, squares: Any, chunk: Any) -> None:
     """Turns r^2 into v'(r) / r, where v = energy (network(z) + slope z), z = (ln r - centre) / spread."""
     units, operations = network.units, network.operations
-    per_spread, width, size = 1.0 / numbers.spread, np.uint64(lanes_of(chunk)), np.uint64(squares.size)
+    per_spread, width, size = 1.0 / constants.spread, np.uint64(lanes_of(chunk)), np.uint64(squares.size)
     for n in range(size):
-        units[n] = (0.5 * log(squares[n]) - numbers.centre) * per_spread
+        units[n] = (0.5 * log(squares[n]) - constants.centre) * per_spread
     run(network, size // width, chunk)
     at, apart = operations[-1, TARGET] * size, operations[-1, OUTPUTS] * width
     for pair in range(ZERO, size, width):
         for k in range(width):
-            steepness = units[at + k] + numbers.slope
-            squares[pair + k] = numbers.energy * per_spread * steepness / squares[pair + k]
+            steepness = units[at + k] + constants.slope
+            squares[pair + k] = constants.energy * per_spread * steepness / squares[pair + k]
         at += apart

@@ -14,10 +14,10 @@ def copies(dof: int) -> int:
 
 
 def add_force(
-    formula: Any, count: int, numbers: Any, network: Any, q: Any, force: Any, scratch: Any, chunk: Any
+    formula: Any, count: int, constants: Any, network: Any, q: Any, force: Any, scratch: Any, chunk: Any
 ) -> None:
     """Adds -dV/dq, V(q) = scale network(features(q))."""
-    add_share(numbers.scale, numbers.features.scale, network, q, 1.0, force, chunk)
+    add_share(constants.scale, constants.features.scale, network, q, 1.0, force, chunk)
 
 
 @inlined

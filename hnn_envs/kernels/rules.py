@@ -39,12 +39,12 @@ def nowhere(task: Any, x: Components) -> bool:
 
 
 class Sizes(NamedTuple):
-    """How many coordinates, inputs and entries of an observation there are, and how many numbers the task has."""
+    """How many coordinates, inputs and entries of an observation there are, and how many constants."""
 
     dof: int
     inputs: int
     features: int
-    numbers: int
+    constants: int
 
 
 @cache
@@ -53,14 +53,14 @@ def make_rules(formulas: RuleFormulas, layout: Layout, sizes: Sizes, largest: fl
 
     Args:
         formulas: what they say.
-        layout: the names of the task's numbers, with those of its system under "system".
+        layout: the names of the task's constants, with those of its system under "system".
         sizes: of its arrays.
         largest: a state component of this size counts as diverged.
     """
     observation, reward, potential = formulas.observation, formulas.reward, formulas.potential
     inside, terminated = formulas.inside or everywhere, formulas.terminated or nowhere
-    dof, inputs, features, numbers = sizes
-    size, names = 2 * dof, as_text(layout)
+    dof, inputs, features, own = sizes
+    size, names = 2 * dof, as_text(("inverse_mass", ("task", layout)))
 
     def outcome(rows: int, x: Any, u: Any, x_next: Any, constants: Any, observations: Any, report: Any) -> None:
         """Fills in what the steps of ``rows`` states from x to x_next under inputs u amount to.
@@ -72,12 +72,13 @@ def make_rules(formulas: RuleFormulas, layout: Layout, sizes: Sizes, largest: fl
             x: states before the step, rows * 2*dof.
             u: the inputs over the step, rows * inputs.
             x_next: states after it; where one diverged, it is replaced by the last one.
-            constants: the numbers of the task, limits of states, low and high, and of observations, low and high.
-            observations: what agents see, rows * features, float32; filled in.
+            constants: 1/m, those of the task, limits of states, low and high, and of observations, low and high.
+            observations: what agents observe, rows * features, float32; filled in.
             report: filled in with all rewards, all energies, and whether states are terminated, outside, diverged.
         """
         constants = borrowed(constants)  # counting the references to its slices takes twice as long as the rules
-        task, bounds = record(names, constants), constants[numbers:]
+        named, bounds = record(names, constants), constants[own:]
+        task = named.task
         low, high = bounds[:size], bounds[size:][:size]
         observation_low, observation_high = bounds[2 * size :][:features], bounds[2 * size + features :]
         for n in range(rows):
@@ -98,7 +99,7 @@ def make_rules(formulas: RuleFormulas, layout: Layout, sizes: Sizes, largest: fl
             p, kinetic = gather(x_next, at + dof, 1, dof), 0.0
             for momentum in p:
                 kinetic += momentum * momentum
-            energy = 0.5 * task.system.inverse_mass * kinetic
+            energy = 0.5 * named.inverse_mass * kinetic
             energy = energy + potential(task.system, gather(x_next, at, 1, dof))
             features_seen = observation(task, after)
             for i in range(features):

@@ -6,10 +6,10 @@ as it does alone.
 What moves the states is a module of functions over lanes that the field names (``hnn_envs.components.Form``):
 
     copies(dof) -> how many copies of a network are run side by side; so many rows of scratch space there are, too
-    add_force(formula, count, numbers, network, q, force, scratch, chunk): adds -dV/dq, for H = p^2 / 2m + V(q)
-    write_rate(numbers, damping, network, x, inputs, input_force, out, chunk): writes x', for every other field
+    add_force(formula, count, constants, network, q, force, scratch, chunk): adds -dV/dq, for H = p^2 / 2m + V(q)
+    write_rate(constants, damping, network, x, inputs, input_force, out, chunk): writes x', for every other field
 
-``numbers`` is a named tuple of the floats of the object that the formula or network belongs to, ``formula`` that for
+``constants`` is a named tuple of the floats of the object that the formula or network belongs to, ``formula`` that for
 the gradient of a potential of ``count`` coordinates, ``network`` a ``hnn_envs.kernels.network.Network``; formula or
 network may be None. Buffers are flat: n quantities times lanes.
 """
@@ -27,19 +27,19 @@ from hnn_envs.kernels.jit import borrowed, compiled
 from hnn_envs.kernels.lanes import as_text, lanes_of, load, record, store
 from hnn_envs.kernels.network import circle_rows, units_in, with_buffers
 
-DRIVER_NUMBERS: Layout = ("inverse_mass", "damping")
-"""The numbers that steps themselves read; those of the field follow, as ``field``."""
+STEP_CONSTANTS: Layout = ("inverse_mass", "damping")
+"""What steps themselves read; the constants of the field follow, as ``field``."""
 
 
 @cache
 def make_splitting(copies: Any, add_force: Any, formula: Any, count: int, layout: Layout) -> Any:
     """The compiled step of the splittings for a force; states (rows, 2*dof), flat, are changed in place."""
-    names = as_text((*DRIVER_NUMBERS, ("field", layout)))
+    names = as_text((*STEP_CONSTANTS, ("field", layout)))
 
-    def splitting(x: Any, u: Any, chunk: Any, stages: Any, numbers: Any, matrix: Any, *network: Any) -> int:
+    def splitting(x: Any, u: Any, chunk: Any, stages: Any, constants: Any, matrix: Any, *network: Any) -> int:
         """Alternates drifts and kicks; each row of ``stages`` is (drift, decay, impulse), the last is a drift alone."""
-        lanes, (dof, pushes) = lanes_of(chunk), matrix.shape
-        half, driven, scratched = dof * lanes, pushes * lanes, copies(dof) * lanes
+        lanes, (dof, width) = lanes_of(chunk), matrix.shape
+        half, driven, scratched = dof * lanes, width * lanes, copies(dof) * lanes
         more = copies(dof) * units_in(network) + circle_rows(network)
         buffers = np.empty(4 * half + driven + scratched + more * lanes)
         rows = borrowed(buffers)
@@ -47,7 +47,7 @@ def make_splitting(copies: Any, add_force: Any, formula: Any, count: int, layout
         state, inputs, scratch = rows[: 2 * half], rows[4 * half :][:driven], rows[4 * half + driven :]
         net = with_buffers(network, scratch[scratched:], chunk)
         x, u, stages, matrix = borrowed(x), borrowed(u), borrowed(stages), borrowed(matrix)
-        constants = record(names, borrowed(numbers))
+        named = record(names, borrowed(constants))
         for first in range(0, x.size // (2 * dof), lanes):
             load(x, u, matrix, first, state, inputs, input_force, chunk)
             for n in range(half):
@@ -56,7 +56,7 @@ def make_splitting(copies: Any, add_force: Any, formula: Any, count: int, layout
                 decay, impulse, drift = stages[stage, 1], stages[stage, 2], stages[stage + 1, 0]
                 for n in range(half):
                     force[n] = input_force[n]
-                add_force(formula, count, constants.field, net, q, force, scratch[:scratched], chunk)
+                add_force(formula, count, named.field, net, q, force, scratch[:scratched], chunk)
                 for n in range(half):
                     p[n] = fma(impulse, force[n], decay * p[n])
                     q[n] = fma(drift, p[n], q[n])
@@ -67,7 +67,7 @@ def make_splitting(copies: Any, add_force: Any, formula: Any, count: int, layout
 
 
 def separable_rate(
-    constants: Any,
+    named: Any,
     add_force: Any,
     formula: Any,
     count: int,
@@ -83,12 +83,12 @@ def separable_rate(
     half = x.size // 2
     p, dq, dp = x[half:], out[:half], out[half:]
     for n in range(half):
-        dq[n], dp[n] = constants.inverse_mass * p[n], fma(-constants.damping, p[n], input_force[n])
-    add_force(formula, count, constants.field, network, x[:half], dp, scratch, chunk)
+        dq[n], dp[n] = named.inverse_mass * p[n], fma(-named.damping, p[n], input_force[n])
+    add_force(formula, count, named.field, network, x[:half], dp, scratch, chunk)
 
 
 def other_rate(
-    constants: Any,
+    named: Any,
     write_rate: Any,
     formula: Any,
     count: int,
@@ -101,18 +101,18 @@ def other_rate(
     chunk: Any,
 ) -> None:
     """Writes x' of a field that is not separable."""
-    write_rate(constants.field, constants.damping, network, x, inputs, input_force, out, chunk)
+    write_rate(named.field, named.damping, network, x, inputs, input_force, out, chunk)
 
 
 @cache
 def make_runge_kutta(rate: Any, copies: Any, function: Any, formula: Any, count: int, layout: Layout) -> Any:
     """The compiled step of the classical method; ``rate`` is one of the two above, ``function`` what it calls."""
-    names = as_text((*DRIVER_NUMBERS, ("field", layout)))
+    names = as_text((*STEP_CONSTANTS, ("field", layout)))
 
-    def runge_kutta(x: Any, u: Any, chunk: Any, steps: Any, numbers: Any, matrix: Any, *network: Any) -> int:
+    def runge_kutta(x: Any, u: Any, chunk: Any, steps: Any, constants: Any, matrix: Any, *network: Any) -> int:
         """The classical method; ``steps`` holds the lengths of its steps."""
-        lanes, (dof, pushes) = lanes_of(chunk), matrix.shape
-        size, driven, scratched = 2 * dof * lanes, pushes * lanes, copies(dof) * lanes
+        lanes, (dof, width) = lanes_of(chunk), matrix.shape
+        size, driven, scratched = 2 * dof * lanes, width * lanes, copies(dof) * lanes
         more = copies(dof) * units_in(network) + circle_rows(network)
         buffers = np.empty(5 * size + driven + scratched + more * lanes)
         rows = borrowed(buffers)
@@ -121,7 +121,7 @@ def make_runge_kutta(rate: Any, copies: Any, function: Any, formula: Any, count:
         scratch = rows[5 * size + driven :]
         net = with_buffers(network, scratch[scratched:], chunk)
         x, u, steps, matrix = borrowed(x), borrowed(u), borrowed(steps), borrowed(matrix)
-        constants, scratch = record(names, borrowed(numbers)), scratch[:scratched]
+        named, scratch = record(names, borrowed(constants)), scratch[:scratched]
         for first in range(0, x.size // (2 * dof), lanes):
             load(x, u, matrix, first, state, inputs, input_force, chunk)
             for step in range(steps.size):
@@ -129,7 +129,7 @@ def make_runge_kutta(rate: Any, copies: Any, function: Any, formula: Any, count:
                 for n in range(size):
                     ahead[n], total[n] = state[n], 0.0
                 for stage in range(4):
-                    rate(constants, function, formula, count, net, ahead, inputs, input_force, slope, scratch, chunk)
+                    rate(named, function, formula, count, net, ahead, inputs, input_force, slope, scratch, chunk)
                     weight = 1.0 if stage in (0, 3) else 2.0
                     length = h if stage == 2 else 0.5 * h
                     for n in range(size):

@@ -16,12 +16,12 @@ def copies(dof: int) -> int:
 
 
 def write_rate(
-    numbers: Any, damping: float, network: Any, x: Any, inputs: Any, input_force: Any, out: Any, chunk: Any
+    constants: Any, damping: float, network: Any, x: Any, inputs: Any, input_force: Any, out: Any, chunk: Any
 ) -> None:
     """Writes x' = network(features(x), u) + [0, G u], G being zero where the network sees the inputs."""
     half, lanes = x.size // 2, lanes_of(chunk)
     dq, dp = out[:half], out[half:]
-    of_state = set_inputs(network, x, 1.0, numbers.features.scale, chunk) * lanes
+    of_state = set_inputs(network, x, 1.0, constants.features.scale, chunk) * lanes
     for n in range(np.int64(network.operations[0, INPUTS]) * lanes - of_state):
         network.units[of_state + n] = inputs[n]
     run(network, ONE, chunk)

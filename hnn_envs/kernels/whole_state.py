@@ -14,7 +14,7 @@ def copies(dof: int) -> int:
 
 
 def write_rate(
-    numbers: Any, damping: float, network: Any, x: Any, inputs: Any, input_force: Any, out: Any, chunk: Any
+    constants: Any, damping: float, network: Any, x: Any, inputs: Any, input_force: Any, out: Any, chunk: Any
 ) -> None:
     """Writes x' = [dH/dp, -dH/dq - damping p + G u]."""
     half = x.size // 2

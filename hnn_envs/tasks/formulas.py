@@ -16,11 +16,11 @@ from hnn_envs.tasks.shared import observe, within
 class TaskFormulas(NamedTuple):
     """The rules of a task as formulas of components; see ``hnn_envs.arithmetic`` for what they may say.
 
-    In machine code the task is a named tuple of its numbers, with those of its system under ``system``: the floats
+    In machine code the task is a named tuple of its constants, with those of its system under ``system``: the floats
     among its fields, and its cached properties that return a float.
 
     Attributes:
-        observation: (task, x) -> what the agent sees, a tuple; it is clipped to its bounds.
+        observation: (task, x) -> what the agent observes, a tuple; it is clipped to its bounds.
         reward: (task, step) -> the reward of a ``Step``.
         inside: (task, x) -> whether a state that is within ``low`` and ``high`` is within the limits; None for always.
         terminated: (task, x) -> whether a state ends the episode for good; None for never.
@@ -69,7 +69,7 @@ class FormulaTask:
     observation_high: Any
 
     def observation(self, x: Array) -> Array:
-        """What the agent sees, float32, shape (..., observations)."""
+        """What the agent observes, float32, shape (..., observations)."""
         return observe(self.formulas.observation(self, components(x)), self.observation_low, self.observation_high)
 
     def reward(self, x: Array, u: Array, x_next: Array) -> Array:

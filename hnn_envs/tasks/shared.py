@@ -41,7 +41,7 @@ def observe(features: tuple[Array, ...], low: Array, high: Array) -> Array:
 def effort(task: Any, u: Components) -> Array:
     """The cost of the mean square of the inputs, the largest being 1; a formula for tasks with an ``effort_cost``."""
     total = 0.0
-    for push in u:
-        share = push / task.max_input
+    for entry in u:
+        share = entry / task.max_input
         total = total + share * share
     return task.effort_cost * (total / len(u))

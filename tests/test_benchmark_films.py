@@ -32,7 +32,7 @@ from hnn_envs.fitting import frames
 from hnn_envs.fitting.frames import Films, FilmSettings, make_films
 from hnn_envs.fitting.losses import mean_square
 from hnn_envs.fitting.pairs import PairLoss
-from hnn_envs.fitting.recipes import load_recipe
+from hnn_envs.fitting.recipes import load_recipe, parse_recipe
 from hnn_envs.integrators import INTEGRATORS
 from hnn_envs.models.pixels import SightedHamiltonian
 from hnn_envs.models.seed_pixels import affine_map
@@ -189,7 +189,7 @@ class TestRetraining:
     def test_rows_over_seeds_each_with_films_of_its_own(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def load(name: str) -> Any:
             text = load_recipe(name).text.replace("settings = { window", "settings = { films = 5, length = 6, window")
-            return paper.parse_recipe(text.replace("steps = 10000", "steps = 3"), name)
+            return parse_recipe(text.replace("steps = 10000", "steps = 3"), name)
 
         monkeypatch.setattr(frames, "cache_folder", lambda: tmp_path / "cache")
         monkeypatch.setattr(paper, "load_recipe", load)
@@ -197,7 +197,7 @@ class TestRetraining:
         monkeypatch.setattr(measuring, "FRAMES", 3)
         counts: list[tuple[int, int]] = []
         retraining = Retraining(seeds=2, out=tmp_path / "out")
-        rows = run([PIXELS], ["paper/hnn"], retraining=retraining, filming=lambda *count: counts.append(count))
+        rows = run([PIXELS], ["paper/hnn"], retraining=retraining, jobs=1, filming=lambda *count: counts.append(count))
         assert counts.count((30, 30)) == 2  # a data set for each seed; what is measured is the same for both
         assert counts.count((10, 10)) == 2
         found = {(row.dynamics, row.metric): row for row in rows}
@@ -205,7 +205,7 @@ class TestRetraining:
         assert found["paper/hnn", "energy_mse"].reference == PAPER[PIXELS, "energy_mse", "paper/hnn"]
         (alone,) = [
             row
-            for row in run([PIXELS], ["paper/hnn"], retraining=replace(retraining, seeds=1))
+            for row in run([PIXELS], ["paper/hnn"], retraining=replace(retraining, seeds=1), jobs=1)
             if (row.dynamics, row.metric) == ("limit", "energy_mse")
         ]
         assert found["limit", "energy_mse"] == alone  # no seed of training changes it

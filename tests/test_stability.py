@@ -18,14 +18,14 @@ from hnn_envs.benchmarks.stability import streaming
 from hnn_envs.benchmarks.stability.cells import Cell, make_cells
 from hnn_envs.benchmarks.stability.streaming import Plan, load_trace, simulate
 from hnn_envs.benchmarks.stability.suite import run
-from hnn_envs.checkpoints import shipped_checkpoints
+from hnn_envs.checkpoints import ALIASES, shipped_checkpoints
 from hnn_envs.cli import app
 from hnn_envs.dynamics import make_dynamics
 from hnn_envs.errors import InvalidOptionError, ResultsError, UnknownNameError
 from hnn_envs.evaluation import metrics
 from hnn_envs.evaluation.records import Row, read_rows
 from hnn_envs.rollouts import rollout
-from hnn_envs.systems import get_system
+from hnn_envs.systems import SYSTEMS, get_system
 
 PENDULUM, SPRING = get_system("pendulum"), get_system("mass-spring")
 
@@ -276,8 +276,21 @@ class TestBenchmark:
             make_cells(["pendulum"], ["ode"], ["pefrl:x"], 10, 2, 0)
 
     def test_what_is_shipped_is_run_by_default(self) -> None:
-        labels = {cell.label for cell in make_cells(["pendulum"], [], [], 10, 2, 0)} - {"reference", "ode"}
-        assert labels == {name.removeprefix("default/") for name in shipped_checkpoints("pendulum")}
+        short = {name: alias for alias, name in ALIASES.items()}
+        cells = make_cells([], [], [], 10, 2, 0)
+        for system in SYSTEMS:
+            labels = {cell.label for cell in cells if cell.system == system} - {"reference", "ode"}
+            assert labels == {short.get(name, name) for name in shipped_checkpoints(system)}
+
+    @pytest.mark.parametrize("pattern", ["default/*", "hnn*"])
+    def test_a_pattern_means_names_with_and_without_their_folder(self, pattern: str) -> None:
+        labels = {cell.label for cell in make_cells(["pendulum"], [pattern], [], 10, 2, 0)}
+        assert labels == {"reference", "hnn"} | ({"baseline"} if pattern == "default/*" else set())
+
+    def test_it_runs_in_its_default_form(self, tmp_path: Path) -> None:
+        rows = run(steps=20, starts=2, jobs=1, folder=tmp_path)
+        assert {row.system for row in rows} == set(SYSTEMS)
+        assert all(row.dynamics in {*ALIASES, "ode"} or "/" in row.dynamics for row in rows)
 
     @pytest.mark.parametrize(
         ("changes", "error"),

@@ -9,13 +9,14 @@ from typer.testing import CliRunner
 from hnn_envs.agents import controllers
 from hnn_envs.agents.episodes import bootstrap, by_policy, play
 from hnn_envs.agents.policies import load_policy
-from hnn_envs.agents.training import Run, load_hyperparameters, train, trained_tasks
+from hnn_envs.agents.training import Run, hyperparameters_folder, load_hyperparameters, train, trained_tasks
 from hnn_envs.benchmarks import transfer
 from hnn_envs.cli import app
 from hnn_envs.errors import CheckpointError, InvalidOptionError, ResultsError, TrainingError, UnknownNameError
 from hnn_envs.evaluation.records import read_rows
 from hnn_envs.tasks import TASKS
 
+PENDULUM = str(hyperparameters_folder() / "ppo" / "pendulum.yml")
 QUICK = """
 hnn_envs/MassSpring-v0:
   n_timesteps: 256
@@ -179,16 +180,42 @@ def test_the_command_plays_shipped_policies_and_writes_rows(tmp_path):
     ("arguments", "words"),
     [
         (["--tasks", "juggling"], "unknown task 'juggling'"),
-        (["--agents", "magic"], "unknown agent 'magic'"),
+        (["--dynamics", "magic"], "unknown dynamics 'magic'; allowed: baseline, hnn, ode"),
         (["--policies", "nowhere"], "--retrain"),
-        (["--retrain", "--hyperparameters", "nowhere.yml"], "nowhere.yml"),
+        (["--retrain", "--hyperparameters", "nowhere.yml"], "hyperparameters nowhere.yml does not exist"),
+        (["--hyperparameters", "nowhere.yml"], "hyperparameters nowhere.yml does not exist"),
+        (
+            ["--hyperparameters", str(hyperparameters_folder() / "ppo/pendulum.yml")],
+            "pendulum.yml, are for training agents; that needs --retrain",
+        ),
+        (["--seeds", "6"], "only training seeds 0, 1, 2, 3, 4 of mass-spring, not all 6"),
+        (["--tasks", "pixel-pendulum"], "no agents are trained for pixel-pendulum; allowed: mass-spring, pendulum,"),
+        (["--tasks", "pixel-pendulum", "--retrain"], "no agents are trained for pixel-pendulum; allowed: mass-spring"),
     ],
 )
 def test_bad_input_is_one_line(arguments, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, ["benchmark", "transfer", "--jobs", "1", *arguments])
     assert result.exit_code == 1
+    assert result.output.count("\n") == 1
     assert words in result.output
+
+
+def test_no_training_is_advised_where_there_is_none_to_do():
+    with pytest.raises(UnknownNameError, match=r"^no agents are trained for pixel-pendulum; allowed: [a-z, -]+$"):
+        transfer.run(["pixel-pendulum"])
+
+
+def test_as_many_training_seeds_as_were_asked_for_or_none(quick, tmp_path):
+    table = load_hyperparameters("mass-spring", quick)
+    for seed in (0, 2):
+        train(Run("mass-spring", "ode", seed), tmp_path, table)
+    options = {"policies": tmp_path, "episodes": 2}
+    assert values_of(transfer.run(["mass-spring"], ["ode"], **options))["mass-spring", "ode", "training_seeds"] == 2
+    with pytest.raises(ResultsError, match=r"only training seeds 0, 2 of mass-spring, not all 3 that were asked for"):
+        transfer.run(["mass-spring"], ["ode"], seeds=3, **options)
+    with pytest.raises(ResultsError, match=r"no training seed of pendulum, not all 3 .* --retrain"):
+        transfer.run(["pendulum"], ["ode"], seeds=3, **options)
 
 
 def test_options_out_of_range_are_refused():

@@ -14,7 +14,7 @@ import yaml
 
 from hnn_envs import ENVIRONMENTS
 from hnn_envs.agents.policies import Policy, PolicyCard, export_weights, load_policy, save_policy
-from hnn_envs.errors import InvalidOptionError, TrainingError, UnknownNameError
+from hnn_envs.errors import InvalidOptionError, TrainingError
 from hnn_envs.tasks import TASKS, get_task
 
 if TYPE_CHECKING:
@@ -201,13 +201,3 @@ def _reporter(total: int, progress: Progress) -> Any:
             progress(min(self.num_timesteps, total), total)
 
     return Reporter()
-
-
-def check_dynamics(name: str, allowed: tuple[str, ...]) -> None:
-    """Checks the name of an agent.
-
-    Raises:
-        UnknownNameError: there is none of that name.
-    """
-    if name not in allowed:
-        raise UnknownNameError.of("agent", name, allowed)

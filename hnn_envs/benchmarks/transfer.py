@@ -25,9 +25,10 @@ from joblib import Parallel, delayed, parallel_config
 from hnn_envs.agents import controllers
 from hnn_envs.agents.episodes import Estimate, bootstrap, by_policy, play
 from hnn_envs.agents.policies import load_policy, policies_folder
-from hnn_envs.agents.training import Run, check_dynamics, is_finished, load_hyperparameters, train, trained_tasks
+from hnn_envs.agents.training import Run, is_finished, load_hyperparameters, train, trained_tasks
 from hnn_envs.arrays import Array
-from hnn_envs.errors import InvalidOptionError, ResultsError
+from hnn_envs.benchmarks.jobs import processes
+from hnn_envs.errors import InvalidOptionError, ResultsError, UnknownNameError
 from hnn_envs.evaluation.records import Row
 from hnn_envs.tasks import TASKS, get_task
 
@@ -69,53 +70,73 @@ class Played:
 
 def run(
     tasks: Sequence[str] = (),
-    agents: Sequence[str] = (),
+    dynamics: Sequence[str] = (),
     *,
-    seeds: int = SEEDS,
+    seeds: int | None = None,
     episodes: int = EPISODES,
     policies: Path | None = None,
     retrain: bool = False,
     hyperparameters: Path | None = None,
     logs: Path | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> list[Row]:
     """Plays all agents and reference controllers, after training the agents that are asked for and not there.
 
-    A task is played with the training seeds that all its agents have; ``training_seeds`` says how many.
-
     Args:
         tasks: names; none for all that agents are trained for.
-        agents: the physics that agents were trained in, of ``AGENTS``; none for all. "ode" is always played, too.
-        seeds: training seeds, from 0 on.
+        dynamics: the physics that agents were trained in, of ``AGENTS``; none for all. "ode" is always played, too.
+        seeds: training seeds, from 0 on, all of which must be there or are trained. None trains ``SEEDS``, and plays of
+            these the ones that all agents of a task have; ``training_seeds`` says how many.
         episodes: starts per training seed.
         policies: the folder of the policies; by default the shipped ones.
         retrain: trains what is missing in ``policies``, which must be given then, or was trained otherwise.
-        hyperparameters: a YAML file to train by instead of the shipped ones.
+        hyperparameters: a YAML file to train by instead of the shipped ones; only with ``retrain``.
         logs: folder of the trainings' logs.
-        jobs: processes, each with one thread.
+        jobs: processes, each with one thread; by default one per core.
         progress: told how far it is.
 
     Raises:
-        UnknownNameError: an unknown task or agent.
+        UnknownNameError: an unknown task or dynamics, or a task that no agents are trained for.
         InvalidOptionError: an option that is out of range, or does not fit.
         ResultsError: policies are missing.
         CheckpointError: a policy cannot be used.
     """
-    for task in tasks:
-        get_task(task)
-    for agent in agents:
-        check_dynamics(agent, AGENTS)
-    if seeds < 1 or episodes < 1 or jobs < 1:
-        raise InvalidOptionError(f"seeds, episodes and jobs must be positive, not {seeds}, {episodes} and {jobs}")
+    folder, count = policies_folder() if policies is None else policies, processes(jobs)
+    _check(tasks, dynamics, retrain=retrain, policies=policies, hyperparameters=hyperparameters)
+    if episodes < 1 or (seeds is not None and seeds < 1):
+        raise InvalidOptionError(f"seeds and episodes must be positive integers, not {seeds} and {episodes}")
+    chosen = [agent for agent in AGENTS if agent == "ode" or agent in dynamics or not dynamics]
+    numbers = range(SEEDS if seeds is None else seeds)
+    runs = [Run(task, agent, seed) for seed in numbers for task in tasks or trained_tasks() for agent in chosen]
+    if retrain:
+        _train_all(runs, folder, hyperparameters, logs, count, progress)
+    return _rows(_play_all(_complete(runs, folder, some=seeds is None), folder, episodes, count, progress))
+
+
+def _check(
+    tasks: Sequence[str],
+    dynamics: Sequence[str],
+    *,
+    retrain: bool,
+    policies: Path | None,
+    hyperparameters: Path | None,
+) -> None:
+    """Refuses names that do not exist, and options that do not fit together."""
+    for name in dynamics:
+        if name not in AGENTS:
+            raise UnknownNameError.of("dynamics", name, AGENTS)
     if retrain and policies is None:
         raise InvalidOptionError("name the folder that retrained policies go to")
-    chosen = [agent for agent in AGENTS if agent == "ode" or agent in agents or not agents]
-    runs = [Run(task, agent, seed) for seed in range(seeds) for task in tasks or trained_tasks() for agent in chosen]
-    folder = policies_folder() if policies is None else policies
-    if retrain:
-        _train_all(runs, folder, hyperparameters, logs, jobs, progress)
-    return _rows(_play_all(runs, folder, episodes, jobs, progress))
+    if hyperparameters is not None and not hyperparameters.is_file():
+        raise InvalidOptionError(f"the file of hyperparameters {hyperparameters} does not exist")
+    if hyperparameters is not None and not retrain:
+        raise InvalidOptionError(f"hyperparameters, {hyperparameters}, are for training agents; that needs --retrain")
+    for task in tasks:
+        name = get_task(task).name
+        own = hyperparameters is not None or (policies is not None and (policies / name).is_dir())
+        if name not in trained_tasks() and not own:
+            raise UnknownNameError(f"no agents are trained for {task}; allowed: {', '.join(trained_tasks())}")
 
 
 def _train_all(
@@ -145,7 +166,6 @@ def _play_all(
     runs: Sequence[Run], folder: Path, episodes: int, jobs: int, progress: Progress
 ) -> dict[tuple[str, str], Played]:
     """Plays all agents and reference controllers: (task, name) -> returns."""
-    runs = _complete(runs, folder)
     tasks = list(dict.fromkeys(run.task for run in runs))
     trained = {task: list(dict.fromkeys(run.seed for run in runs if run.task == task)) for task in tasks}
     names = [(task, name) for task in tasks for name in ANCHORS.get(task, ("random",))]
@@ -163,13 +183,20 @@ def _play_all(
     return played
 
 
-def _complete(runs: Sequence[Run], folder: Path) -> list[Run]:
+def _complete(runs: Sequence[Run], folder: Path, *, some: bool) -> list[Run]:
     """The runs of those training seeds that all agents of a task have, so that all are compared on the same ones.
 
+    Args:
+        runs: what is asked for.
+        folder: where the policies are.
+        some: whether fewer training seeds will do, as long as there is one.
+
     Raises:
-        ResultsError: a task has none.
+        ResultsError: a task has too few.
     """
     missing = {run for run in runs if not run.path(folder).is_file()}
+    if missing and not some:
+        raise ResultsError(_too_few(runs, missing, folder))
     gaps = {(run.task, run.seed) for run in missing}
     kept = [run for run in runs if (run.task, run.seed) not in gaps]
     lost = sorted({run.task for run in runs} - {run.task for run in kept})
@@ -180,6 +207,15 @@ def _complete(runs: Sequence[Run], folder: Path) -> list[Run]:
             "train what is missing with --retrain"
         )
     return kept
+
+
+def _too_few(runs: Sequence[Run], missing: set[Run], folder: Path) -> str:
+    """Says which training seeds there are, of the first task that lacks one."""
+    task = next(run.task for run in runs if run in missing)
+    asked = {run.seed for run in runs}
+    there = sorted(asked - {run.seed for run in missing if run.task == task})
+    seeds = f"only training seeds {', '.join(map(str, there))}" if there else "no training seed"
+    return f"{folder} has {seeds} of {task}, not all {len(asked)} that were asked for; train the others with --retrain"
 
 
 def _play_agent(run: Run, folder: Path, episodes: int) -> Played:

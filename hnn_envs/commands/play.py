@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from hnn_envs.commands.console import names_in, plain_errors
+from hnn_envs.commands.console import check_folder, names_in, plain_errors
 
 
 def play(
@@ -22,4 +22,5 @@ def play(
     from hnn_envs.play import play as open_window
 
     with plain_errors():
+        check_folder(out)
         open_window(system, names_in(dynamics), integrator=integrator, seed=seed, folder=out, frames=frames)

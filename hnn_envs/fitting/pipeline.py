@@ -19,7 +19,7 @@ from hnn_envs.errors import InvalidOptionError
 from hnn_envs.fitting.frames import Progress
 from hnn_envs.fitting.losses import Loss, make_loss
 from hnn_envs.fitting.recipes import Recipe, make_stage
-from hnn_envs.fitting.trainer import Report, fit, loss_on
+from hnn_envs.fitting.trainer import Report, fit, load_progress, loss_on
 from hnn_envs.hamiltonian import PortHamiltonian
 from hnn_envs.models import Calibrated, Parameters, describe
 from hnn_envs.recordings.sources import Dataset, FilmSource, make_source, merge
@@ -109,6 +109,8 @@ def follow(
     domain = trusted_domain(recipe, train)
     message(f"fitting {recipe.model['family']} to {train.states.shape[0] * train.states.shape[1]} states")
     stages = [make_stage(table) for table in recipe.stages]
+    if state.is_file():
+        message(_going_on(state, recipe))
     with torch_threads(threads):
         parameters = fit(
             recipe.spec, recipe.family, train, stages, recipe.seed, state=state, key=recipe.digest, report=report
@@ -122,6 +124,16 @@ def follow(
     save_checkpoint(output, replace(card, metrics=metrics), parameters)
     state.unlink(missing_ok=True)
     return load_checkpoint(output, recipe.spec.name)
+
+
+def _going_on(state: Path, recipe: Recipe) -> str:
+    """What a kept state means for a run."""
+    kept = load_progress(state, recipe.digest)
+    if kept is None:
+        return f"starting anew: {state} is damaged, or of another recipe"
+    if kept.stage == len(recipe.stages):
+        return f"going on after the last stage, which {state} holds"
+    return f"going on at stage {kept.stage + 1} of {len(recipe.stages)}, step {kept.step}, kept in {state}"
 
 
 def held_out_loss(recipe: Recipe, checkpoint: Checkpoint, test: Dataset) -> dict[str, float]:

@@ -121,7 +121,7 @@ def fit(
     Raises:
         TrainingError: the loss, or what a stage ends with, is not finite. The state file keeps the last good one.
     """
-    progress = _load(state, key) or Progress(0, 0, _start(spec, family, seed), {})
+    progress = load_progress(state, key) or Progress(0, 0, _start(spec, family, seed), {})
     saver = _Saver(state, key, save_every)
     while progress.stage < len(stages):
         stage = stages[progress.stage]
@@ -256,7 +256,7 @@ class _Saver:
         return f"the last good state, {self._saved}" if self._last is not None else self._saved
 
 
-def _load(path: Path | None, key: str) -> Progress | None:
+def load_progress(path: Path | None, key: str) -> Progress | None:
     """The saved state of a run, or None where there is none of this key; a damaged one counts as none."""
     if path is None or not path.is_file():
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 
+from hnn_envs.benchmarks.jobs import processes
 from hnn_envs.benchmarks.paper.films import limits_of_frames, measure_films, unseen_films
 from hnn_envs.benchmarks.paper.limits import limits
 from hnn_envs.benchmarks.paper.protocol import Estimate, Estimates, measure
@@ -23,7 +23,7 @@ from hnn_envs.evaluation.records import Row
 from hnn_envs.fitting.frames import FilmSettings
 from hnn_envs.fitting.frames import Progress as FilmProgress
 from hnn_envs.fitting.pipeline import follow, make_data
-from hnn_envs.fitting.recipes import Recipe, load_recipe, parse_recipe, recipe_of
+from hnn_envs.fitting.recipes import Recipe, load_recipe, recipe_of, with_seed
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.recordings.measured import load_real_pendulum
 from hnn_envs.recordings.sources import Dataset, FilmSource, PaperSource, make_source
@@ -43,26 +43,24 @@ class Retraining:
 
     Attributes:
         seeds: how many, from 0.
-        jobs: processes.
         out: where checkpoints and finished measurements are kept; what is there already is not done again.
     """
 
     seeds: int = 5
-    jobs: int = 1
-    out: Path = Path("runs/benchmark/paper")
+    out: Path = Path("runs/paper")
 
     def __post_init__(self) -> None:
-        if self.seeds < 1 or self.jobs == 0:
-            raise InvalidOptionError(f"seeds must be positive and jobs not 0, not {self.seeds} and {self.jobs}")
+        if self.seeds < 1:
+            raise InvalidOptionError(f"seeds must be a positive integer, not {self.seeds}")
 
 
 def run(
     systems: Sequence[str] = (),
-    models: Sequence[str] = (),
+    dynamics: Sequence[str] = (),
     *,
     data_path: str | None = None,
     retraining: Retraining | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
     progress: Progress = lambda *_: None,
     filming: FilmProgress = lambda *_: None,
     message: Callable[[str], Any] = lambda _: None,
@@ -71,10 +69,10 @@ def run(
 
     Args:
         systems: names of systems; by default all.
-        models: of "paper/structured", "paper/hnn", "paper/baseline"; by default all.
+        dynamics: of "paper/structured", "paper/hnn", "paper/baseline"; by default all.
         data_path: where the measured series of the real pendulum is.
         retraining: trains every model on every seed; None takes the shipped checkpoints.
-        jobs: processes, for shipped checkpoints.
+        jobs: processes; by default one per core.
         progress: called after every job.
         filming: called while films are made, which comes first.
         message: called with a line about everything that is left out, or made again, and why.
@@ -84,14 +82,15 @@ def run(
         trajectories; and the limits that are known, as dynamics "limit".
 
     Raises:
-        UnknownNameError: no such system or model.
+        UnknownNameError: no such system or dynamics.
+        InvalidOptionError: less than one process.
         CheckpointError: a shipped checkpoint is missing or damaged.
     """
     chosen = [get_spec(name).name for name in systems] or list(SYSTEMS)
-    wanted = list(models) or list(MODELS)
+    wanted, count = list(dynamics) or list(MODELS), processes(jobs)
     for name in wanted:
         if name not in MODELS:
-            raise UnknownNameError.of("model", name, MODELS)
+            raise UnknownNameError.of("dynamics", name, MODELS)
     if "real-pendulum" in chosen and not _has_measurement(data_path, message):
         chosen.remove("real-pendulum")
     for recipe in _of_films(chosen, wanted[0], retraining):
@@ -100,8 +99,8 @@ def run(
         unseen_films(_film(recipe), progress=filming, message=message)
     if retraining is None:
         tasks = [(name, delayed(measure_shipped)(name, wanted, data_path)) for name in chosen]
-        return [row for name, found in _all(tasks, jobs, progress) for row in _rows(name, [found])]
-    return _retrained(chosen, wanted, data_path, retraining, progress)
+        return [row for name, found in _all(tasks, count, progress) for row in _rows(name, [found])]
+    return _retrained(chosen, wanted, data_path, retraining, count, progress)
 
 
 Findings = dict[str, Estimates]
@@ -141,16 +140,13 @@ def measure_retrained(system: str, model: str, seed: int, out: Path, data_path: 
     return found
 
 
-def with_seed(recipe: Recipe, seed: int) -> Recipe:
-    """The same recipe with another seed, in its text as well, so that a card tells it."""
-    text, count = re.subn(r"^seed = \d+$", f"seed = {seed}", recipe.text, flags=re.MULTILINE)
-    if count != 1:
-        raise InvalidOptionError(f"recipe {recipe.identity} does not state its seed on one line")
-    return parse_recipe(text, f"{recipe.identity} with seed {seed}")
-
-
 def _retrained(
-    systems: list[str], models: list[str], data_path: str | None, retraining: Retraining, progress: Progress
+    systems: list[str],
+    models: list[str],
+    data_path: str | None,
+    retraining: Retraining,
+    jobs: int,
+    progress: Progress,
 ) -> list[Row]:
     out, seeds = retraining.out, range(retraining.seeds)
     tasks = [
@@ -160,7 +156,7 @@ def _retrained(
         for seed in seeds
     ]
     found: dict[str, list[Findings]] = {system: [] for system in systems}
-    for system, findings in _all(tasks, retraining.jobs, progress):
+    for system, findings in _all(tasks, jobs, progress):
         found[system].append(findings)
     rows = [row for system in systems for row in _rows(system, found[system])]
     for system in systems:
@@ -173,7 +169,7 @@ def _retrained(
 
 def _all(tasks: list[tuple[str, Any]], jobs: int, progress: Progress) -> list[tuple[str, Findings]]:
     """Results in the order of the tasks."""
-    results = Parallel(n_jobs=jobs, return_as="generator")(task for _, task in tasks)
+    results = Parallel(n_jobs=max(1, min(jobs, len(tasks))), return_as="generator")(task for _, task in tasks)
     found = []
     for number, ((system, _), findings) in enumerate(zip(tasks, results, strict=True)):
         progress(f"{system} {', '.join(name for name in findings if name in MODELS)}", number + 1, len(tasks))

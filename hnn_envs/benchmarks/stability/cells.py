@@ -11,7 +11,7 @@ import numpy as np
 
 from hnn_envs.arrays import Array
 from hnn_envs.benchmarks.stability.streaming import Plan, Trace, check_plan, load_trace, simulate
-from hnn_envs.checkpoints import shipped_checkpoints
+from hnn_envs.checkpoints import ALIASES, shipped_checkpoints
 from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.errors import InvalidOptionError, ResultsError, UnknownNameError
 from hnn_envs.evaluation.comparison import step_costs
@@ -181,12 +181,15 @@ def make_cells(
 
 def _physics(system: str, dynamics: Sequence[str]) -> list[str]:
     """The physics to run; of a pattern such as "paper/*" those that are shipped, of other names exactly these."""
-    shipped = [name.removeprefix("default/") for name in shipped_checkpoints(system)]
+    # "default/hnn" is called "hnn", but "default/hnn-64" has no shorter name.
+    aliases = {name: alias for alias, name in ALIASES.items()}
+    shipped = {name: aliases.get(name, name) for name in shipped_checkpoints(system)}
     wanted: list[str] = []
     for name in dynamics or ("ode", "hnn", "baseline", "*"):
         if name.endswith("*"):
-            wanted += [other for other in shipped if other.startswith(name[:-1])]
-        elif dynamics or name == "ode" or name in shipped:
+            start = name[:-1]
+            wanted += [short for full, short in shipped.items() if full.startswith(start) or short.startswith(start)]
+        elif dynamics or name == "ode" or name in shipped.values():
             wanted.append(name)
     return list(dict.fromkeys(wanted))
 

@@ -9,7 +9,6 @@ import csv
 import io
 import json
 import math
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +21,7 @@ from joblib import Parallel, delayed, parallel_config
 
 from hnn_envs import __version__
 from hnn_envs.arrays import Array
+from hnn_envs.benchmarks.jobs import processes
 from hnn_envs.benchmarks.stability.cells import REFERENCE, Cell, Checks, load_cell, make_cells, run_cell
 from hnn_envs.benchmarks.stability.streaming import Plan, Trace
 from hnn_envs.evaluation.metrics import (
@@ -79,7 +79,7 @@ def run(
         HnnEnvsError: what cannot be run, or kept work that cannot be used.
     """
     cells = make_cells(systems, dynamics, integrators, steps, starts, seed)
-    _run_cells(cells, folder / "cells", jobs or os.cpu_count() or 1, progress)
+    _run_cells(cells, folder / "cells", processes(jobs), progress)
     rows, curves = [], []
     for name in dict.fromkeys(cell.system for cell in cells):
         loaded = {cell.label: (cell, *load_cell(cell, folder / "cells")) for cell in cells if cell.system == name}

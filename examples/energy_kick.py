@@ -18,7 +18,6 @@ from PIL import Image
 from hnn_envs.camera import Camera
 from hnn_envs.drawing.colors import ACTION, HNN
 from hnn_envs.dynamics import make_dynamics
-from hnn_envs.systems import get_system
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--angle", type=float, default=0.4, help="where the pendulum is let go, rad from hanging")
@@ -27,7 +26,8 @@ parser.add_argument("--frames", type=int, default=70, help="frames before the ki
 parser.add_argument("--out", type=Path, default=Path("runs/energy_kick.gif"))
 args = parser.parse_args()
 
-dynamics = make_dynamics(get_system("pixel-pendulum"), "hnn", dt=0.05)
+# The flow of the learned energy itself, which keeps it, and not the coarse steps that Pendulum-v1 makes of a flow.
+dynamics = make_dynamics("pixel-pendulum", "hnn", dt=0.05, integrator="blanes_moan4")
 eye, camera, climbing = dynamics.field.eye, Camera(dynamics.field.eye.size), 10
 x = np.array([eye.angle(camera.frames(np.array(args.angle))), 0.0])
 states = [x]

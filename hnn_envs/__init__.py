@@ -11,16 +11,16 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from gymnasium.envs.registration import register
+from hnn_envs.ids import ENVIRONMENTS, register_environment
+from hnn_envs.version import __version__
 
 if TYPE_CHECKING:
     from hnn_envs.dynamics import Dynamics, make_dynamics
     from hnn_envs.envs import PhysicsEnv, PhysicsVectorEnv
+    from hnn_envs.models import register_family
     from hnn_envs.rollouts import Rollout, rollout
-    from hnn_envs.systems import SYSTEMS, get_system
-    from hnn_envs.tasks import TASKS, get_task
-
-__version__ = "0.1.0"
+    from hnn_envs.systems import SYSTEMS, get_system, register_system
+    from hnn_envs.tasks import TASKS, get_task, register_task
 
 __all__ = [
     "ENVIRONMENTS",
@@ -34,24 +34,12 @@ __all__ = [
     "get_system",
     "get_task",
     "make_dynamics",
+    "register_environment",
+    "register_family",
+    "register_system",
+    "register_task",
     "rollout",
 ]
-
-ENVIRONMENTS = {
-    "MassSpring": ("mass-spring", 100),
-    "Pendulum": ("pendulum", 200),
-    "RealPendulum": ("real-pendulum", 300),
-    "TwoBody": ("two-body", 200),
-    "ThreeBody": ("three-body", 500),
-    "PixelPendulum": ("pixel-pendulum", 200),
-}
-"""Name in the environment's id -> (task, max_episode_steps); the task says the same, and a test compares the two."""
-
-VECTOR_ENTRY_POINT = "hnn_envs.envs:PhysicsVectorEnv"
-"""What Gymnasium makes a native batch of, for the environments here and for tasks that users register."""
-
-_PHYSICS: dict[str, dict[str, str]] = {"": {}, "HNN": {"dynamics": "hnn"}, "Baseline": {"dynamics": "baseline"}}
-"""What follows the name in an id -> the arguments that it stands for."""
 
 _HOMES = {
     "Dynamics": "dynamics",
@@ -64,6 +52,9 @@ _HOMES = {
     "get_system": "systems",
     "TASKS": "tasks",
     "get_task": "tasks",
+    "register_family": "models",
+    "register_system": "systems",
+    "register_task": "tasks",
 }
 
 
@@ -78,14 +69,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_HOMES})
-
-
-for _name, (_task, _steps) in ENVIRONMENTS.items():
-    for _suffix, _kwargs in _PHYSICS.items():
-        register(
-            id=f"hnn_envs/{_name}{_suffix}-v0",
-            entry_point="hnn_envs.envs:PhysicsEnv",
-            vector_entry_point=VECTOR_ENTRY_POINT,
-            max_episode_steps=_steps,
-            kwargs={"task": _task, **_kwargs},
-        )

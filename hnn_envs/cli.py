@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from hnn_envs import __version__
 from hnn_envs.commands import benchmark, compare, listing, play, report, train
 from hnn_envs.commands.console import say
+from hnn_envs.version import __version__
 
 app = typer.Typer(
     name="hnn-envs",

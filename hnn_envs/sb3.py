@@ -20,12 +20,12 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 
-from hnn_envs import ENVIRONMENTS, VECTOR_ENTRY_POINT
 from hnn_envs.arrays import Array
 from hnn_envs.envs import PhysicsVectorEnv
 from hnn_envs.envs.simulation import check_options
 from hnn_envs.envs.sub_environment import SubEnvironment
 from hnn_envs.errors import InvalidOptionError, UnknownNameError
+from hnn_envs.ids import ENVIRONMENTS, VECTOR_ENTRY_POINT
 
 Indices = int | Iterable[int] | None
 
@@ -99,6 +99,10 @@ def _found(name: str) -> EnvSpec:
     if spec is None or spec.vector_entry_point != VECTOR_ENTRY_POINT:
         raise UnknownNameError.of("environment", name, ENVIRONMENTS)
     return spec
+
+
+INFOS = ("out_of_domain", "diverged", "energy", "learned_energy")
+"""What an environment's info may have."""
 
 
 class PhysicsVecEnv(VecEnv):
@@ -193,4 +197,4 @@ class PhysicsVecEnv(VecEnv):
 
 def _row_info(infos: dict[str, Any], row: int) -> dict[str, np.float64]:
     """One environment's info from the batch's; all values are numbers."""
-    return {name: infos[name][row] for name in ("energy", "out_of_domain", "diverged")}
+    return {name: infos[name][row] for name in INFOS if name in infos}

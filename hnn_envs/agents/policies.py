@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hnn_envs import __version__
 from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import checkpoints_folder
 from hnn_envs.errors import CheckpointError, InvalidOptionError, UnknownNameError
 from hnn_envs.storage import read_tensors, write_tensors
 from hnn_envs.systems import spec_of
 from hnn_envs.tasks import TASKS, Task, get_task
+from hnn_envs.version import __version__
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm

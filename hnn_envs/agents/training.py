@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from hnn_envs import ENVIRONMENTS
 from hnn_envs.agents.policies import Policy, PolicyCard, export_weights, load_policy, save_policy
 from hnn_envs.errors import InvalidOptionError, TrainingError
+from hnn_envs.ids import ENVIRONMENTS
 from hnn_envs.tasks import TASKS, get_task
 
 if TYPE_CHECKING:

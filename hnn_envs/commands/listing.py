@@ -5,9 +5,9 @@ from __future__ import annotations
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from hnn_envs import ENVIRONMENTS
 from hnn_envs.commands.console import console, plain_errors, say
 from hnn_envs.errors import CheckpointError
+from hnn_envs.ids import ENVIRONMENTS
 
 
 def list_everything() -> None:

@@ -72,6 +72,13 @@ class Simulation:
             self._warn_where_untrained(self.dynamics.card.domain)
 
     @property
+    def energy_name(self) -> str | None:
+        """What the energy in an info is called: the true one where it is known, else the learned one, else None."""
+        if self.dynamics.truth is not None:
+            return "energy"
+        return "learned_energy" if self.dynamics.hamiltonian is not None else None
+
+    @property
     def render_fps(self) -> int:
         """Frames per second at which a drawing runs in real time."""
         return max(1, round(1 / self.dynamics.dt))

@@ -24,6 +24,10 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
     One of the tasks of ``hnn_envs.tasks``, whose pages describe observation, reward, start and end. The task does not
     depend on the physics that steps it, so agents and trajectories can be compared between the two.
 
+    ``gymnasium.make("hnn_envs:hnn_envs/Pendulum-v0", dynamics="hnn")`` makes one, as does the id
+    "hnn_envs:hnn_envs/PendulumHNN-v0" without a keyword. Its ``spec`` names a checkpoint's file by its absolute path.
+    Before the first reset there is no ``state`` and no ``believed_energy``: ``hasattr`` is False for both.
+
     ## Action space
 
     ``Box(-1, 1, (inputs,), float32)``, scaled to physical inputs by the task. Finite actions beyond the box are clipped
@@ -42,13 +46,14 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
     ## Info
 
     ``energy`` (the true energy H of the state), ``out_of_domain`` and ``diverged``, all np.float64, which are floats.
+    Where the true energy is not known, there is ``learned_energy`` in its place, if the physics has learned one.
 
     ## Reset
 
     ``reset(options={"state": x0})`` starts at a given state, shape (2*dof,), which must be inside the task's limits.
 
     Args:
-        task: name of the task, such as "pendulum".
+        task: name of the task, such as "pendulum", or "module:object".
         dynamics: "ode" (the true equations), "hnn" or "baseline" (the shipped default checkpoints), the name of
             another shipped checkpoint such as "paper/hnn", or the path of a .safetensors file.
         integrator: a key of ``hnn_envs.integrators.INTEGRATORS``; the default suits the physics.
@@ -99,6 +104,7 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
         self.render_mode = render_mode
         self.metadata = PhysicsEnv.metadata | {"render_fps": self._simulation.render_fps}
         self._action_shape = (self._simulation.inputs,)
+        self._energy_name = self._simulation.energy_name
         self._x: Array | None = None
         self._elapsed = 0
         self._trails = None if render_mode is None else Trails(1, self._simulation.inputs)
@@ -151,7 +157,7 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
         if self.render_mode == "human":
             self.render()
         observation, energy = self._simulation.look(self._current())
-        info = {"energy": np.float64(float(energy)), "out_of_domain": FLAGS[False], "diverged": FLAGS[False]}
+        info = self._info(energy, False, False)
         return self.dynamics.to_numpy(observation), info
 
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
@@ -168,7 +174,7 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
         if self._trails is not None:
             self._record(self._trails, u)
         ended, left = bool(terminated), bool(outside)
-        info = {"energy": np.float64(float(energy)), "out_of_domain": FLAGS[left], "diverged": FLAGS[bool(diverged)]}
+        info = self._info(energy, left, bool(diverged))
         return self.dynamics.to_numpy(observation), float(reward), ended, left and not ended, info
 
     def render(self) -> Array | None:
@@ -200,6 +206,12 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
         """Everything but the window, which cannot be copied or sent to another process."""
         return self.__dict__ | {"_window": None}
 
+    def _info(self, energy: Any, outside: bool, diverged: bool) -> dict[str, Any]:
+        info = {"out_of_domain": FLAGS[outside], "diverged": FLAGS[diverged]}
+        if self._energy_name is not None:
+            info[self._energy_name] = np.float64(float(energy))
+        return info
+
     def _current(self) -> Array:
         if self._x is None:
             raise NoStateError("call reset() first: the environment has no state yet")
@@ -227,3 +239,14 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
             from hnn_envs.drawing.window import Window
 
             self._window = Window(self._simulation.render_fps, title=f"hnn_envs: {self.task.name}")
+
+
+def make_limited(task: str, **options: Any) -> gymnasium.Env[Array, Array]:
+    """An environment of any task with the task's own time limit: what ``hnn_envs:hnn_envs/Task-v0`` makes.
+
+    Args:
+        task: name of the task, or "module:object".
+        **options: as for ``PhysicsEnv``.
+    """
+    env = PhysicsEnv(task, **options)
+    return gymnasium.wrappers.TimeLimit(env, env.task.max_episode_steps)

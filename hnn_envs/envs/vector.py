@@ -311,11 +311,9 @@ class PhysicsVectorEnv(Specified, VectorEnv[Array, Array, Array]):
 
     def _infos(self, energy: Array, outside: Array, diverged: Array, present: Array | None = None) -> dict[str, Any]:
         """Infos in SyncVectorEnv's layout: a value and a mask per name; absent rows read zero."""
-        values = {
-            "energy": energy,
-            "out_of_domain": outside.astype(np.float64),
-            "diverged": diverged.astype(np.float64),
-        }
+        values = {"out_of_domain": outside.astype(np.float64), "diverged": diverged.astype(np.float64)}
+        if self._simulation.energy_name is not None:
+            values[self._simulation.energy_name] = energy
         infos: dict[str, Any] = {}
         for name, value in values.items():
             mask = np.ones(self.num_envs, dtype=np.bool_) if present is None else present.copy()

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from hnn_envs import __version__
 from hnn_envs.errors import ResultsError
 from hnn_envs.storage import write_atomically
+from hnn_envs.version import __version__
 
 
 @dataclass(frozen=True)

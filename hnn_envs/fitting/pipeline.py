@@ -13,7 +13,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from hnn_envs import __version__
 from hnn_envs.checkpoints import Card, Checkpoint, Domain, load_checkpoint, save_checkpoint
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.fitting.frames import Progress
@@ -24,6 +23,7 @@ from hnn_envs.hamiltonian import PortHamiltonian
 from hnn_envs.models import Calibrated, Parameters, describe
 from hnn_envs.recordings.sources import Dataset, FilmSource, make_source, merge
 from hnn_envs.systems import truth_of
+from hnn_envs.version import __version__
 
 Message: TypeAlias = Callable[[str], Any]
 Measure: TypeAlias = Callable[[Recipe, Checkpoint, Dataset], dict[str, float]]

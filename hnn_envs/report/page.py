@@ -9,13 +9,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from hnn_envs import __version__
 from hnn_envs.evaluation.records import Row
 from hnn_envs.report.figures import animation, bars, system_figures
 from hnn_envs.report.sources import Material, collect
 from hnn_envs.report.tables import escapes_table, paper_table, rows_table, stability_table, targets_table
 from hnn_envs.storage import write_atomically
 from hnn_envs.systems import SYSTEMS
+from hnn_envs.version import __version__
 
 LEAD = (
     "The same systems, stepped by their true equations (ODE), by a Hamiltonian neural network (HNN) that learned the "

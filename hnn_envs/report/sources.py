@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hnn_envs import __version__
 from hnn_envs.benchmarks.stability.suite import CURVES_FORMAT
 from hnn_envs.errors import ResultsError
 from hnn_envs.evaluation.records import Row, read_rows
 from hnn_envs.systems import SYSTEMS
+from hnn_envs.version import __version__
 
 CURVE_ENTRIES = ("system", "dynamics", "time", "dt", "energy_error_max", "state_rmse", "first", "last")
 

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed, parallel_config
 
-from hnn_envs import __version__
 from hnn_envs.arrays import Array
 from hnn_envs.benchmarks.jobs import processes
 from hnn_envs.benchmarks.stability.cells import REFERENCE, Cell, Checks, load_cell, make_cells, run_cell
@@ -35,6 +34,7 @@ from hnn_envs.evaluation.metrics import (
 from hnn_envs.evaluation.records import Row
 from hnn_envs.storage import write_atomically
 from hnn_envs.systems import System, get_spec, get_system
+from hnn_envs.version import __version__
 
 SUITE = "stability"
 DEFAULT_STEPS = 1000

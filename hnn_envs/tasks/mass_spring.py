@@ -15,6 +15,7 @@ from hnn_envs.drawing.shapes import zoom
 from hnn_envs.drawing.view import View
 from hnn_envs.systems import System
 from hnn_envs.systems.mass_spring import MASS_SPRING
+from hnn_envs.tasks.optional import Reference
 from hnn_envs.tasks.shared import bounds, limits, observe, within
 
 
@@ -65,6 +66,8 @@ class MassSpringTask:
     exit_cost: float = 5000.0  # cost of the step that leaves the limits
 
     name = "mass-spring"
+    shown_start = (1.0, 0.0)
+    references = (Reference("lqr", "hnn_envs.agents.controllers:lqr"),)
 
     @cached_property
     def low(self) -> Array:

@@ -82,6 +82,7 @@ class PixelPendulumTask:
     eye: Eye = CAMERA
 
     name = "pixel-pendulum"
+    shown_start = (2.0, 0.0)
 
     @cached_property
     def camera(self) -> Camera:

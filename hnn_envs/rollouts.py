@@ -105,14 +105,7 @@ def rollout(
                 if progress is not None:
                     progress(step + 1)
         history[~np.isfinite(history).all(-1)] = np.nan
-        return Rollout(np.arange(records) * (every * made.dt), history, applied, _energies(made, history))
-
-
-def _energies(dynamics: Dynamics, states: Array) -> Array | None:
-    """The true energy where it is known, else the learned one, else None."""
-    if dynamics.truth is not None:
-        return dynamics.truth.value(states)
-    return None if dynamics.hamiltonian is None else dynamics.to_numpy(dynamics.energy(dynamics.to_device(states)))
+        return Rollout(np.arange(records) * (every * made.dt), history, applied, made.reported_energy(history))
 
 
 def _resolve(

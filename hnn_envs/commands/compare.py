@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from hnn_envs.evaluation.comparison import Comparison
 
 DEFAULT_SYSTEMS = "pendulum,two-body"
-DEFAULT_DYNAMICS = "ode,hnn,baseline"
 
 
 def compare(
-    systems: Annotated[str, typer.Option(help="Systems, separated by commas.")] = DEFAULT_SYSTEMS,
-    dynamics: Annotated[str, typer.Option(help="Physics to compare, separated by commas.")] = DEFAULT_DYNAMICS,
+    systems: Annotated[
+        str,
+        typer.Option(help="Systems, or checkpoints that say what they are of, separated by commas."),
+    ] = DEFAULT_SYSTEMS,
+    dynamics: Annotated[
+        str, typer.Option(help="Physics to compare, separated by commas; by default the ODE, hnn and baseline.")
+    ] = "",
     periods: Annotated[float, typer.Option(help="Length, in periods (three-body: Lyapunov times).")] = 20,
     seed: Annotated[
         Optional[int],  # noqa: UP045 - typer
@@ -41,39 +45,40 @@ def compare(
 ) -> None:
     """Roll out several physics from the same start: a table, a plot and a GIF side by side.
 
-    With the measured series at hand, real-pendulum is held against that instead of against the ODE.
+    With the measured series at hand, real-pendulum is held against that instead of against the ODE. A system whose
+    equations are not known is held against the first physics.
     """
     from hnn_envs.evaluation.comparison import compare as compare_physics
     from hnn_envs.evaluation.comparison import compare_with_measurement
+    from hnn_envs.evaluation.subjects import Subject
     from hnn_envs.figures.plots import comparison_figure
-    from hnn_envs.recordings.measured import VARIABLE
+    from hnn_envs.recordings.measured import SYSTEM, VARIABLE
     from hnn_envs.storage import write_atomically
-    from hnn_envs.systems import get_spec, spec_of
 
-    chosen, names = names_in(systems), names_in(dynamics)
+    chosen, names = names_in(systems), names_in(dynamics) or None
     with plain_errors():
         if not chosen:
             raise InvalidOptionError("name at least one system, such as pendulum")
         for system in chosen:
-            get_spec(system)
-        if data is not None and "real-pendulum" not in chosen:
-            raise InvalidOptionError(f"--data is for real-pendulum, not for {', '.join(chosen)}")
+            Subject.of(system)
+        if data is not None and SYSTEM not in chosen:
+            raise InvalidOptionError(f"--data is for {SYSTEM}, not for {', '.join(chosen)}")
         check_folder(out)
         series = data or os.environ.get(VARIABLE)
         for system in chosen:
             with console.status(f"{system}: rolling out") as status:
 
-                def progress(name: str, system: str = system) -> None:
+                def progress(done: float, total: float, name: str, system: str = system) -> None:
                     status.update(f"{system}: rolling out {name}")
 
-                if system == "real-pendulum" and series:
+                if system == SYSTEM and series:
                     comparison = compare_with_measurement(series, names, integrator=integrator, progress=progress)
                 else:
                     comparison = compare_physics(
                         system, names, periods=periods, seed=seed, integrator=integrator, progress=progress
                     )
-            name = spec_of(comparison.task.system).name
-            console.print(_comparison_table(comparison, name))
+            name = comparison.spec.name
+            console.print(_comparison_table(comparison))
             plot = out / f"{name}.png"
             buffer = BytesIO()
             comparison_figure(comparison).savefig(buffer, format="png", dpi=150)
@@ -87,19 +92,16 @@ def _draw(comparison: Comparison, path: Path) -> None:
     from hnn_envs.figures.animation import write_gif
 
     with counting() as bar:
-        drawing = bar.add_task(f"{comparison.task.name}: drawing")
-        write_gif(comparison, path, progress=lambda done, total: bar.update(drawing, completed=done, total=total))
+        drawing = bar.add_task(f"{comparison.spec.name}: drawing")
+        write_gif(comparison, path, progress=lambda done, total, _: bar.update(drawing, completed=done, total=total))
     say(f"animation: {path}")
 
 
-def _comparison_table(comparison: Comparison, system: str) -> Table:
-    from hnn_envs.systems import spec_of
-
-    spec = spec_of(comparison.task.system)
+def _comparison_table(comparison: Comparison) -> Table:
+    spec = comparison.spec
     length = comparison.times[-1] - comparison.times[0]
     scales, scale = length / spec.time_scale, spec.time_scales
-    reference = "the measurement" if comparison.measured is not None else "the ODE"
-    table = Table(title=f"{system}: time {length:.4g}, {scales:.3g} {scale}, against {reference}")
+    table = Table(title=f"{spec.name}: time {length:.4g}, {scales:.3g} {scale}, against the {comparison.held_against}")
     table.add_column("physics")
     for title in ("energy drift", "state error", "time per step"):
         table.add_column(title, justify="right")

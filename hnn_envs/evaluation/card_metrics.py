@@ -12,21 +12,23 @@ from hnn_envs.fitting.recipes import Recipe
 from hnn_envs.foresight import foresee
 from hnn_envs.models.pixels import Sighted
 from hnn_envs.recordings.sources import Dataset
-from hnn_envs.tasks import find_task
+from hnn_envs.systems import truth_of
+from hnn_envs.tasks import find_task, tasks_of
 
 
 def card_metrics(recipe: Recipe, checkpoint: Checkpoint, test: Dataset) -> dict[str, float]:
     """The metrics of a checkpoint's card.
 
     "test_loss" is the derivative loss on the test share; of models with coordinates of their own it is what they were
-    trained to lower. Models of the default family also have "episode_error_95": the 95th percentile over 100 starts of
+    trained to lower. Models of the default family, of systems whose
+    equations are known and that have a task, also have "episode_error_95": the 95th percentile over 100 starts of
     the largest error within an episode under random actions, as a share of the domain's width. Of models of films they
     have "angle_error_50", the median error of the angle read off the 100 frames that they foresee from two, in rad, and
     "frame_mse_ratio", the mean square error of the frames that they foresee from ten, next to that of their own
     autoencoder, as the median over films.
     """
     metrics = held_out_loss(recipe, checkpoint, test)
-    if recipe.name.startswith("default/"):
+    if recipe.name.startswith("default/") and truth_of(recipe.known) is not None and tasks_of(recipe.spec.name):
         metrics |= _foreseen(recipe, checkpoint)
     return metrics
 

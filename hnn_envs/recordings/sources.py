@@ -15,7 +15,8 @@ import numpy as np
 
 from hnn_envs.arrays import Array, split
 from hnn_envs.errors import InvalidOptionError, UnknownNameError
-from hnn_envs.fitting.frames import INTERVAL, FilmSettings, Progress, load_films
+from hnn_envs.fitting.frames import INTERVAL, FilmSettings, load_films
+from hnn_envs.progress import Progress, silent
 from hnn_envs.recordings.exact import exact_trajectories
 from hnn_envs.recordings.measured import load_real_pendulum
 from hnn_envs.registry import construct
@@ -272,7 +273,7 @@ class FilmSource:
         system: Known,
         rng: np.random.Generator,
         *,
-        progress: Progress = lambda *_: None,
+        progress: Progress = silent,
         message: Callable[[str], Any] = lambda _: None,
     ) -> tuple[Dataset, Dataset]:
         """Training and test share; progress and message are those of ``load_films``."""

@@ -28,12 +28,13 @@ from hnn_envs.arrays import Array, join, split, wrapped
 from hnn_envs.benchmarks.paper.protocol import Estimate, Estimates
 from hnn_envs.camera import Camera
 from hnn_envs.errors import InvalidOptionError
-from hnn_envs.fitting.frames import INTERVAL, Films, FilmSettings, Progress, load_films
+from hnn_envs.fitting.frames import INTERVAL, Films, FilmSettings, load_films
 from hnn_envs.fitting.pairs import PairLoss
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.integrators import INTEGRATORS, StepFunction
 from hnn_envs.models.pixels import BRIGHTEST, SightedHamiltonian
 from hnn_envs.models.seed_pixels import PairedHamiltonian, PairedMLPField, affine_map, pairs_of
+from hnn_envs.progress import Progress, silent
 from hnn_envs.recordings.sources import Dataset
 from hnn_envs.systems.pixel_pendulum import PixelPendulum
 
@@ -169,7 +170,7 @@ def measure_films(field: VectorField, film: FilmSettings, train: Dataset, test: 
 
 
 def unseen_films(
-    film: FilmSettings, *, progress: Progress = lambda *_: None, message: Callable[[str], Any] = lambda _: None
+    film: FilmSettings, *, progress: Progress = silent, message: Callable[[str], Any] = lambda _: None
 ) -> dict[str, Films]:
     """The films by which energies are measured, by metric, from the cache or made, as ``load_films`` does."""
     wide = replace(film, films=FILMS, length=FRAMES + 2, seed=UNSEEN)

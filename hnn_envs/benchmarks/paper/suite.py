@@ -21,10 +21,10 @@ from hnn_envs.checkpoints import find_checkpoint, load_checkpoint
 from hnn_envs.errors import CheckpointError, DataError, InvalidOptionError, UnknownNameError
 from hnn_envs.evaluation.records import Row
 from hnn_envs.fitting.frames import FilmSettings
-from hnn_envs.fitting.frames import Progress as FilmProgress
 from hnn_envs.fitting.pipeline import follow, make_data
 from hnn_envs.fitting.recipes import Recipe, load_recipe, recipe_of, with_seed
 from hnn_envs.hamiltonian import VectorField
+from hnn_envs.progress import Progress, silent
 from hnn_envs.recordings.measured import load_real_pendulum
 from hnn_envs.recordings.sources import Dataset, FilmSource, PaperSource, make_source
 from hnn_envs.storage import write_atomically
@@ -33,8 +33,6 @@ from hnn_envs.systems import SYSTEMS, get_spec, get_system
 SUITE = "paper"
 MODELS = ("paper/structured", "paper/hnn", "paper/baseline")
 RACED = ("two-body", "three-body")
-Progress = Callable[[str, int, int], Any]
-"""(what was done last, jobs done, jobs in all)."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +59,8 @@ def run(
     data_path: str | None = None,
     retraining: Retraining | None = None,
     jobs: int | None = None,
-    progress: Progress = lambda *_: None,
-    filming: FilmProgress = lambda *_: None,
+    progress: Progress = silent,
+    filming: Progress = silent,
     message: Callable[[str], Any] = lambda _: None,
 ) -> list[Row]:
     """Measures the models of the paper suite.
@@ -172,7 +170,7 @@ def _all(tasks: list[tuple[str, Any]], jobs: int, progress: Progress) -> list[tu
     results = Parallel(n_jobs=max(1, min(jobs, len(tasks))), return_as="generator")(task for _, task in tasks)
     found = []
     for number, ((system, _), findings) in enumerate(zip(tasks, results, strict=True)):
-        progress(f"{system} {', '.join(name for name in findings if name in MODELS)}", number + 1, len(tasks))
+        progress(number + 1, len(tasks), f"{system} {', '.join(name for name in findings if name in MODELS)}")
         found.append((system, findings))
     return found
 

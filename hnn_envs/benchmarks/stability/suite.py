@@ -11,7 +11,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from hnn_envs.evaluation.metrics import (
     valid_prediction_time,
 )
 from hnn_envs.evaluation.records import Row
+from hnn_envs.progress import Progress, silent
 from hnn_envs.storage import write_atomically
 from hnn_envs.systems import System, get_spec, get_system
 from hnn_envs.version import __version__
@@ -46,9 +47,6 @@ CURVE_POINTS = 200
 POLL_SECONDS = 0.5
 FEWEST_BATCHES = 8  # a shorter run says nothing about a trend
 
-Progress = Callable[[float, float], object]
-"""(work done, work in all), in seconds of one core as estimated at the start."""
-
 
 def run(
     systems: Sequence[str] = (),
@@ -60,7 +58,7 @@ def run(
     seed: int = 0,
     jobs: int | None = None,
     folder: Path = Path("runs/stability"),
-    progress: Progress = lambda done, total: None,
+    progress: Progress = silent,
 ) -> list[Row]:
     """Runs the benchmark, or what is left of it, and writes ``stability.csv``, ``curves.csv`` and ``curves.json``.
 
@@ -73,7 +71,7 @@ def run(
         seed: of the initial states.
         jobs: processes, each with one thread; by default one per core.
         folder: where results go, and where what has been done is kept in ``cells``.
-        progress: told how far it is.
+        progress: told how far it is, in seconds of one core as estimated at the start.
 
     Raises:
         HnnEnvsError: what cannot be run, or kept work that cannot be used.
@@ -125,7 +123,7 @@ def _watched(costs: dict[Cell, float], folder: Path, progress: Progress) -> Iter
 
     def look() -> None:
         while not stop.wait(POLL_SECONDS):
-            progress(sum(cost * _count(path) / steps for path, (cost, steps) in counters.items()), total)
+            progress(sum(cost * _count(path) / steps for path, (cost, steps) in counters.items()), total, SUITE)
 
     watcher = threading.Thread(target=look, daemon=True)
     watcher.start()
@@ -136,7 +134,7 @@ def _watched(costs: dict[Cell, float], folder: Path, progress: Progress) -> Iter
         watcher.join()
         for path in counters:
             path.unlink(missing_ok=True)
-    progress(total, total)
+    progress(total, total, SUITE)
 
 
 def _count(path: Path) -> int:

@@ -76,6 +76,7 @@ def stability(
             jobs=jobs,
             folder=out,
             progress=lambda done, total, _: bar.update(task, completed=done, total=total),
+            message=say,
         )
         write_rows(results, rows)
     console.print(_stability_table(rows, steps, starts))

@@ -13,13 +13,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from hnn_envs.arrays import Array
+from hnn_envs.arrays import Array, split
 from hnn_envs.checkpoints import ALIASES, Checkpoint, Domain, is_path, load_checkpoint, shipped_checkpoints
 from hnn_envs.drawing.canvas import Drawable
 from hnn_envs.drawing.pictures import StatePicture
 from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.errors import InvalidOptionError, NoTruthError
 from hnn_envs.systems import Known, System, SystemSpec, find_truth, resolve_system, spec_of, truth_of
+from hnn_envs.systems.pairs import closest_distance
 from hnn_envs.tasks import Task, tasks_of
 from hnn_envs.tasks.optional import shown_start_of
 from hnn_envs.tasks.pixel_pendulum import seen_through
@@ -32,6 +33,8 @@ Energy: TypeAlias = Callable[[Array], Any]
 
 MIDDLE = 0.5
 """Share of the width of a domain, about its centre, in which starts lie that nothing else is known of."""
+DRAWS = 32
+"""Of so many draws the one is taken whose bodies are the furthest apart."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,12 @@ class Subject:
             return self.truth.sample_states(rng, count)
         if domain is None:
             raise NoTruthError.of(self.name)
-        centre = np.add(domain.low, domain.high) / 2
-        return centre + MIDDLE * domain.width * rng.uniform(-0.5, 0.5, (count, 2 * self.spec.dof))
+        centre, draws = np.add(domain.low, domain.high) / 2, DRAWS if self.spec.bodies else 1
+        states = centre + MIDDLE * domain.width * rng.uniform(-0.5, 0.5, (count, draws, 2 * self.spec.dof))
+        if not self.spec.bodies:
+            return states[:, 0]
+        # Bodies that happen to start close together would show nothing but their encounter.
+        return states[np.arange(count), closest_distance(split(states)[0], self.spec.bodies).argmax(axis=1)]
 
     def shown_start(self, seed: int | None = None, domain: Domain | None = None) -> Array:
         """A start that shows the system well, or with a seed a random one; see ``draw_start``."""

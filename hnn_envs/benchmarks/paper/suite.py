@@ -14,7 +14,7 @@ from joblib import Parallel, delayed
 from hnn_envs.benchmarks.jobs import processes
 from hnn_envs.benchmarks.paper.films import limits_of_frames, measure_films, unseen_films
 from hnn_envs.benchmarks.paper.limits import limits
-from hnn_envs.benchmarks.paper.protocol import Estimate, Estimates, measure
+from hnn_envs.benchmarks.paper.protocol import PROTOCOLS, Estimate, Estimates, measure
 from hnn_envs.benchmarks.paper.published import reference
 from hnn_envs.benchmarks.paper.time_to_loss import TimeToLoss, time_to_loss
 from hnn_envs.checkpoints import find_checkpoint, load_checkpoint
@@ -26,13 +26,12 @@ from hnn_envs.fitting.recipes import Recipe, load_recipe, recipe_of, with_seed
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.progress import Progress, silent
 from hnn_envs.recordings.measured import load_real_pendulum
-from hnn_envs.recordings.sources import Dataset, FilmSource, PaperSource, make_source
+from hnn_envs.recordings.sources import Dataset, FilmSource, MeasuredSource, PaperSource, make_source
 from hnn_envs.storage import write_atomically
 from hnn_envs.systems import SYSTEMS, get_spec, get_system
 
 SUITE = "paper"
 MODELS = ("paper/structured", "paper/hnn", "paper/baseline")
-RACED = ("two-body", "three-body")
 
 
 @dataclass(frozen=True)
@@ -89,8 +88,7 @@ def run(
     for name in wanted:
         if name not in MODELS:
             raise UnknownNameError.of("dynamics", name, MODELS)
-    if "real-pendulum" in chosen and not _has_measurement(data_path, message):
-        chosen.remove("real-pendulum")
+    chosen = [name for name in chosen if _can_be_measured(name, wanted, data_path, message)]
     for recipe in _of_films(chosen, wanted[0], retraining):
         # Once, and where it can be seen: several jobs would make the same films.
         make_data(recipe, progress=filming, message=message)
@@ -159,7 +157,7 @@ def _retrained(
     rows = [row for system in systems for row in _rows(system, found[system])]
     for system in systems:
         # One at a time and alone: what is measured is time.
-        if system in RACED and {"paper/structured", "paper/hnn"} <= set(models):
+        if PROTOCOLS[system].timed and {"paper/structured", "paper/hnn"} <= set(models):
             hnn = next(row.value for row in rows if (row.system, row.dynamics) == (system, "paper/hnn"))
             rows += _time_rows(system, time_to_loss(system, hnn))
     return rows
@@ -256,12 +254,22 @@ def _order(dynamics: str) -> int:
     return names.index(dynamics)
 
 
-def _has_measurement(data_path: str | None, message: Callable[[str], Any]) -> bool:
-    try:
-        load_real_pendulum(data_path)
-    except DataError as error:
-        message(f"real-pendulum is left out: {error}")
+def _can_be_measured(
+    system: str,
+    models: list[str],
+    data_path: str | None,
+    message: Callable[[str], Any],
+) -> bool:
+    """Whether the paper has the system, and its data is there; else a message says what is missing."""
+    if system not in PROTOCOLS:
+        message(f"{system} is left out: the paper has no such system")
         return False
+    if isinstance(make_source(load_recipe(f"{system}/{models[0]}").data[0]), MeasuredSource):
+        try:
+            load_real_pendulum(data_path)
+        except DataError as error:
+            message(f"{system} is left out: {error}")
+            return False
     return True
 
 

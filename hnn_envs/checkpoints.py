@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from hnn_envs.errors import CheckpointError, HnnEnvsError
+from hnn_envs.errors import CheckpointError, HnnEnvsError, UnknownNameError
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.models import Parameters, make_family
 from hnn_envs.storage import read_tensors, write_tensors
@@ -168,7 +168,10 @@ def _current(values: Mapping[str, Any]) -> dict[str, Any]:
     """
     entries = dict(values)
     if entries["format"] == 1:
-        entries["spec"] = get_spec(entries.pop("system")).as_table()
+        name = entries.pop("system")
+        if name not in SYSTEMS:  # nor a place to import from, which no card of format 1 named
+            raise UnknownNameError.of("system", name, SYSTEMS)
+        entries["spec"] = get_spec(name).as_table()
     return entries
 
 
@@ -224,7 +227,7 @@ def checkpoint_folders() -> list[Path]:
 
 
 def checkpoint_path(system: str, name: str) -> Path:
-    """Where the checkpoint ``name`` ("hnn", "paper/hnn", ...) of a system is; among the shipped ones if nowhere."""
+    """Where the checkpoint ``name`` ("hnn", "paper/hnn", ...) of a system is; if nowhere, among the shipped."""
     file = Path(system) / f"{ALIASES.get(name, name)}.safetensors"
     places = [folder / file for folder in checkpoint_folders()]
     return next((place for place in places if place.is_file()), places[0])

@@ -177,13 +177,13 @@ def make_dynamics(
         CheckpointError: the checkpoint cannot be used.
         DeviceError: there is no such device.
     """
+    torch_device = _torch_device(device)
     spec, truth, chosen = _resolved(system, dynamics)
     name = (
         chosen.card.name if isinstance(chosen, Checkpoint) and not isinstance(dynamics, str) else str(dynamics or "ode")
     )
     dt = _default_dt(spec) if dt is None else dt
     _check_options(name, dt, substeps, dtype)
-    torch_device = _torch_device(device)
     card: Card | None = None
     if chosen is None:
         if truth is None:

@@ -55,7 +55,8 @@ class Registry(Mapping[str, T], Generic[T]):
         """
         if name not in self._found:
             if not isinstance(name, str) or (name not in self._entries and ":" not in name):
-                raise UnknownNameError.of(self.kind, name, (*self._entries, "module:object"))
+                allowed = ", ".join(sorted(self._entries))
+                raise UnknownNameError(f"unknown {self.kind} {name!r}; allowed: {allowed}, or module:object")
             entry: Any = self._entries.get(name, name)
             found: Any = import_object(entry, self.kind) if isinstance(entry, str) else entry
             self._found[name] = found() if self._instances and isinstance(found, type) else found

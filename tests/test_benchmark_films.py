@@ -133,7 +133,7 @@ class TestWatchers:
         assert watcher_of(field).losses(data).mean() == pytest.approx(whole)
 
     def test_a_model_of_angles_reads_what_it_shows(self) -> None:
-        watcher = watcher_of(find_checkpoint("pixel-pendulum", "paper/structured").build(SYSTEM))
+        watcher = watcher_of(find_checkpoint("pixel-pendulum", "paper/structured").build())
         assert isinstance(watcher, AngleWatcher)
         z = np.random.default_rng(0).uniform((-0.5, -0.3), (0.5, 0.3), (50, 2))
         np.testing.assert_allclose(watcher.encode(watcher.decode(z)), z, atol=0.01)

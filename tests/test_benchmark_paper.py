@@ -103,7 +103,7 @@ class TestShipped:
         system = get_system(name)
         checkpoint = paper.find_checkpoint(name, "paper/structured")
         assert checkpoint.card.metrics["test_loss"] <= TARGETS[name, "test_loss"]
-        assert energy_errors(system, checkpoint.build(system)).mean() <= TARGETS[name, "energy_mse"]
+        assert energy_errors(system, checkpoint.build()).mean() <= TARGETS[name, "energy_mse"]
 
     def test_structured_real_pendulum_meets_its_targets(self) -> None:
         found = measure_shipped("real-pendulum", ["paper/structured"], str(measured_series()))["paper/structured"]
@@ -213,13 +213,13 @@ class TestFittingOfUncertainData:
     def test_a_selection_has_the_extremes(self) -> None:
         system = get_system("two-body")
         train, _ = PaperSource(20, 20.0, 50, 0.0, 0.2, test_first=True).make(system, np.random.default_rng(0))
-        chosen = Selection(closest=5, widest=5, spread=40, bins=4).choose(system, train, np.random.default_rng(0))
+        chosen = Selection(closest=5, widest=5, spread=40, bins=4).choose(system.spec, train, np.random.default_rng(0))
         assert 10 <= len(chosen) <= 50
         distances = [np.linalg.norm(data.flat()[0][:, :2] - data.flat()[0][:, 2:4], axis=1) for data in (train, chosen)]
         assert distances[1].min() == distances[0].min()
         assert distances[1].max() == distances[0].max()
         with pytest.raises(InvalidOptionError, match="no bodies"):
-            Selection().choose(get_system("pendulum"), train, np.random.default_rng(0))
+            Selection().choose(get_system("pendulum").spec, train, np.random.default_rng(0))
 
     @pytest.mark.parametrize("name", ["pendulum", "two-body"])
     def test_a_killed_structured_run_ends_as_an_unbroken_one(self, name: str, tmp_path: Path) -> None:

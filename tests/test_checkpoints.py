@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,7 @@ class TestDamage:
         "change",
         [
             {"metrics": {"test_loss": 0.0}},
-            {"system": "mass-spring"},
+            {"spec": SYSTEMS["mass-spring"].spec.as_table()},
             {"recipe": "another recipe"},
             {"seed": 8},
             {"settings": {"hidden": [5, 7]}},
@@ -225,21 +226,25 @@ class TestMismatch:
         assert load_checkpoint(path, "pendulum").card.system == "pendulum"
 
     def test_another_format_version(self, path: Path) -> None:
-        resealed(path, format=2)
-        assert "has format 2; this version of hnn_envs reads format 1" in refusal(path)
-
-    def test_an_unknown_system(self, path: Path) -> None:
-        resealed(path, system="yoyo")
-        assert "unknown system 'yoyo'; known: mass-spring, pendulum" in refusal(path)
+        for other in (3, "2", True, None):
+            resealed(path, format=other)
+            assert f"has format {other!r}; this version of hnn_envs reads format 1 and 2" in refusal(path)
 
     def test_an_unknown_family(self, path: Path) -> None:
         resealed(path, family="transformer")
         assert "cannot be built: unknown model family 'transformer'" in refusal(path)
 
+    def test_a_family_that_is_none_is_never_called(self, path: Path) -> None:
+        resealed(path, family=f"{__name__}:tripwire")
+        assert "cannot be built: model family" in refusal(path)
+        assert "must be a dataclass of settings" in refusal(path)
+        with pytest.raises(AssertionError, match="called"):
+            tripwire()
+
     def test_a_family_that_does_not_fit_the_system(self, tmp_path: Path) -> None:
         path = write_checkpoint(tmp_path / "m.safetensors", "pairwise/two-body/0")
         domain = {"low": [-1, -1], "high": [1, 1], "energy": [0, 1]}
-        resealed(path, system="pendulum", domain=domain)
+        resealed(path, spec=SYSTEMS["pendulum"].spec.as_table(), domain=domain)
         assert "cannot be built: the pairwise family needs an n-body system" in refusal(path)
 
     def test_unknown_settings(self, path: Path) -> None:
@@ -263,13 +268,18 @@ class TestMismatch:
         [
             ({"seed": "seven"}, "seed is 'seven', which is no int"),
             ({"recipe": 5}, "recipe is 5, which is no str"),
-            ({"system": ["pendulum"]}, "system is ['pendulum'], which is no str"),
+            ({"spec": ["pendulum"]}, "spec is ['pendulum'], which is no dict"),
+            ({"spec": {"name": "pendulum"}}, "the description of a system is damaged: 'coordinates'"),
+            ({"system": "pendulum"}, "entries ['system'] are missing or unknown"),
             ({"metrics": []}, "metrics is [], which is no dict"),
             ({"metrics": {"test_loss": "small"}}, "could not convert string to float"),
             ({"energy_offset": "none"}, "could not convert string to float"),
             ({"settings": None}, "settings is None, which is no dict"),
             ({"domain": {"low": [0, 0], "high": [1, 1]}}, "energy"),
-            ({"domain": {"low": [0, 0], "high": [1, 1], "energy": [1]}}, "not enough values"),
+            (
+                {"domain": {"low": [0, 0], "high": [1, 1], "energy": [1]}},
+                "energy of the domain is (1.0,), which is no pair",
+            ),
             ({"author": "someone"}, "entries ['author'] are missing or unknown"),
         ],
     )
@@ -277,6 +287,52 @@ class TestMismatch:
         resealed(path, **change)
         assert "has a damaged card" in refusal(path)
         assert message in refusal(path)
+
+
+class TestFormat1:
+    """Cards of format 1, as all that were shipped first, name a system of the package instead of describing it."""
+
+    def test_it_loads_and_equals_what_format_2_says(self, path: Path) -> None:
+        new = load_checkpoint(path)
+        in_format_1(path)
+        assert "spec" not in header(path)
+        old = load_checkpoint(path, "pendulum")
+        assert old.card == replace(new.card, format=1, digest=old.card.digest)
+        assert old.card.spec == SYSTEMS["pendulum"].spec
+        assert old.card.system == "pendulum"
+        assert old.parameters.keys() == new.parameters.keys()
+        x = states(model(NAME).system, 5)
+        np.testing.assert_array_equal(old.build()(x), new.build()(x))
+
+    def test_it_is_refused_for_another_system(self, path: Path) -> None:
+        in_format_1(path)
+        assert "was trained for system 'pendulum', not for 'two-body'" in refusal(path, "two-body")
+
+    @pytest.mark.parametrize("name", ["yoyo", "hnn_envs.systems.pendulum:PENDULUM", f"{__name__}:tripwire", ""])
+    def test_an_unknown_system_is_named_beside_the_known_ones(self, path: Path, name: str) -> None:
+        in_format_1(path, system=name)
+        assert f"has a damaged card: unknown system {name!r}; allowed: mass-spring, pendulum" in refusal(path)
+
+    @pytest.mark.parametrize("name", [3, None, ["pendulum"]])
+    def test_a_system_that_is_no_name(self, path: Path, name: Any) -> None:
+        in_format_1(path, system=name)
+        assert "has a damaged card" in refusal(path)
+
+    def test_a_card_without_its_system_or_with_a_description_as_well(self, path: Path) -> None:
+        resealed(path, format=1)
+        assert "has a damaged card: 'system'" in refusal(path)
+
+
+def in_format_1(path: Path, system: Any = "pendulum") -> None:
+    """Writes the file again as format 1 would have it."""
+    card = {name: value for name, value in header(path).items() if name != "spec"}
+    with_card(path, card)
+    resealed(path, system=system, format=1)
+
+
+def tripwire() -> None:
+    """What a card could name, and loading must not call."""
+    raise AssertionError("called")
 
 
 class Payload:

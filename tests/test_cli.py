@@ -130,7 +130,7 @@ class TestHelp:
         assert found == {*options, "help"} - {"no-gif"}
         for option in options:
             if option != "no-gif":
-                line = next(line for line in words.splitlines() if re.search(rf"^\W*--{option} ", line))
+                line = next(line for line in words.splitlines() if re.search(rf"^\W{{1,3}}--{option} ", line))
                 assert len(re.findall(r"\w+", line.split(">", 1)[1])) >= 2, line
 
     def test_the_version_is_the_packages(self) -> None:
@@ -196,6 +196,17 @@ class TestMistakes:
         result = run("benchmark", "speed", "--quick", "--json", "/proc/no-such-folder/rows.json")
         assert result.exit_code == 1
         assert re.fullmatch(r"error: cannot write /proc/no-such-folder/rows\.json: .* in /proc\n", result.stderr)
+
+    @pytest.mark.parametrize(
+        ("words", "cause"),
+        [
+            ("benchmark paper --seeds 2", "--seeds says how many seeds to train, which needs --retrain"),
+            ("compare --systems real-pendulum --data . --seed 3", "--data brings its own start and length"),
+            ("compare --systems real-pendulum --data . --periods 3", "--data brings its own start and length"),
+        ],
+    )
+    def test_an_option_without_effect_is_refused(self, words: str, cause: str) -> None:
+        assert cause in error(*words.split())
 
     def test_an_output_may_not_be_a_folder(self) -> None:
         Path("there/tiny.safetensors").mkdir(parents=True)
@@ -334,7 +345,9 @@ class TestCompare:
         self, series: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv(VARIABLE, series)
-        assert "measurement" in good("compare", "--systems", "real-pendulum", "--dynamics", "ode", "--no-gif")
+        words = ("compare", "--systems", "real-pendulum", "--dynamics", "ode", "--no-gif")
+        assert "measurement" in good(*words)
+        assert "0.154 periods, against the ODE" in " ".join(good(*words, "--periods", "0.15", "--seed", "2").split())
 
     def test_without_the_series_it_is_held_against_the_ode(self) -> None:
         words = good("compare", "--systems", "real-pendulum", "--periods", "0.2", "--dynamics", "ode", "--no-gif")

@@ -17,18 +17,25 @@ from hypothesis import strategies as st
 from physics import NAMES, PROPERTY, card_of, exact, inputs, model, models, states, undamped, write_checkpoint
 
 from hnn_envs import checkpoints
-from hnn_envs.dynamics import LEARNED_STEP, default_substeps, make_dynamics
+from hnn_envs.dynamics import LEARNED_SPLITTING, LEARNED_STEP, Dynamics, default_substeps, make_dynamics
 from hnn_envs.errors import CheckpointError, DeviceError, HnnEnvsError, InvalidOptionError, UnknownNameError
-from hnn_envs.hamiltonian import PortHamiltonian
+from hnn_envs.hamiltonian import PortHamiltonian, is_separable
 from hnn_envs.integrators import INTEGRATORS
 from hnn_envs.systems import SYSTEMS, System
 
 PENDULUM = SYSTEMS["pendulum"]
+STEPPED = [name for name in NAMES if SYSTEMS[name].spec.stepping is not None]
 
 
 @pytest.fixture(params=NAMES)
 def system(request: pytest.FixtureRequest) -> System:
     return SYSTEMS[request.param]
+
+
+def flow(system: System, **options: Any) -> Dynamics:
+    """The ODE of a system; where its truth is a discrete map, the continuous flow that this approximates."""
+    method = None if system.spec.stepping is None else "pefrl"
+    return make_dynamics(system, "ode", integrator=method, **options)
 
 
 @pytest.fixture
@@ -49,14 +56,14 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 class TestOde:
     @pytest.mark.parametrize("pushed", [False, True], ids=["free", "pushed"])
     def test_one_step_agrees_with_dop853_to_1e_9(self, system: System, pushed: bool) -> None:
-        dynamics = make_dynamics(system, "ode")
+        dynamics = flow(system)
         x, u = states(system, 20), inputs(system, 20) if pushed else None
         np.testing.assert_allclose(dynamics.step(x, u), exact(system.field, x, dynamics.dt, u), rtol=0, atol=1e-9)
 
     @pytest.mark.parametrize("share", [0.003, 0.1, 0.5])
     def test_so_does_a_shorter_or_a_longer_step(self, system: System, share: float) -> None:
         """The default number of substeps follows dt. Errors add up over a long step: 1e-9 for each default step."""
-        dynamics = make_dynamics(system, "ode", dt=share * system.spec.time_scale)
+        dynamics = flow(system, dt=share * system.spec.time_scale)
         x = states(system, 5)
         bound = 1e-9 * max(1.0, 50 * share)
         np.testing.assert_allclose(dynamics.step(x), exact(system.field, x, dynamics.dt), rtol=0, atol=bound)
@@ -76,8 +83,8 @@ class TestOde:
     def test_the_input_is_held_over_the_whole_step(self, system: System) -> None:
         """One step of dt with u is two steps of dt / 2 with the same u."""
         x, u = states(system, 5), inputs(system, 5)
-        whole = make_dynamics(system, "ode")
-        half = make_dynamics(system, "ode", dt=whole.dt / 2)
+        whole = flow(system)
+        half = flow(system, dt=whole.dt / 2)
         np.testing.assert_allclose(whole.step(x, u), half.step(half.step(x, u), u), rtol=0, atol=2e-9)
 
     def test_a_step_leaves_its_arguments_alone(self, system: System) -> None:
@@ -91,11 +98,16 @@ class TestOde:
         x = states(system, 5)
         np.testing.assert_array_equal(make_dynamics(system).energy(x), system.value(x))
 
-    def test_it_has_no_card_and_steps_with_pefrl_fifty_times_per_time_scale(self, system: System) -> None:
-        dynamics = make_dynamics(system)
+    def test_it_has_no_card_and_steps_with_pefrl_fifty_times_per_time_scale_or_by_its_map(self, system: System) -> None:
+        dynamics, stepping = make_dynamics(system), system.spec.stepping
         assert (dynamics.name, dynamics.card, dynamics.device) == ("ode", None, None)
-        assert dynamics.integrator is INTEGRATORS["pefrl"]
-        assert dynamics.dt == system.spec.time_scale / 50
+        assert (dynamics.spec, dynamics.truth) == (system.spec, system)
+        if stepping is None:
+            assert dynamics.integrator is INTEGRATORS["pefrl"]
+            assert dynamics.dt == system.spec.time_scale / 50
+        else:
+            assert dynamics.integrator is INTEGRATORS[stepping.integrator]
+            assert (dynamics.dt, dynamics.substeps) == (stepping.dt, 1)
 
     @pytest.mark.parametrize("method", [name for name in INTEGRATORS if name != "dop853"])
     def test_any_integrator_steps_it(self, system: System, method: str) -> None:
@@ -119,7 +131,7 @@ class TestOde:
             np.testing.assert_array_equal(twin.step(x), dynamics.step(x))
 
     def test_blanes_and_moan_keep_to_the_same_accuracy_with_longer_steps(self, system: System) -> None:
-        dynamics, usual = make_dynamics(system, integrator="blanes_moan4"), make_dynamics(system)
+        dynamics, usual = make_dynamics(system, integrator="blanes_moan4"), flow(system)
         x, u = states(system, 20), inputs(system, 20)
         assert dynamics.substeps == math.ceil(usual.substeps / 3)
         np.testing.assert_allclose(dynamics.step(x, u), exact(system.field, x, dynamics.dt, u), rtol=0, atol=1e-9)
@@ -134,13 +146,67 @@ class TestOde:
     def test_substeps_are_as_few_as_the_longest_step_allows(
         self, dt: float, name: str, method: str, learned: bool
     ) -> None:
-        count = default_substeps(SYSTEMS[name], dt, INTEGRATORS[method], learned=learned)
+        count = default_substeps(SYSTEMS[name].spec, dt, INTEGRATORS[method], learned=learned)
         longest = SYSTEMS[name].spec.longest_step * INTEGRATORS[method].stride * (LEARNED_STEP if learned else 1)
         assert dt / count <= longest * (1 + 1e-6)
         assert count == 1 or dt / (count - 1) > longest * (1 - 1e-6)
 
     def test_dop853_chooses_its_own_steps(self) -> None:
         assert make_dynamics(PENDULUM, integrator="dop853", dt=10.0).substeps == 1
+
+
+class TestDiscreteMap:
+    """A system whose truth is a discrete map is stepped by that map, and so is what was learned of it."""
+
+    @pytest.mark.parametrize("name", STEPPED)
+    @pytest.mark.parametrize("count", [None, 1, 2, 5])
+    def test_a_step_is_as_many_of_the_map_as_dt_has(self, name: str, count: int | None) -> None:
+        system = SYSTEMS[name]
+        own = system.spec.stepping
+        assert own is not None
+        dynamics = make_dynamics(system, dt=None if count is None else count * own.dt)
+        assert dynamics.substeps == (count or 1)
+        x, u = states(system, 20), inputs(system, 20)
+        expected = x
+        for _ in range(count or 1):
+            expected = INTEGRATORS[own.integrator].step(system.field, expected, u, own.dt)
+        # The compiled step rounds differently: 1e-12 relative is its contract.
+        np.testing.assert_allclose(dynamics.step(x, u), expected, rtol=1e-12, atol=1e-13)
+
+    def test_the_pixel_pendulums_is_symplectic_euler_of_a_twentieth_of_a_second(self) -> None:
+        """p' = p + dt (u - 5 sin q), then q' = q + dt 3 p'."""
+        system = SYSTEMS["pixel-pendulum"]
+        x, u = states(system, 20), inputs(system, 20)
+        p = x[:, 1] + 0.05 * (u[:, 0] - 5 * np.sin(x[:, 0]))
+        expected = np.stack((x[:, 0] + 0.05 * 3 * p, p), axis=-1)
+        np.testing.assert_allclose(make_dynamics("pixel-pendulum").step(x, u), expected, rtol=1e-12, atol=1e-13)
+
+    @pytest.mark.parametrize("name", STEPPED)
+    @pytest.mark.parametrize("share", [0.3, 0.5, 1.001, 2.5])
+    def test_no_other_dt_is_taken_unless_the_flow_is_asked_for(self, name: str, share: float) -> None:
+        system = SYSTEMS[name]
+        assert system.spec.stepping is not None
+        dt = share * system.spec.stepping.dt
+        with pytest.raises(InvalidOptionError, match=rf"moves in steps of .*dt must be a multiple of it, not {dt:g}"):
+            make_dynamics(system, dt=dt)
+        x = states(system, 5)
+        np.testing.assert_allclose(flow(system, dt=dt).step(x), exact(system.field, x, dt), rtol=0, atol=1e-9)
+
+    @pytest.mark.parametrize("name", [name for name in models(default=True) if name.split("/")[1] in STEPPED])
+    def test_what_was_learned_steps_by_it_where_it_can(self, tmp_path: Path, name: str) -> None:
+        there = model(name)
+        own = there.system.spec.stepping
+        assert own is not None
+        dynamics = make_dynamics(write_checkpoint(tmp_path / "m.safetensors", name))
+        assert dynamics.integrator.name == (own.integrator if is_separable(there.field) else "rk4")
+        assert (dynamics.dt, dynamics.substeps) == (own.dt, 1)
+
+    @pytest.mark.parametrize("name", STEPPED)
+    def test_other_substeps_are_steps_of_its_method(self, name: str) -> None:
+        system = SYSTEMS[name]
+        assert system.spec.stepping is not None
+        dynamics = make_dynamics(system, dt=0.07, substeps=3)
+        assert (dynamics.integrator.name, dynamics.substeps) == (system.spec.stepping.integrator, 3)
 
 
 class TestLearned:
@@ -173,7 +239,11 @@ class TestLearned:
     @pytest.mark.parametrize("name", models(default=True))
     def test_the_default_step_keeps_to_1e_6_of_its_own_flow(self, tmp_path: Path, name: str) -> None:
         there = model(name)
-        dynamics = make_dynamics(there.system, str(write_checkpoint(tmp_path / "m.safetensors", name)))
+        path = write_checkpoint(tmp_path / "m.safetensors", name)
+        own = LEARNED_SPLITTING if is_separable(there.field) else "rk4"
+        method = None if there.system.spec.stepping is None else own
+        dynamics = make_dynamics(there.system, str(path), integrator=method)
+        assert dynamics.integrator is INTEGRATORS[own]
         x = states(there.system, 4)
         np.testing.assert_allclose(dynamics.step(x), exact(there.field, x, dynamics.dt), rtol=0, atol=1e-6)
 
@@ -238,7 +308,7 @@ class TestLearned:
 
 
 class TestNames:
-    @pytest.mark.parametrize("name", ["ODE", "lstm", "", "paper/none", 3, None])
+    @pytest.mark.parametrize("name", ["ODE", "lstm", "", "paper/none", 3])
     def test_an_unknown_one_is_named_beside_the_known_ones(self, shipped: Path, name: Any) -> None:
         with pytest.raises(UnknownNameError) as caught:
             make_dynamics(PENDULUM, name)
@@ -331,7 +401,7 @@ class TestOptions:
         assert make_dynamics(PENDULUM, device="cpu").device is None
 
     def test_every_refusal_is_an_error_of_the_package(self) -> None:
-        for options in ({"dt": -1}, {"substeps": 0}, {"device": "tpu"}, {"integrator": "x"}, {"physics": "x"}):
+        for options in ({"dt": -1}, {"substeps": 0}, {"device": "tpu"}, {"integrator": "x"}, {"dynamics": "x"}):
             with pytest.raises(HnnEnvsError):
                 make_dynamics(PENDULUM, **options)
 

@@ -120,7 +120,8 @@ class TestOrder:
     def test_the_exact_damped_kick_has_no_error_of_its_own(self, learned: bool) -> None:
         """With no force but a constant input, p(t) = e^(-gamma t) p + u (1 - e^(-gamma t)) / gamma at any step."""
         system = replace(SYSTEMS["pendulum"], gravity=0.0)
-        field = replace(system.field, damping=torch.tensor(0.7, dtype=torch.float64) if learned else 0.7)
+        damping = torch.tensor(0.7, dtype=torch.float64) if learned else 0.7
+        field = PortHamiltonian(system, SYSTEMS["pendulum"].spec.force_matrix, damping)
         x, u = torch.tensor([0.3, -0.4], dtype=torch.float64), torch.tensor([0.25], dtype=torch.float64)
         if not learned:
             x, u = x.numpy(), u.numpy()

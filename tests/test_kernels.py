@@ -184,7 +184,7 @@ def pendulum() -> Dynamics:
 
 
 def test_any_leading_shape_and_any_memory_layout(pendulum: Dynamics) -> None:
-    system = pendulum.system
+    system = pendulum.truth
     x, u = physics.states(system, 24).reshape(2, 3, 4, 2), physics.inputs(system, 4)
     expected = pendulum.step(x.reshape(24, 2), np.tile(u, (6, 1))).reshape(x.shape)
     np.testing.assert_array_equal(pendulum.step(x, u), expected)
@@ -199,7 +199,7 @@ def test_any_leading_shape_and_any_memory_layout(pendulum: Dynamics) -> None:
 
 
 def test_other_kinds_of_arrays_take_the_array_code(pendulum: Dynamics) -> None:
-    x = physics.states(pendulum.system, 3)
+    x = physics.states(pendulum.truth, 3)
     tensor = pendulum.step(torch.tensor(x))
     assert isinstance(tensor, torch.Tensor)
     np.testing.assert_allclose(tensor.numpy(), pendulum.step(x), rtol=1e-12)
@@ -207,7 +207,7 @@ def test_other_kinds_of_arrays_take_the_array_code(pendulum: Dynamics) -> None:
 
 
 def test_dynamics_can_be_copied_and_sent_after_stepping(pendulum: Dynamics) -> None:
-    x = physics.states(pendulum.system, 3)
+    x = physics.states(pendulum.truth, 3)
     expected = pendulum.step(x)
     for twin in (pickle.loads(pickle.dumps(pendulum)), copy.deepcopy(pendulum)):  # noqa: S301 - our own bytes
         np.testing.assert_array_equal(twin.step(x), expected)

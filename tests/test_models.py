@@ -147,7 +147,7 @@ class TestField:
             ("conservative", potential),
             ("both", potential + turned),
         ):
-            field = make_family("generic", small({"field_type": field_type})).build(there, drawn)
+            field = make_family("generic", small({"field_type": field_type})).build(there.spec, drawn)
             np.testing.assert_allclose(field(x), expected, rtol=1e-13, atol=1e-14, err_msg=field_type)
             np.testing.assert_allclose(field(x, u), expected + push, rtol=1e-13, atol=1e-14, err_msg=field_type)
 
@@ -210,7 +210,7 @@ class TestSymmetry:
     def test_an_even_potential_is_the_same_on_both_sides(self, system: str, activation: str) -> None:
         there, options = SYSTEMS[system], small({"even": True, "activation": activation})
         hamiltonian = (
-            make_family("separable", options).build(there, parameters("separable", options, there)).hamiltonian
+            make_family("separable", options).build(there.spec, parameters("separable", options, there)).hamiltonian
         )
         q = states(there, 20)[:, : there.spec.dof]
         np.testing.assert_array_equal(hamiltonian.potential(-q), hamiltonian.potential(q))
@@ -220,9 +220,9 @@ class TestSymmetry:
     @pytest.mark.parametrize(("family", "options"), [("separable", {}), ("mlp", {"angles": True})])
     def test_a_full_turn_of_an_angle_changes_nothing(self, family: str, options: dict[str, Any], system: str) -> None:
         there = SYSTEMS[system]
-        field = make_family(family, small(options)).build(there, parameters(family, small(options), there))
+        field = make_family(family, small(options)).build(there.spec, parameters(family, small(options), there))
         x = states(there, 20)
-        turned = x + 2 * math.pi * np.array([*there.angles, *[False] * there.spec.dof])
+        turned = x + 2 * math.pi * np.array([*there.spec.angles, *[False] * there.spec.dof])
         np.testing.assert_allclose(field(turned), field(x), atol=1e-12)
         if isinstance(field, PortHamiltonian):
             np.testing.assert_allclose(field.hamiltonian.value(turned), field.hamiltonian.value(x), atol=1e-12)

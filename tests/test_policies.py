@@ -88,7 +88,7 @@ def test_actions_are_within_the_box_for_any_finite_observation(path):
 
 
 def test_unknown_names_say_what_there_is():
-    with pytest.raises(UnknownNameError, match=r"pendulum/nobody.*shipped"):
+    with pytest.raises(UnknownNameError, match=r"pendulum/nobody.*shipped one, such as .*; did you mean pendulum/"):
         load_policy("pendulum/nobody")
     with pytest.raises(CheckpointError, match="does not exist"):
         load_policy("nowhere.safetensors")

@@ -172,10 +172,10 @@ def test_a_narrow_panel_names_the_physics_and_leaves_out_the_title():
 def test_drawing_needs_no_display_and_tasks_need_no_pygame():
     code = (
         "import sys, numpy as np, hnn_envs.tasks as tasks\n"
+        "task = [*tasks.TASKS.values()][1]\n"
         "assert 'pygame' not in sys.modules\n"
         "from hnn_envs.drawing.canvas import draw_frame\n"
         "from hnn_envs.drawing.view import View\n"
-        "task = tasks.TASKS['pendulum']\n"
         "draw_frame(task, View(np.ones(2), np.ones((3, 2)), np.ones(1), 1.0, 1.0, 'ode', 0.0))\n"
         "import pygame; assert not pygame.display.get_init()\n"
     )

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from physics import NAMES, PROPERTY, exact, inputs, model, models, states, write_checkpoint
+from physics import NAMES, PROPERTY, exact, inputs, march, model, models, states, write_checkpoint
 
 from hnn_envs.checkpoints import load_checkpoint
 from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.errors import CheckpointError, InvalidActionError, InvalidOptionError, InvalidStateError, UnknownNameError
 from hnn_envs.hamiltonian import PortHamiltonian
-from hnn_envs.integrators import INTEGRATORS
+from hnn_envs.integrators import INTEGRATORS, get_integrator
 from hnn_envs.rollouts import rollout
 from hnn_envs.systems import SYSTEMS, System
 
@@ -37,7 +37,12 @@ class Explosion:
 
 
 def exploding(method: str = "rk4") -> Dynamics:
-    return Dynamics("explosion", PENDULUM, Explosion(), INTEGRATORS[method], 0.5, 1, PENDULUM)
+    return replace(make_dynamics(PENDULUM), field=Explosion(), integrator=INTEGRATORS[method], dt=0.5, substeps=1)
+
+
+def flow(system: System) -> dict[str, Any]:
+    """Options that step the continuous flow of a system fifty times per time scale, also where its truth is a map."""
+    return {} if system.spec.stepping is None else {"integrator": "pefrl", "dt": system.spec.time_scale / 50}
 
 
 class TestResult:
@@ -70,6 +75,16 @@ class TestResult:
         for before, after in zip(result.states[:-1], result.states[1:], strict=True):
             np.testing.assert_array_equal(after, dynamics.step(before, u))
 
+    def test_a_discrete_map_is_stepped_by_itself(self) -> None:
+        for name in NAMES:
+            own = SYSTEMS[name].spec.stepping
+            if own is not None:
+                x = states(SYSTEMS[name], 3)
+                result = rollout(name, x, 100)
+                path = march(own.integrator, SYSTEMS[name].field, x, own.dt, 100)
+                np.testing.assert_allclose(result.states, path, rtol=0, atol=1e-11)
+                np.testing.assert_allclose(result.times, own.dt * np.arange(101), rtol=1e-15)
+
     def test_times_are_multiples_of_dt(self) -> None:
         result = rollout("pendulum", [0.1, 0.0], 6, dt=0.25, every=2)
         np.testing.assert_array_equal(result.times, [0.0, 0.5, 1.0, 1.5])
@@ -80,7 +95,7 @@ class TestResult:
         np.testing.assert_array_equal(result.energies, PENDULUM.value(result.states))
 
     def test_the_ode_keeps_the_energy_where_nothing_takes_it(self, system: System) -> None:
-        result = rollout(system, states(system, 5), 100)
+        result = rollout(system, states(system, 5), 100, **flow(system))
         change = result.energies - result.energies[0]
         if system.field.damping is None:
             # 1e-9 in the state for each of the hundred steps, times a gradient of at most ten
@@ -90,7 +105,7 @@ class TestResult:
 
     def test_the_ode_agrees_with_dop853_over_a_time_scale(self, system: System) -> None:
         x = states(system, 3)
-        result = rollout(system, x, 50)
+        result = rollout(system, x, 50, **flow(system))
         # 1e-9 for each of fifty steps, stretched by chaos, and by shear: an energy error shifts the phase 3 pi a period
         np.testing.assert_allclose(result.states[-1], exact(system.field, x, system.spec.time_scale), rtol=0, atol=5e-7)
 
@@ -133,10 +148,12 @@ class TestResult:
         there = model(name)
         path = str(write_checkpoint(tmp_path / "m.safetensors", name))
         x = states(there.system, 3)
-        by_name = rollout(there.system, x, 4, dynamics=path, dt=0.05)
-        made, loaded = make_dynamics(there.system, path, dt=0.05), load_checkpoint(Path(path))
+        method = None if there.system.spec.stepping is None else get_integrator(None, there.field).name  # of its flow
+        options: dict[str, Any] = {"dt": 0.05, "integrator": method}
+        by_name = rollout(there.system, x, 4, dynamics=path, **options)
+        made, loaded = make_dynamics(there.system, path, **options), load_checkpoint(Path(path))
         np.testing.assert_array_equal(by_name.states, rollout(there.system, x, 4, dynamics=made).states)
-        np.testing.assert_array_equal(by_name.states, rollout(there.system, x, 4, dynamics=loaded, dt=0.05).states)
+        np.testing.assert_array_equal(by_name.states, rollout(there.system, x, 4, dynamics=loaded, **options).states)
         np.testing.assert_allclose(by_name.states[-1], exact(there.field, x, 0.2), atol=1e-5)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import checkpoints_folder
-from hnn_envs.errors import CheckpointError, InvalidOptionError, UnknownNameError
+from hnn_envs.errors import CheckpointError, InvalidOptionError, UnknownNameError, suggestion
 from hnn_envs.storage import read_tensors, write_tensors
 from hnn_envs.systems import spec_of
 from hnn_envs.tasks import TASKS, Task, get_task, resolve_task
@@ -119,9 +119,10 @@ def load_policy(name: str | Path, *, task: str | Task | None = None) -> Policy:
     path = Path(name).expanduser()
     if path.suffix != ".safetensors" and not path.is_file():
         if str(name) not in shipped_policies():
+            hint = suggestion(name, shipped_policies())
             raise UnknownNameError(
-                f"unknown policy {str(name)!r}; shipped: {', '.join(shipped_policies()) or 'none'}; "
-                "or the path of a .safetensors file"
+                f"unknown policy {str(name)!r}; allowed: the name of a shipped one, such as pendulum/hnn-0, or a "
+                f"path that ends in .safetensors{hint}"
             )
         path = policies_folder() / f"{name}.safetensors"
     values, weights = read_tensors(path, HEADER, "policy", (FORMAT,))

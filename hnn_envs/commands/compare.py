@@ -18,19 +18,22 @@ if TYPE_CHECKING:
     from hnn_envs.evaluation.comparison import Comparison
 
 DEFAULT_SYSTEMS = "pendulum,two-body"
+DEFAULT_PERIODS = 20.0
 
 
 def compare(
     systems: Annotated[
-        str,
-        typer.Option(help="Systems, or checkpoints that say what they are of, separated by commas."),
+        str, typer.Option(help="Systems, or checkpoints that say what they are of, separated by commas.")
     ] = DEFAULT_SYSTEMS,
     dynamics: Annotated[
         str, typer.Option(help="Physics to compare, separated by commas; by default the ODE, hnn and baseline.")
     ] = "",
-    periods: Annotated[float, typer.Option(help="Length, in periods (three-body: Lyapunov times).")] = 20,
+    periods: Annotated[
+        Optional[float],  # noqa: UP045 - typer
+        typer.Option(help="Length, in periods (of chaotic systems: Lyapunov times); by default 20."),
+    ] = None,
     seed: Annotated[
-        Optional[int],  # noqa: UP045 - typer
+        Optional[int],  # noqa: UP045
         typer.Option(min=0, help="Draw the start from the task's own; by default a telling one."),
     ] = None,
     integrator: Annotated[
@@ -45,17 +48,14 @@ def compare(
 ) -> None:
     """Roll out several physics from the same start: a table, a plot and a GIF side by side.
 
-    With the measured series at hand, real-pendulum is held against that instead of against the ODE. A system whose
-    equations are not known is held against the first physics.
+    With the measured series at hand, real-pendulum is held against that instead of against the ODE, unless another
+    length or start than the series' own is asked for. A system whose equations are not known is held against the first
+    physics.
     """
-    from hnn_envs.evaluation.comparison import compare as compare_physics
-    from hnn_envs.evaluation.comparison import compare_with_measurement
     from hnn_envs.evaluation.subjects import Subject
-    from hnn_envs.figures.plots import comparison_figure
     from hnn_envs.recordings.measured import SYSTEM, VARIABLE
-    from hnn_envs.storage import write_atomically
 
-    chosen, names = names_in(systems), names_in(dynamics) or None
+    chosen, names, own_start = names_in(systems), names_in(dynamics), seed is not None or periods is not None
     with plain_errors():
         if not chosen:
             raise InvalidOptionError("name at least one system, such as pendulum")
@@ -63,29 +63,45 @@ def compare(
             Subject.of(system)
         if data is not None and SYSTEM not in chosen:
             raise InvalidOptionError(f"--data is for {SYSTEM}, not for {', '.join(chosen)}")
+        if data is not None and own_start:
+            raise InvalidOptionError("--data brings its own start and length, which --seed and --periods cannot change")
         check_folder(out)
-        series = data or os.environ.get(VARIABLE)
+        series = data or (None if own_start else os.environ.get(VARIABLE))
+        length = DEFAULT_PERIODS if periods is None else periods
         for system in chosen:
-            with console.status(f"{system}: rolling out") as status:
+            measured = series if system == SYSTEM else None
+            _show(_rolled_out(system, names, measured, length, seed, integrator), out, gif=gif)
 
-                def progress(done: float, total: float, name: str, system: str = system) -> None:
-                    status.update(f"{system}: rolling out {name}")
 
-                if system == SYSTEM and series:
-                    comparison = compare_with_measurement(series, names, integrator=integrator, progress=progress)
-                else:
-                    comparison = compare_physics(
-                        system, names, periods=periods, seed=seed, integrator=integrator, progress=progress
-                    )
-            name = comparison.spec.name
-            console.print(_comparison_table(comparison))
-            plot = out / f"{name}.png"
-            buffer = BytesIO()
-            comparison_figure(comparison).savefig(buffer, format="png", dpi=150)
-            write_atomically(plot, buffer.getvalue())
-            say(f"plot: {plot}")
-            if gif:
-                _draw(comparison, out / f"{name}.gif")
+def _rolled_out(
+    system: str, names: list[str], series: str | None, periods: float, seed: int | None, integrator: str | None
+) -> Comparison:
+    """Rolls out the physics of one system, and says on a terminal which."""
+    from hnn_envs.evaluation.comparison import compare, compare_with_measurement
+
+    with console.status(f"{system}: rolling out") as status:
+
+        def progress(done: float, total: float, name: str) -> None:
+            status.update(f"{system}: rolling out {name}")
+
+        if series:
+            return compare_with_measurement(series, names or None, integrator=integrator, progress=progress)
+        return compare(system, names or None, periods=periods, seed=seed, integrator=integrator, progress=progress)
+
+
+def _show(comparison: Comparison, folder: Path, *, gif: bool) -> None:
+    """Prints the table, and draws the plot and the animation."""
+    from hnn_envs.figures.plots import comparison_figure
+    from hnn_envs.storage import write_atomically
+
+    name = comparison.spec.name
+    console.print(_comparison_table(comparison))
+    buffer = BytesIO()
+    comparison_figure(comparison).savefig(buffer, format="png", dpi=150)
+    write_atomically(folder / f"{name}.png", buffer.getvalue())
+    say(f"plot: {folder / name}.png")
+    if gif:
+        _draw(comparison, folder / f"{name}.gif")
 
 
 def _draw(comparison: Comparison, path: Path) -> None:

@@ -12,6 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from hnn_envs.commands.console import Jobs, check_file, check_folder, console, counting, names_in, plain_errors, say
+from hnn_envs.errors import InvalidOptionError
 
 if TYPE_CHECKING:
     from hnn_envs.evaluation.records import Row
@@ -42,10 +43,13 @@ def paper(
     retrain: Annotated[
         bool, typer.Option("--retrain", help="Start from the data, not from shipped checkpoints.")
     ] = False,
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds of data and training, with --retrain.")] = 5,
+    seeds: Annotated[
+        Optional[int],  # noqa: UP045 - typer
+        typer.Option(min=1, help="Seeds of data and training, with --retrain; by default 5."),
+    ] = None,
     jobs: Jobs = None,
     data: Annotated[
-        Optional[str],  # noqa: UP045 - typer
+        Optional[str],  # noqa: UP045
         typer.Option(help="File or folder of the measured series, for real-pendulum; or set HNN_ENVS_DATA."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for results and retrained checkpoints.", file_okay=False)] = Path(
@@ -65,6 +69,8 @@ def paper(
 
     results = json or out / "paper.json"
     with plain_errors(), counting() as bar:
+        if seeds is not None and not retrain:
+            raise InvalidOptionError("--seeds says how many seeds to train, which needs --retrain")
         check_folder(out)
         check_file(results)
         task = bar.add_task("paper", total=None)
@@ -72,7 +78,7 @@ def paper(
             names_in(systems),
             names_in(dynamics),
             data_path=data,
-            retraining=Retraining(seeds, out) if retrain else None,
+            retraining=Retraining(out=out, **({} if seeds is None else {"seeds": seeds})) if retrain else None,
             jobs=jobs,
             progress=lambda done, total, words: bar.update(
                 task, description=f"paper: done with {words}", completed=done, total=total

@@ -16,13 +16,18 @@ from hnn_envs.commands.console import check_file, console, plain_errors, say, ti
 if TYPE_CHECKING:
     from hnn_envs.evaluation.records import Row
 
+DEFAULT_FOLDER = Path("runs/speed")
+
 
 def speed(
     quick: Annotated[bool, typer.Option("--quick", help="A moment only, to see that it works.")] = False,
-    out: Annotated[Path, typer.Option(help="Folder for results.", file_okay=False)] = Path("runs/speed"),
-    json: Annotated[
+    out: Annotated[
         Optional[Path],  # noqa: UP045 - typer
-        typer.Option(help="Where to write the rows; by default OUT/speed.json, or nowhere if quick.", dir_okay=False),
+        typer.Option(help="Folder for results; by default runs/speed, or nowhere if quick.", file_okay=False),
+    ] = None,
+    json: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Where to write the rows; by default OUT/speed.json.", dir_okay=False),
     ] = None,
 ) -> None:
     """Measure speed: single environments, batches, rollouts, training, start-up, next to peers that are installed.
@@ -34,7 +39,8 @@ def speed(
     from hnn_envs.benchmarks.speed.peers import has_jax
     from hnn_envs.evaluation.records import write_rows
 
-    results = json or (None if quick else out / "speed.json")
+    folder = out or (None if quick else DEFAULT_FOLDER)
+    results = json or (folder and folder / "speed.json")
     with plain_errors(), timing() as bar:
         if results is not None:
             check_file(results)

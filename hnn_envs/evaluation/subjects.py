@@ -21,7 +21,7 @@ from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.errors import InvalidOptionError, NoTruthError
 from hnn_envs.systems import Known, System, SystemSpec, find_truth, resolve_system, spec_of, truth_of
 from hnn_envs.systems.pairs import closest_distance
-from hnn_envs.tasks import Task, tasks_of
+from hnn_envs.tasks import TASKS, Task, tasks_of
 from hnn_envs.tasks.optional import shown_start_of
 from hnn_envs.tasks.pixel_pendulum import seen_through
 
@@ -68,8 +68,7 @@ class Subject:
             system = find_truth(system.card.spec) or system.card.spec
         known = resolve_system(system)
         spec = spec_of(known)
-        tasks = (task for task in tasks_of(spec.name) if spec_of(task.system) == spec)
-        return cls(spec, truth_of(known), next(tasks, None), checkpoint)
+        return cls(spec, truth_of(known), _task_on(spec), checkpoint)
 
     @property
     def name(self) -> str:
@@ -166,6 +165,13 @@ class Subject:
         if self.task is not None:
             return seen_through(self.task, dynamics.field)
         return StatePicture(self.spec, None if dynamics.card is None else dynamics.card.domain.energy)
+
+
+def _task_on(spec: SystemSpec) -> Task | None:
+    """The first registered task on the very system that a spec describes; the one of its name first."""
+    if spec.name in TASKS and spec_of(TASKS[spec.name].system) == spec:
+        return TASKS[spec.name]  # without importing the others
+    return next((task for task in tasks_of(spec.name) if spec_of(task.system) == spec), None)
 
 
 def domain_of(dynamics: Sequence[Dynamics]) -> Domain | None:

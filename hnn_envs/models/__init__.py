@@ -7,7 +7,7 @@ Families read a ``SystemSpec``, and never a system's equations.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -77,15 +77,24 @@ def make_family(name: str, settings: dict[str, Any]) -> Family:
 
     Raises:
         UnknownNameError: there is no such family.
-        InvalidOptionError: a setting that the family does not have, or a value that it cannot have.
+        InvalidOptionError: what has this name is no family, a setting that it does not have, or a value that it cannot
+            have.
     """
-    config = FAMILIES[name]
+    config = _settings_class(name)
     arguments = _checked(f"model family {name!r}", settings, asdict(config()))
     arguments = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
     if "ports" in arguments:
         arguments["ports"] = Ports(**arguments["ports"])
     family: Family = config(**arguments)
     return family
+
+
+def _settings_class(name: str) -> type[Any]:
+    """The dataclass of a family; a card names it, so that nothing else may be called."""
+    found: object = FAMILIES[name]
+    if not (isinstance(found, type) and is_dataclass(found)):
+        raise InvalidOptionError(f"model family {name!r} must be a dataclass of settings, not {found!r}")
+    return found
 
 
 def _checked(owner: str, settings: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:

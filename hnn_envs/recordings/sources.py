@@ -121,8 +121,11 @@ class MeasuredSource:
     def make(self, system: Known, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
         """Training and test share; ``rng`` is not used, there is only one series."""
         system = known_truth(system)
-        if system.spec.angles != (True,):
-            raise InvalidOptionError(f"the measured series is of one angle, and {system.spec.name} is something else")
+        if [(each.unit, each.momentum_unit) for each in system.spec.coordinates] != [("rad", "rad/s")]:
+            raise InvalidOptionError(
+                "the measured series is of an angle in rad and its velocity in rad/s, not of states of "
+                f"{system.spec.name}"
+            )
         series = load_real_pendulum(self.path)
         steps = np.diff(series.times)[:, None]
         derivatives = (np.diff(series.states, axis=0) / steps)[:, None]

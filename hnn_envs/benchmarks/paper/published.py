@@ -1,4 +1,4 @@
-"""What the paper suite is held against, from ``published.toml``: Greydanus et al. 2019 (arXiv 1906.01563), our targets."""
+"""What the paper suite is held against, from ``published.toml``: Greydanus, Dzamba, Yosinski 2019, and our targets."""
 
 from __future__ import annotations
 

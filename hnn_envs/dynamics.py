@@ -91,6 +91,11 @@ class Dynamics:
         """Everything but the machine code, which each process makes or loads for itself."""
         return {name: value for name, value in self.__dict__.items() if name != "_compiled"}
 
+    @property
+    def role(self) -> str:
+        """What it is in a comparison: "ode" the truth, "hnn" a learned Hamiltonian flow, else "baseline"."""
+        return "ode" if self.card is None else role_of(self.field)
+
     def to_device(self, values: Array) -> Array:
         """Moves NumPy values to where this physics computes; a no-op on the CPU."""
         if self.device is None:
@@ -120,6 +125,26 @@ class Dynamics:
         if self.card is None or self.hamiltonian is self.truth:
             return energy
         return energy - self.card.energy_offset
+
+    def reported_energy(self, x: Array) -> Array | None:
+        """What results call the energy of NumPy states: the true one where known, else the learned one, else None."""
+        if self.truth is not None:
+            return self.truth.value(x)
+        return None if self.hamiltonian is None else self.to_numpy(self.energy(self.to_device(x)))
+
+
+def role_of(field: VectorField) -> str:
+    """What a learned field is in a comparison: "hnn" where it has a Hamiltonian, else "baseline"."""
+    return "hnn" if isinstance(field, PortHamiltonian) else "baseline"
+
+
+def role_by_name(system: str, dynamics: str) -> str:
+    """What a physics is of which only the name is known; "other" for what is no known checkpoint of the system."""
+    if dynamics == "ode":
+        return "ode"
+    if ALIASES.get(dynamics, dynamics) not in shipped_checkpoints(system):
+        return "other"
+    return role_of(find_checkpoint(system, dynamics).build())
 
 
 def make_dynamics(

@@ -7,6 +7,8 @@ reached by ``hnn_envs:hnn_envs/Task-v0`` with ``task="module:object"``.
 
 from __future__ import annotations
 
+from typing import Any
+
 from gymnasium.envs.registration import register
 
 ENTRY_POINT = "hnn_envs.envs:PhysicsEnv"
@@ -41,7 +43,7 @@ def register_environment(name: str, task: str, max_episode_steps: int) -> None:
         )
 
 
-def environment_of(task: str) -> tuple[str, dict[str, str]]:
+def environment_of(task: str) -> tuple[str, dict[str, Any]]:
     """The id of a task's environment, and the keywords that it needs."""
     for name, (known, _) in ENVIRONMENTS.items():
         if known == task:

@@ -294,7 +294,7 @@ class TestRetraining:
             with pytest.raises(InvalidOptionError, match=f"jobs must be a positive integer, not {jobs}"):
                 run(["mass-spring"], jobs=jobs)
 
-    def test_the_race_is_won_by_far(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_our_training_is_far_faster_than_the_seeds(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(timing, "TIMED_STEPS", 5)
         monkeypatch.setattr(timing, "WARM_UP", 1)
         recipe = load_recipe("two-body/paper/structured")

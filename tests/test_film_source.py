@@ -69,14 +69,14 @@ def test_the_share_for_the_test_is_the_last_or_the_first() -> None:
 
 
 def test_the_recipes_seed_decides_what_is_filmed_and_films_are_kept(cache: Path) -> None:
-    made_frames: list[tuple[int, int]] = []
+    made_frames: list[tuple[float, float, str]] = []
     one, again, other = (
         make_data(parse_recipe(RECIPE.format(seed=seed), ""), progress=lambda *counts: made_frames.append(counts))[0]
         for seed in (3, 3, 4)
     )
     assert one.states.tobytes() == again.states.tobytes() != other.states.tobytes()
     assert len(list(cache.iterdir())) == 2
-    assert made_frames.count((20, 20)) == 2
+    assert made_frames.count((20, 20, "films")) == 2
 
 
 def test_a_damaged_cache_is_made_again_with_a_message(cache: Path) -> None:

@@ -89,7 +89,7 @@ def test_a_seed_gives_the_same_films_again_and_another_seed_others() -> None:
 
 def test_progress_reaches_the_end() -> None:
     told: list[tuple[int, int]] = []
-    make_films(TINY, lambda done, total: told.append((done, total)))
+    make_films(TINY, lambda done, total, _: told.append((done, total)))
     assert told == [(0, 8), (4, 8), (8, 8)]
 
 
@@ -104,7 +104,7 @@ def test_some_of_the_films() -> None:
 
 def test_films_are_made_once_and_then_read(tmp_path: Path, filmings: list[FilmSettings]) -> None:
     told: list[tuple[int, int]] = []
-    first = load_films(TINY, folder=tmp_path, progress=lambda done, total: told.append((done, total)))
+    first = load_films(TINY, folder=tmp_path, progress=lambda done, total, _: told.append((done, total)))
     assert told[-1] == (8, 8)
     assert_equal(load_films(TINY, folder=tmp_path), first)
     assert filmings == [TINY]

@@ -41,22 +41,24 @@ def values_of(rows):
 
 
 def test_the_regulator_is_within_one_percent_of_the_finite_horizons_optimum_and_shares_its_starts_with_others():
-    lqr = play("mass-spring", "ode", controllers.lqr(), 20, transfer.FIRST_START)
-    again = play("mass-spring", "ode", controllers.lqr("hnn"), 20, transfer.FIRST_START)
+    lqr = play("mass-spring", "ode", controllers.lqr(TASKS["mass-spring"]), 20, transfer.FIRST_START)
+    again = play("mass-spring", "ode", controllers.lqr(TASKS["mass-spring"], "hnn"), 20, transfer.FIRST_START)
     np.testing.assert_allclose(again, lqr, rtol=1e-2)
     idle = play("mass-spring", "ode", lambda seen, states: np.zeros((len(states), 1)), 20, transfer.FIRST_START)
     assert (lqr > idle).all()
 
 
 def test_energy_shaping_on_the_learned_hamiltonian_swings_the_true_pendulum_up():
-    learned, true = (play("pendulum", "ode", controllers.swing_up(name), 20, 0) for name in ("hnn", "ode"))
+    learned, true = (
+        play("pendulum", "ode", controllers.swing_up(TASKS["pendulum"], name), 20, 0) for name in ("hnn", "ode")
+    )
     assert learned.mean() > -250
     assert abs(learned.mean() - true.mean()) < 5
 
 
 def test_energy_shaping_needs_an_energy():
     with pytest.raises(InvalidOptionError, match="baseline"):
-        controllers.swing_up("baseline")
+        controllers.swing_up(TASKS["pendulum"], "baseline")
 
 
 def test_agents_are_trained_for_every_task_that_is_not_seen_as_pictures():
@@ -116,7 +118,7 @@ def test_retraining_keeps_what_is_finished_and_goes_on_with_the_rest(quick, tmp_
     transfer.run(["mass-spring"], ["ode"], **options, logs=tmp_path / "logs")
     first = (tmp_path / "p/mass-spring/ode-0.safetensors").read_bytes()
     rows = transfer.run(
-        ["mass-spring"], ["hnn"], **options, progress=lambda what, now, total: done.append((what, now, total))
+        ["mass-spring"], ["hnn"], **options, progress=lambda now, total, what: done.append((what, now, total))
     )
     assert (tmp_path / "p/mass-spring/ode-0.safetensors").read_bytes() == first
     assert ("training", 1, 2) in done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,11 +13,12 @@ from gymnasium import spaces
 
 from hnn_envs.arrays import Array, namespace
 from hnn_envs.checkpoints import Domain
+from hnn_envs.drawing.colors import colour_of
 from hnn_envs.drawing.view import View
 from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.envs.rules import LARGEST, Outcome, make_rules
 from hnn_envs.errors import HnnEnvsError, InvalidActionError, InvalidOptionError, InvalidStateError
-from hnn_envs.systems import known_truth, spec_of
+from hnn_envs.systems import spec_of
 from hnn_envs.tasks import ObservedTask, Task, get_task
 
 TRAIL = 120
@@ -185,15 +187,18 @@ class Simulation:
 
     def view(self, state: Array, trail: Array, action: Array, elapsed: int, truth: Array | None = None) -> View:
         """What a drawing shows of one environment; all arrays NumPy."""
-        x = self.dynamics.to_device(state)
+        made = self.dynamics
+        energy = made.reported_energy(state)
+        believed = math.nan if made.hamiltonian is None else float(made.energy(made.to_device(state)))
         return View(
             state=state,
             trail=trail,
             action=action,
-            energy=float(known_truth(self.task.system).value(state)),
-            believed_energy=float(self.dynamics.energy(x)),
-            dynamics=self.dynamics.name,
-            time=elapsed * self.dynamics.dt,
+            energy=math.nan if energy is None else float(energy),
+            believed_energy=believed,
+            dynamics=made.name,
+            time=elapsed * made.dt,
+            colour=colour_of(made.role),
             truth=truth,
             observation_model=self.dynamics.observation_model,
         )

@@ -17,10 +17,11 @@ from hnn_envs.checkpoints import Card, Checkpoint, Domain, load_checkpoint, save
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.fitting.losses import Loss, make_loss
 from hnn_envs.fitting.recipes import Recipe, make_stage
-from hnn_envs.fitting.trainer import Report, fit, load_progress, loss_on
+from hnn_envs.fitting.trainer import Report, fit, load_state, loss_on
 from hnn_envs.hamiltonian import PortHamiltonian
 from hnn_envs.models import Calibrated, Parameters, describe
-from hnn_envs.recordings import Message, Progress, ReportingSource, make_source
+from hnn_envs.progress import Progress, silent
+from hnn_envs.recordings import Message, ReportingSource, make_source
 from hnn_envs.recordings.dataset import Dataset, merge
 from hnn_envs.systems import truth_of
 from hnn_envs.version import __version__
@@ -33,7 +34,7 @@ def make_data(
     recipe: Recipe,
     data_path: str | None = None,
     *,
-    progress: Progress = lambda *_: None,
+    progress: Progress = silent,
     message: Message = lambda _: None,
 ) -> tuple[Dataset, Dataset]:
     """Training and test share of a recipe.
@@ -76,7 +77,7 @@ def follow(
     data_path: str | None = None,
     shares: tuple[Dataset, Dataset] | None = None,
     report: Report | None = None,
-    progress: Progress = lambda *_: None,
+    progress: Progress = silent,
     message: Message = lambda _: None,
     measure: Measure | None = None,
     threads: int = 1,
@@ -127,7 +128,7 @@ def follow(
 
 def _going_on(state: Path, recipe: Recipe) -> str:
     """What a kept state means for a run."""
-    kept = load_progress(state, recipe.digest)
+    kept = load_state(state, recipe.digest)
     if kept is None:
         return f"starting anew: {state} is damaged, or of another recipe"
     if kept.stage == len(recipe.stages):

@@ -14,7 +14,8 @@ import numpy as np
 from hnn_envs.arrays import Array
 from hnn_envs.errors import CheckpointError, InvalidOptionError
 from hnn_envs.pixels.camera import Camera
-from hnn_envs.recordings import Message, Progress
+from hnn_envs.progress import Progress, silent
+from hnn_envs.recordings import Message
 from hnn_envs.storage import read_tensors, write_tensors
 
 HEADER = "hnn_envs_frames"
@@ -117,7 +118,7 @@ def load_films(
     settings: FilmSettings,
     *,
     folder: Path | None = None,
-    progress: Progress = lambda *_: None,
+    progress: Progress = silent,
     message: Message = lambda _: None,
 ) -> Films:
     """The films of these settings, from the cache; made and put there where it has none.
@@ -147,7 +148,7 @@ def cache_folder() -> Path:
     return Path(user_cache_dir("hnn_envs", appauthor=False))
 
 
-def make_films(settings: FilmSettings, progress: Progress = lambda *_: None) -> Films:
+def make_films(settings: FilmSettings, progress: Progress = silent) -> Films:
     """Steps Gymnasium's pendulum and films it.
 
     Raises:
@@ -158,9 +159,9 @@ def make_films(settings: FilmSettings, progress: Progress = lambda *_: None) -> 
     angles, velocities, torques = (np.stack(parts) for parts in zip(*motions, strict=True))
     camera, frames = settings.camera, []
     for done, row in enumerate(angles):
-        progress(done * settings.length, settings.films * settings.length)
+        progress(done * settings.length, settings.films * settings.length, "films")
         frames.append(camera.frames(row))
-    progress(settings.films * settings.length, settings.films * settings.length)
+    progress(settings.films * settings.length, settings.films * settings.length, "films")
     return Films(np.stack(frames), torques, angles, velocities)
 
 

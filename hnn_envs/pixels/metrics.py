@@ -37,7 +37,8 @@ from hnn_envs.pixels.models import ObservedHamiltonian
 from hnn_envs.pixels.pair_loss import PairLoss
 from hnn_envs.pixels.pair_models import PairedHamiltonian, PairedMLPField, affine_map, pairs_of
 from hnn_envs.pixels.system import INTERVAL, PixelPendulum, momentum_of
-from hnn_envs.recordings import Message, Progress
+from hnn_envs.progress import Progress, silent
+from hnn_envs.recordings import Message
 from hnn_envs.recordings.dataset import Dataset
 
 FILMS, FRAMES = 15, 200
@@ -170,7 +171,7 @@ def measure_films(field: VectorField, film: FilmSettings, train: Dataset, test: 
 
 
 def unseen_films(
-    film: FilmSettings, *, progress: Progress = lambda *_: None, message: Message = lambda _: None
+    film: FilmSettings, *, progress: Progress = silent, message: Message = lambda _: None
 ) -> dict[str, Films]:
     """The films by which energies are measured, by metric, from the cache or made, as ``load_films`` does."""
     wide = replace(film, films=FILMS, length=FRAMES + 2, seed=UNSEEN)

@@ -13,7 +13,8 @@ from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.pixels.films import FilmSettings, load_films
 from hnn_envs.pixels.system import INTERVAL, PixelPendulum
-from hnn_envs.recordings import Message, Progress
+from hnn_envs.progress import Progress
+from hnn_envs.recordings import Message
 from hnn_envs.recordings.dataset import Dataset, split_shares
 from hnn_envs.registry import construct
 from hnn_envs.systems import Known, spec_of

@@ -86,6 +86,7 @@ class PixelPendulumTask:
     camera: Camera = CAMERA
 
     name = "pixel-pendulum"
+    shown_start = (2.0, 0.0)
 
     @cached_property
     def observation_model(self) -> FramePairs[Camera]:

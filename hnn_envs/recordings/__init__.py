@@ -14,12 +14,11 @@ import numpy as np
 
 from hnn_envs.arrays import Array
 from hnn_envs.hamiltonian import VectorField
+from hnn_envs.progress import Progress
 from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.registry import Registry, construct
 from hnn_envs.systems import Known
 
-Progress: TypeAlias = Callable[[int, int], Any]
-"""(what is done, what there is to do)."""
 Message: TypeAlias = Callable[[str], Any]
 """Called with a line for the user."""
 
@@ -104,7 +103,6 @@ def make_source(settings: dict[str, Any]) -> Source:
 __all__ = [
     "SOURCES",
     "Message",
-    "Progress",
     "ReportingSource",
     "Source",
     "SourceWithMetrics",

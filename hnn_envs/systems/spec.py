@@ -34,6 +34,16 @@ class Coordinate:
     momentum: str = "p"
     momentum_unit: str = ""
 
+    @property
+    def title(self) -> str:
+        """What an axis of the coordinate is called, such as "angle q (rad)"."""
+        return f"{self.name} ({self.unit})" if self.unit else self.name
+
+    @property
+    def momentum_title(self) -> str:
+        """What an axis of the momentum is called."""
+        return f"{self.momentum} ({self.momentum_unit})" if self.momentum_unit else self.momentum
+
 
 @dataclass(frozen=True)
 class Input:

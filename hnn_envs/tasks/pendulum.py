@@ -17,6 +17,7 @@ from hnn_envs.drawing.view import View
 from hnn_envs.systems import System
 from hnn_envs.systems.pendulum import PENDULUM
 from hnn_envs.tasks.formulas import FormulaTask, TaskFormulas
+from hnn_envs.tasks.optional import Reference
 from hnn_envs.tasks.shared import bounds, limits
 
 
@@ -91,6 +92,13 @@ class PendulumTask(FormulaTask):
 
     name = "pendulum"
     formulas = TaskFormulas(observation, reward)
+    shown_start = (2.0, 0.0)
+    references = (
+        Reference("energy-shaping/ode", "hnn_envs.agents.controllers:swing_up", "ode"),
+        Reference("energy-shaping/hnn", "hnn_envs.agents.controllers:swing_up", "hnn"),
+        Reference("mpc/ode", "hnn_envs.agents.controllers:mpc", "ode", slow=True),
+        Reference("mpc/hnn", "hnn_envs.agents.controllers:mpc", "hnn", slow=True),
+    )
 
     @cached_property
     def low(self) -> Array:

@@ -17,6 +17,7 @@ from hnn_envs.systems import System
 from hnn_envs.systems.real_pendulum import REAL_PENDULUM
 from hnn_envs.systems.sampling import on_circles
 from hnn_envs.tasks.formulas import FormulaTask, TaskFormulas
+from hnn_envs.tasks.optional import Search
 from hnn_envs.tasks.shared import bounds, effort, limits
 
 
@@ -83,6 +84,8 @@ class RealPendulumTask(FormulaTask):
 
     name = "real-pendulum"
     formulas = TaskFormulas(observation, reward)
+    shown_start = (1.2, 0.0)
+    search = Search(hold=5)
 
     @cached_property
     def low(self) -> Array:

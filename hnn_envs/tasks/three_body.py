@@ -17,6 +17,7 @@ from hnn_envs.drawing.view import View
 from hnn_envs.systems.n_body import NBody
 from hnn_envs.systems.three_body import THREE_BODY
 from hnn_envs.tasks.formulas import FormulaTask, TaskFormulas
+from hnn_envs.tasks.optional import Search
 from hnn_envs.tasks.shared import bounds, effort, limits
 
 
@@ -96,6 +97,7 @@ class ThreeBodyTask(FormulaTask):
 
     name = "three-body"
     formulas = TaskFormulas(observation, reward, terminated=terminated)
+    search = Search(horizon=10, hold=6)
 
     @cached_property
     def low(self) -> Array:

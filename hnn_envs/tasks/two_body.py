@@ -17,6 +17,7 @@ from hnn_envs.drawing.view import View
 from hnn_envs.systems.n_body import NBody
 from hnn_envs.systems.two_body import TWO_BODY
 from hnn_envs.tasks.formulas import FormulaTask, TaskFormulas
+from hnn_envs.tasks.optional import Reference, Search
 from hnn_envs.tasks.shared import bounds, effort, limits
 
 
@@ -110,6 +111,12 @@ class TwoBodyTask(FormulaTask):
 
     name = "two-body"
     formulas = TaskFormulas(orbit, reward, inside)
+    shown_start = (0.9, 0.0, -0.9, 0.0, 0.0, 0.45, 0.0, -0.45)  # clearly an ellipse
+    search = Search(horizon=10, hold=5)
+    references = (
+        Reference("mpc/ode", "hnn_envs.agents.controllers:mpc", "ode", slow=True),
+        Reference("mpc/hnn", "hnn_envs.agents.controllers:mpc", "hnn", slow=True),
+    )
 
     @cached_property
     def low(self) -> Array:

@@ -14,7 +14,7 @@ from joblib import Parallel, delayed
 from hnn_envs.arrays import Array
 from hnn_envs.benchmarks.jobs import processes
 from hnn_envs.benchmarks.paper.limits import limits
-from hnn_envs.benchmarks.paper.protocol import Estimate, Estimates, measure
+from hnn_envs.benchmarks.paper.protocol import PROTOCOLS, Estimate, Estimates, measure
 from hnn_envs.benchmarks.paper.published import reference
 from hnn_envs.benchmarks.paper.time_to_loss import TimeToLoss, time_to_loss
 from hnn_envs.checkpoints import find_checkpoint, load_checkpoint
@@ -23,19 +23,16 @@ from hnn_envs.evaluation.records import Row
 from hnn_envs.fitting.pipeline import follow, make_data
 from hnn_envs.fitting.recipes import Recipe, load_recipe, recipe_of, with_seed
 from hnn_envs.hamiltonian import VectorField
-from hnn_envs.recordings import Progress as DataProgress
+from hnn_envs.progress import Progress, silent
 from hnn_envs.recordings import SourceWithMetrics, make_source
 from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.recordings.measured import load_real_pendulum
-from hnn_envs.recordings.sources import PaperSource
+from hnn_envs.recordings.sources import MeasuredSource, PaperSource
 from hnn_envs.storage import write_atomically
 from hnn_envs.systems import SYSTEMS, get_spec, get_system
 
 SUITE = "paper"
 MODELS = ("paper/structured", "paper/hnn", "paper/baseline")
-RACED = ("two-body", "three-body")
-Progress = Callable[[str, int, int], Any]
-"""(what was done last, jobs done, jobs in all)."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +59,8 @@ def run(
     data_path: str | None = None,
     retraining: Retraining | None = None,
     jobs: int | None = None,
-    progress: Progress = lambda *_: None,
-    filming: DataProgress = lambda *_: None,
+    progress: Progress = silent,
+    filming: Progress = silent,
     message: Callable[[str], Any] = lambda _: None,
 ) -> list[Row]:
     """Measures the models of the paper suite.
@@ -92,8 +89,7 @@ def run(
     for name in wanted:
         if name not in MODELS:
             raise UnknownNameError.of("dynamics", name, MODELS)
-    if "real-pendulum" in chosen and not _has_measurement(data_path, message):
-        chosen.remove("real-pendulum")
+    chosen = [name for name in chosen if _can_be_measured(name, wanted, data_path, message)]
     for recipe, source in _of_slow_data(chosen, wanted[0], retraining):
         # Once, and where it can be seen: several jobs would make the same data.
         make_data(recipe, progress=filming, message=message)
@@ -162,7 +158,7 @@ def _retrained(
     rows = [row for system in systems for row in _rows(system, found[system])]
     for system in systems:
         # One at a time and alone: what is measured is time.
-        if system in RACED and {"paper/structured", "paper/hnn"} <= set(models):
+        if PROTOCOLS[system].timed and {"paper/structured", "paper/hnn"} <= set(models):
             hnn = next(row.value for row in rows if (row.system, row.dynamics) == (system, "paper/hnn"))
             rows += _time_rows(system, time_to_loss(system, hnn))
     return rows
@@ -173,7 +169,7 @@ def _all(tasks: list[tuple[str, Any]], jobs: int, progress: Progress) -> list[tu
     results = Parallel(n_jobs=max(1, min(jobs, len(tasks))), return_as="generator")(task for _, task in tasks)
     found = []
     for number, ((system, _), findings) in enumerate(zip(tasks, results, strict=True)):
-        progress(f"{system} {', '.join(name for name in findings if name in MODELS)}", number + 1, len(tasks))
+        progress(number + 1, len(tasks), f"{system} {', '.join(name for name in findings if name in MODELS)}")
         found.append((system, findings))
     return found
 
@@ -260,12 +256,22 @@ def _order(dynamics: str) -> int:
     return names.index(dynamics)
 
 
-def _has_measurement(data_path: str | None, message: Callable[[str], Any]) -> bool:
-    try:
-        load_real_pendulum(data_path)
-    except DataError as error:
-        message(f"real-pendulum is left out: {error}")
+def _can_be_measured(
+    system: str,
+    models: list[str],
+    data_path: str | None,
+    message: Callable[[str], Any],
+) -> bool:
+    """Whether the paper has the system, and its data is there; else a message says what is missing."""
+    if system not in PROTOCOLS:
+        message(f"{system} is left out: the paper has no such system")
         return False
+    if isinstance(make_source(load_recipe(f"{system}/{models[0]}").data[0]), MeasuredSource):
+        try:
+            load_real_pendulum(data_path)
+        except DataError as error:
+            message(f"{system} is left out: {error}")
+            return False
     return True
 
 

@@ -15,7 +15,7 @@ from hnn_envs.errors import ResultsError
 from hnn_envs.storage import write_atomically
 from hnn_envs.version import __version__
 
-CURVES_FORMAT = 1
+CURVES_FORMAT = 2
 """The layout of curves.json, which the stability benchmark writes and the report reads."""
 
 

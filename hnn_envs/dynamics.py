@@ -25,6 +25,7 @@ from hnn_envs.checkpoints import (
 from hnn_envs.errors import CheckpointError, DeviceError, InvalidOptionError, NoTruthError, UnknownNameError
 from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian, VectorField, is_separable
 from hnn_envs.integrators import INTEGRATORS, Integrator, get_integrator
+from hnn_envs.observation import ObservationModel, Observed
 from hnn_envs.systems import Known, System, SystemSpec, find_truth, resolve_system, spec_of, truth_of
 
 DTYPES = ("float64", "float32")
@@ -106,6 +107,11 @@ class Dynamics:
     def to_numpy(self, values: Array) -> Array:
         """Brings values back from where this physics computes; a no-op on the CPU."""
         return values if self.device is None else values.cpu().numpy()
+
+    @property
+    def observation_model(self) -> ObservationModel | None:
+        """What shows the states of physics that was learned from observations; None where it was not."""
+        return self.field.observation_model if isinstance(self.field, Observed) else None
 
     def energy(self, x: Array) -> Array:
         """The energy that this physics assigns to states, shape (...,).
@@ -223,9 +229,8 @@ def _resolved(
     spec = spec_of(known)
     if dynamics is None or dynamics == "ode":
         return spec, truth_of(known), None
-    if isinstance(dynamics, Checkpoint):
-        return spec, truth_of(known), _checked(spec, dynamics)
-    return spec, truth_of(known), _found(spec, dynamics)
+    chosen = dynamics if isinstance(dynamics, Checkpoint) else _found(spec, dynamics)
+    return spec, truth_of(known), _checked(spec, chosen)
 
 
 def _default_dt(spec: SystemSpec) -> float:
@@ -289,9 +294,15 @@ def _found(spec: SystemSpec, name: str) -> Checkpoint:
 
 
 def _checked(spec: SystemSpec, checkpoint: Checkpoint) -> Checkpoint:
-    """Returns a checkpoint that belongs to a system."""
-    if checkpoint.card.system != spec.name:
-        raise CheckpointError(f"the checkpoint was trained for system {checkpoint.card.system!r}, not {spec.name!r}")
+    """Returns a checkpoint that belongs to a system, and has its states and inputs."""
+    own = checkpoint.card.spec
+    if own.name != spec.name:
+        raise CheckpointError(f"the checkpoint was trained for system {own.name!r}, not {spec.name!r}")
+    if (own.dof, len(own.inputs)) != (spec.dof, len(spec.inputs)):
+        raise CheckpointError(
+            f"the checkpoint was trained for another {spec.name!r}, of {own.dof} coordinates and {len(own.inputs)} "
+            f"inputs, not {spec.dof} and {len(spec.inputs)}"
+        )
     return checkpoint
 
 

@@ -35,7 +35,8 @@ from hnn_envs.fitting.recipes import load_recipe, parse_recipe, with_seed
 from hnn_envs.fitting.selection import Selection
 from hnn_envs.fitting.shooting import displacements
 from hnn_envs.fitting.trainer import Stage, fit
-from hnn_envs.recordings.sources import Dataset, PaperSource
+from hnn_envs.recordings.dataset import Dataset
+from hnn_envs.recordings.sources import PaperSource
 from hnn_envs.systems import SYSTEMS, get_system
 
 SIMULATED = ("mass-spring", "pendulum", "two-body", "three-body")

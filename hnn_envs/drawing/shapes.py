@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hnn_envs.arrays import Array, split
-from hnn_envs.camera import ROD
-from hnn_envs.drawing.colors import GUIDE, ODE, PAPER, TEXT, mix
+from hnn_envs.drawing.canvas import Canvas
+from hnn_envs.drawing.colors import GUIDE, PAPER, TEXT, mix
 from hnn_envs.drawing.view import View
 
-if TYPE_CHECKING:
-    from hnn_envs.drawing.canvas import Canvas
-    from hnn_envs.models.pixels import Eye
-
-SQUARE = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0))
 DARK_GUIDE = mix(GUIDE, TEXT, 0.35)
 
 
@@ -48,20 +42,6 @@ def draw_pendulum(canvas: Canvas, view: View, marks: tuple[float, ...]) -> None:
     canvas.disc(bob, 0.12, colour)
     # Angles of pendulums start at the bottom and those of the page at the right.
     canvas.arc_arrow((0, 0), 0.3, view.state[0] - math.pi / 2, 2.2 * float(view.action[0]), width=5)
-
-
-def draw_film(canvas: Canvas, view: View, eye: Eye, camera: Eye) -> None:
-    """The frame that an eye shows, enlarged, with the torque as an arc; beside it the camera's, if there is a truth."""
-    shown = [(eye, view.state, "shown", view.colour)]
-    if view.truth is not None:
-        shown.append((camera, view.truth, "true", ODE))
-    for panel, (seen_by, state, label, colour) in enumerate(shown):
-        canvas.look_at((0.0, 0.0), 1.04, panel=panel, panels=len(shown))
-        canvas.picture((0, 0), 1.0, seen_by.frames(state[:1])[0] / ROD, colour)
-        canvas.path(SQUARE, mix(GUIDE, PAPER, 0.4), width=1)
-        canvas.arc_arrow((0, 0), 0.3, state[0] - math.pi / 2, 2.2 * float(view.action[0]), width=5)
-        if view.truth is not None:
-            canvas.text((0, -1.1), label, size=14, colour=colour)
 
 
 def _bob(angle: float, radius: float) -> Array:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hnn_envs.arrays import Array
 from hnn_envs.drawing.colors import OTHER
+from hnn_envs.observation import ObservationModel
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class View:
         time: time since the reset.
         colour: of the physics, "#RRGGBB".
         truth: the state of the true system after the same actions, shape (2*dof,); None where it is not to be shown.
+        observation_model: what this physics shows its states through; None for the task's own, and for states.
     """
 
     state: Array
@@ -33,3 +35,4 @@ class View:
     time: float
     colour: str = OTHER
     truth: Array | None = None
+    observation_model: ObservationModel | None = None

@@ -19,6 +19,7 @@ from hnn_envs.drawing.canvas import Drawable
 from hnn_envs.dynamics import Dynamics
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.evaluation.subjects import Energy, Subject, SystemLike, domain_of
+from hnn_envs.observation import ObservationModel
 from hnn_envs.progress import Progress, silent
 from hnn_envs.recordings.measured import Series, load_real_pendulum
 from hnn_envs.rollouts import rollout
@@ -35,7 +36,7 @@ class Track:
     Attributes:
         dynamics: its name.
         role: what it is, as ``Dynamics.role`` says.
-        drawing: draws states as this physics shows them.
+        observation_model: what this physics shows its states through; None for physics that is seen as states.
         states: shape (records, 2*dof); NaN from where it diverged.
         energies: ``Comparison.energy_name`` along them, shape (records,); NaN where there is none.
         believed_energies: the energy that this physics assigns to its states, shape (records,); NaN where it has none.
@@ -47,7 +48,7 @@ class Track:
 
     dynamics: str
     role: str
-    drawing: Drawable
+    observation_model: ObservationModel | None
     states: Array
     energies: Array
     believed_energies: Array
@@ -62,6 +63,7 @@ class Comparison:
 
     Attributes:
         spec: what the system is.
+        drawing: draws its states.
         times: shape (records,).
         tracks: one per physics.
         reference: the states that all are held against, shape (records, 2*dof): the ODE's, the measured ones, or where
@@ -73,6 +75,7 @@ class Comparison:
     """
 
     spec: SystemSpec
+    drawing: Drawable
     times: Array
     tracks: list[Track]
     reference: Array
@@ -170,12 +173,14 @@ class Yardstick:
 
     Attributes:
         subject: the system.
+        drawing: draws its states.
         reference: states, shape (records, 2*dof).
         name: of the energy.
         energy: the energy of NumPy states; None where there is none.
     """
 
     subject: Subject
+    drawing: Drawable
     reference: Array
     name: str
     energy: Energy | None
@@ -183,7 +188,7 @@ class Yardstick:
     @classmethod
     def of(cls, subject: Subject, made: Sequence[Dynamics], reference: Array) -> Yardstick:
         """The subject's energy, and the states."""
-        return cls(subject, reference, *subject.energy(made))
+        return cls(subject, subject.drawing(domain_of(made)), reference, *subject.energy(made))
 
     def energies(self, states: Array) -> Array:
         """The energy along states, shape (records,); NaN where there is none."""
@@ -201,7 +206,7 @@ class Yardstick:
         return Track(
             dynamics=dynamics.name,
             role=dynamics.role,
-            drawing=self.subject.drawing(dynamics),
+            observation_model=dynamics.observation_model,
             states=states,
             energies=energies,
             believed_energies=np.full(len(states), np.nan) if believed is None else dynamics.to_numpy(believed),
@@ -219,8 +224,17 @@ class Yardstick:
         self, times: Array, tracks: list[Track], held_against: str, measured: Series | None = None
     ) -> Comparison:
         """All tracks with what they are held against."""
-        energies = self.energies(self.reference)
-        return Comparison(self.subject.spec, times, tracks, self.reference, energies, self.name, held_against, measured)
+        return Comparison(
+            spec=self.subject.spec,
+            drawing=self.drawing,
+            times=times,
+            tracks=tracks,
+            reference=self.reference,
+            reference_energies=self.energies(self.reference),
+            energy_name=self.name,
+            held_against=held_against,
+            measured=measured,
+        )
 
 
 def best_start(system: System, series: Series) -> Array:

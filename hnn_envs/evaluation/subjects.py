@@ -23,7 +23,6 @@ from hnn_envs.systems import Known, System, SystemSpec, find_truth, resolve_syst
 from hnn_envs.systems.pairs import closest_distance
 from hnn_envs.tasks import TASKS, Task, tasks_of
 from hnn_envs.tasks.optional import shown_start_of
-from hnn_envs.tasks.pixel_pendulum import seen_through
 
 SystemLike: TypeAlias = "str | Path | Known | Checkpoint"
 """A system, its name or "module:object"; or a checkpoint, or the path of one, whose card says what system it is of."""
@@ -160,11 +159,9 @@ class Subject:
             return self.task.max_input
         return 1.0 if domain is None else float(domain.width[self.spec.dof :].mean()) / self.spec.time_scale
 
-    def drawing(self, dynamics: Dynamics) -> Drawable:
-        """What draws states as this physics shows them."""
-        if self.task is not None:
-            return seen_through(self.task, dynamics.field)
-        return StatePicture(self.spec, None if dynamics.card is None else dynamics.card.domain.energy)
+    def drawing(self, domain: Domain | None) -> Drawable:
+        """What draws states: the task, else a picture that the description names, with energies as in a domain."""
+        return StatePicture(self.spec, None if domain is None else domain.energy) if self.task is None else self.task
 
 
 def _task_on(spec: SystemSpec) -> Task | None:

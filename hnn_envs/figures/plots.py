@@ -196,7 +196,7 @@ def energy_drift(
 
 
 def latent_space(axes: Axes, latents: Array, angles: Array) -> None:
-    """The latent plane of a model that sees pixels, coloured by the angle that it was never told.
+    """The latent plane of a model that is learned from frames, coloured by the angle that it was never told.
 
     Args:
         axes: where to draw.

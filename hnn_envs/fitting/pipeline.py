@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -21,11 +21,11 @@ from hnn_envs.fitting.trainer import Report, fit, load_state, loss_on
 from hnn_envs.hamiltonian import PortHamiltonian
 from hnn_envs.models import Calibrated, Parameters, describe
 from hnn_envs.progress import Progress, silent
-from hnn_envs.recordings.sources import Dataset, FilmSource, make_source, merge
+from hnn_envs.recordings import Message, ReportingSource, make_source
+from hnn_envs.recordings.dataset import Dataset, merge
 from hnn_envs.systems import truth_of
 from hnn_envs.version import __version__
 
-Message: TypeAlias = Callable[[str], Any]
 Measure: TypeAlias = Callable[[Recipe, Checkpoint, Dataset], dict[str, float]]
 """(recipe, checkpoint, test share) -> metrics by name."""
 
@@ -42,8 +42,8 @@ def make_data(
     Args:
         recipe: the recipe.
         data_path: where the measured series is, for recipes that need it.
-        progress: called while films are made, which takes minutes.
-        message: called with a line where cached films are damaged and made again.
+        progress: called while data is made that takes minutes.
+        message: called with a line about what the user should know, such as a damaged cache.
 
     Raises:
         DataError: the measured series is needed and not there.
@@ -56,8 +56,8 @@ def make_data(
         if settings.get("source") == "measured" and data_path is not None:
             settings["path"] = data_path
         source, system = make_source(settings), recipe.known
-        if isinstance(source, FilmSource):
-            shares.append(source.make(system, rng, progress=progress, message=message))
+        if isinstance(source, ReportingSource):
+            shares.append(source.make_reporting(system, rng, progress, message))
         else:
             shares.append(source.make(system, rng))
     if not shares:
@@ -93,7 +93,7 @@ def follow(
         data_path: where the measured series is, for recipes that need it.
         shares: what ``make_data`` gave for this recipe, where the caller has it already.
         report: called with the trainer's progress.
-        progress: called while films are made.
+        progress: called while data is made that takes minutes.
         message: called with a line at every milestone.
         measure: what the card's metrics are, of the recipe, the checkpoint and the test share; by default the test loss
             alone.

@@ -17,13 +17,14 @@ from safetensors.torch import save
 
 from hnn_envs.arrays import Array
 from hnn_envs.errors import InvalidOptionError, TrainingError, UnknownNameError
+from hnn_envs.fitting import OPTIMISERS
 from hnn_envs.fitting.halving import SuccessiveHalving
 from hnn_envs.fitting.losses import Loss, make_loss, mean_square
-from hnn_envs.fitting.optimisers import OPTIMISERS, make_optimiser
+from hnn_envs.fitting.optimisers import make_optimiser
 from hnn_envs.fitting.problem import LATENT, Batch, Optimiser, Problem, Tensors
 from hnn_envs.fitting.selection import Selection
-from hnn_envs.models import Family, Parameters
-from hnn_envs.recordings.sources import Dataset
+from hnn_envs.models import Family, ObservedFamily, Parameters
+from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.registry import construct
 from hnn_envs.storage import write_atomically
 from hnn_envs.systems import SystemSpec
@@ -41,9 +42,9 @@ class Stage:
 
     Attributes:
         steps: optimiser steps.
-        optimiser: a key of ``hnn_envs.fitting.optimisers.OPTIMISERS``.
+        optimiser: a key of ``hnn_envs.fitting.OPTIMISERS``.
         settings: the optimiser's settings.
-        loss: a key of ``hnn_envs.fitting.losses.LOSSES``.
+        loss: a key of ``hnn_envs.fitting.LOSSES``.
         loss_settings: the loss's settings.
         dtype: precision of data and parameters, "float32" or "float64".
         every: fits every so many rows only: a model of few parameters needs few of them.
@@ -64,8 +65,7 @@ class Stage:
     rounds: int = 40
 
     def __post_init__(self) -> None:
-        if self.optimiser not in OPTIMISERS:
-            raise UnknownNameError.of("optimiser", self.optimiser, OPTIMISERS)
+        _ = OPTIMISERS[self.optimiser]
         if self.dtype not in DTYPES:
             raise UnknownNameError.of("dtype", self.dtype, DTYPES)
         if min(self.steps, self.every, self.starts, self.rounds) < 1:
@@ -166,7 +166,8 @@ def _begin(spec: SystemSpec, family: Family, data: Dataset, stage: Stage, seed: 
         converted = {name: parameters[name].to(dtype) for name in order}
         return make_optimiser(stage.optimiser, problem, converted, stage.settings)
 
-    problem = Problem(residuals, rows, stage.steps, seed + run.stage)
+    fixed = frozenset(family.observation_parameters if isinstance(family, ObservedFamily) else ())
+    problem = Problem(residuals, rows, stage.steps, seed + run.stage, fixed)
     order = [*family.init(spec, np.random.default_rng(0)), *unknown]
     first = _of_model(run.parameters) | _carried(unknown, run.parameters)
     optimiser = begin(first)

@@ -42,6 +42,16 @@ class Calibrated(Protocol):
         ...
 
 
+@runtime_checkable
+class ObservedFamily(Protocol):
+    """A family whose fields have an observation model, as ``hnn_envs.observation.Observed`` ones have."""
+
+    @property
+    def observation_parameters(self) -> tuple[str, ...]:
+        """Names of the parameters of the observation model, which do not move the state."""
+        ...
+
+
 FAMILIES: Registry[type[Any]] = Registry(
     "model family",
     {
@@ -49,14 +59,19 @@ FAMILIES: Registry[type[Any]] = Registry(
         "separable": "hnn_envs.models.separable:Config",
         "pairwise": "hnn_envs.models.pairwise:Config",
         "mlp": "hnn_envs.models.baseline:Config",
-        "pixel-separable": "hnn_envs.models.pixels:Config",
-        "pixel-mlp": "hnn_envs.models.pixels:BaselineConfig",
-        "pixel-generic": "hnn_envs.models.seed_pixels:Config",
-        "pixel-generic-mlp": "hnn_envs.models.seed_pixels:BaselineConfig",
     },
 )
 
-__all__ = ["FAMILIES", "Calibrated", "Family", "Parameters", "describe", "make_family", "register_family"]
+__all__ = [
+    "FAMILIES",
+    "Calibrated",
+    "Family",
+    "ObservedFamily",
+    "Parameters",
+    "describe",
+    "make_family",
+    "register_family",
+]
 
 
 def register_family(name: str, config: type[Any] | str) -> None:

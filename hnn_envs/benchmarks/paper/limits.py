@@ -7,7 +7,8 @@ import numpy as np
 from hnn_envs.arrays import Array, split
 from hnn_envs.benchmarks.paper.protocol import PROTOCOLS, Estimate, Estimates, rolled_out, unseen_starts
 from hnn_envs.errors import UnknownNameError
-from hnn_envs.recordings.sources import Dataset, PaperSource
+from hnn_envs.recordings.dataset import Dataset
+from hnn_envs.recordings.sources import PaperSource
 from hnn_envs.systems import System
 
 RADII, PHASES = 61, 96

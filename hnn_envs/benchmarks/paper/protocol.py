@@ -11,7 +11,7 @@ from scipy.integrate import solve_ivp
 
 from hnn_envs.arrays import Array
 from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian, VectorField
-from hnn_envs.recordings.sources import Dataset
+from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.systems import System
 
 STARTS = 15

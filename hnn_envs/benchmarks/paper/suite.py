@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 
+from hnn_envs.arrays import Array
 from hnn_envs.benchmarks.jobs import processes
-from hnn_envs.benchmarks.paper.films import limits_of_frames, measure_films, unseen_films
 from hnn_envs.benchmarks.paper.limits import limits
 from hnn_envs.benchmarks.paper.protocol import PROTOCOLS, Estimate, Estimates, measure
 from hnn_envs.benchmarks.paper.published import reference
@@ -20,13 +20,14 @@ from hnn_envs.benchmarks.paper.time_to_loss import TimeToLoss, time_to_loss
 from hnn_envs.checkpoints import find_checkpoint, load_checkpoint
 from hnn_envs.errors import CheckpointError, DataError, InvalidOptionError, UnknownNameError
 from hnn_envs.evaluation.records import Row
-from hnn_envs.fitting.frames import FilmSettings
 from hnn_envs.fitting.pipeline import follow, make_data
 from hnn_envs.fitting.recipes import Recipe, load_recipe, recipe_of, with_seed
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.progress import Progress, silent
+from hnn_envs.recordings import SourceWithMetrics, make_source
+from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.recordings.measured import load_real_pendulum
-from hnn_envs.recordings.sources import Dataset, FilmSource, MeasuredSource, PaperSource, make_source
+from hnn_envs.recordings.sources import MeasuredSource, PaperSource
 from hnn_envs.storage import write_atomically
 from hnn_envs.systems import SYSTEMS, get_spec, get_system
 
@@ -71,7 +72,7 @@ def run(
         retraining: trains every model on every seed; None takes the shipped checkpoints.
         jobs: processes; by default one per core.
         progress: called after every job.
-        filming: called while films are made, which comes first.
+        filming: called while data is made that takes minutes, such as films, which comes first.
         message: called with a line about everything that is left out, or made again, and why.
 
     Returns:
@@ -89,10 +90,10 @@ def run(
         if name not in MODELS:
             raise UnknownNameError.of("dynamics", name, MODELS)
     chosen = [name for name in chosen if _can_be_measured(name, wanted, data_path, message)]
-    for recipe in _of_films(chosen, wanted[0], retraining):
-        # Once, and where it can be seen: several jobs would make the same films.
+    for recipe, source in _of_slow_data(chosen, wanted[0], retraining):
+        # Once, and where it can be seen: several jobs would make the same data.
         make_data(recipe, progress=filming, message=message)
-        unseen_films(_film(recipe), progress=filming, message=message)
+        source.prepare_metrics(filming, message)
     if retraining is None:
         tasks = [(name, delayed(measure_shipped)(name, wanted, data_path)) for name in chosen]
         return [row for name, found in _all(tasks, count, progress) for row in _rows(name, [found])]
@@ -211,16 +212,17 @@ def _time_rows(system: str, result: TimeToLoss) -> list[Row]:
 
 
 def _measured(recipe: Recipe, field: VectorField, model: str, train: Dataset, test: Dataset) -> Estimates:
-    if train.frames is not None:
-        return measure_films(field, _film(recipe), train, test)
+    source = make_source(recipe.data[0])
+    if isinstance(source, SourceWithMetrics):
+        return _estimates(source.measure(field, train, test))
     return measure(get_system(recipe.system), field, model, train, test)
 
 
 def _without_model(recipe: Recipe, train: Dataset, test: Dataset) -> Findings:
     """What needs no model: the true field's own test loss where x is noisy, and the limits."""
     source, system = make_source(recipe.data[0]), get_system(recipe.system)
-    if isinstance(source, FilmSource):
-        return {"limit": limits_of_frames(source.film)}
+    if isinstance(source, SourceWithMetrics):
+        return {"limit": _estimates(source.limits())}
     if not isinstance(source, PaperSource) or not source.noise:
         return {}
     return {
@@ -229,20 +231,20 @@ def _without_model(recipe: Recipe, train: Dataset, test: Dataset) -> Findings:
     }
 
 
-def _of_films(systems: list[str], model: str, retraining: Retraining | None) -> list[Recipe]:
-    """One recipe for every set of films that is needed; all models of a seed see the same."""
-    recipes = [load_recipe(f"{system}/{model}") for system in systems]
-    filmed = [recipe for recipe in recipes if isinstance(make_source(recipe.data[0]), FilmSource)]
-    if retraining is None:
-        return filmed
-    return [with_seed(recipe, seed) for recipe in filmed for seed in range(retraining.seeds)]
+def _estimates(samples: dict[str, Array]) -> Estimates:
+    return {metric: Estimate.of(values) for metric, values in samples.items()}
 
 
-def _film(recipe: Recipe) -> FilmSettings:
-    source = make_source(recipe.data[0])
-    if not isinstance(source, FilmSource):
-        raise InvalidOptionError(f"the first data of recipe {recipe.identity} are no films")
-    return source.film
+def _of_slow_data(
+    systems: list[str], model: str, retraining: Retraining | None
+) -> Iterator[tuple[Recipe, SourceWithMetrics]]:
+    """One recipe for every data set that is kept on disk; all models of a seed are fitted to the same."""
+    for system in systems:
+        recipe = load_recipe(f"{system}/{model}")
+        source = make_source(recipe.data[0])
+        if isinstance(source, SourceWithMetrics):
+            for seed in [recipe.seed] if retraining is None else range(retraining.seeds):
+                yield recipe if seed == recipe.seed else with_seed(recipe, seed), source
 
 
 def _data_of(recipe: Recipe) -> tuple[int, list[dict[str, Any]]]:

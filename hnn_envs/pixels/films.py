@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,15 @@ from typing import Any
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.camera import Camera
 from hnn_envs.errors import CheckpointError, InvalidOptionError
+from hnn_envs.pixels.camera import Camera
 from hnn_envs.progress import Progress, silent
+from hnn_envs.recordings import Message
 from hnn_envs.storage import read_tensors, write_tensors
 
 HEADER = "hnn_envs_frames"
 FORMAT = 1
 KIND = "frame data set"
-INTERVAL = 0.05
-"""Time from one frame to the next, s: Pendulum-v1's."""
 FASTEST = 8.0
 """Where Gymnasium clips the angular velocity, rad/s; a film that gets there is not of a pendulum any more."""
 MOST_DRAWS = 1000
@@ -121,7 +119,7 @@ def load_films(
     *,
     folder: Path | None = None,
     progress: Progress = silent,
-    message: Callable[[str], Any] = lambda _: None,
+    message: Message = lambda _: None,
 ) -> Films:
     """The films of these settings, from the cache; made and put there where it has none.
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hnn_envs.benchmarks.stability.suite import CURVES_FORMAT
 from hnn_envs.dynamics import role_by_name
 from hnn_envs.errors import ResultsError
-from hnn_envs.evaluation.records import Row, read_rows
+from hnn_envs.evaluation.records import CURVES_FORMAT, Row, read_rows
 from hnn_envs.systems import SYSTEMS, SystemSpec, get_spec
 from hnn_envs.version import __version__
 

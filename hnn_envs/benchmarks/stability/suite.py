@@ -32,7 +32,7 @@ from hnn_envs.evaluation.metrics import (
     state_rmse,
     valid_prediction_time,
 )
-from hnn_envs.evaluation.records import Row
+from hnn_envs.evaluation.records import CURVES_FORMAT, Row
 from hnn_envs.progress import Progress, silent
 from hnn_envs.storage import write_atomically
 from hnn_envs.systems import SystemSpec
@@ -43,7 +43,6 @@ DEFAULT_STEPS = 1000
 DEFAULT_STARTS = 16
 TARGETS = {"max_relative_energy_error": 1e-3, "reversal_error": 1e-6, "symplecticity_defect": 1e-9}
 """What the default HNN is asked for, at most."""
-CURVES_FORMAT = 2
 CURVE_POINTS = 200
 POLL_SECONDS = 0.5
 FEWEST_BATCHES = 8  # a shorter run says nothing about a trend

@@ -123,13 +123,13 @@ def compare(
     start = subject.shown_start(seed, domain_of(made))
     reference = rollout(subject.known, start, steps, dynamics=held, every=every)
     costs, tracks = step_costs(made, start), []
-    yardstick = Yardstick.of(subject, made, reference.states[:, 0])
+    motion = ReferenceMotion.of(subject, made, reference.states[:, 0])
     for number, (each, cost) in enumerate(zip(made, costs, strict=True)):
         progress(number, len(made), each.name)
         same = each is held or (each.card is None and each.integrator is held.integrator)
         run = reference if same else rollout(subject.known, start, steps, dynamics=each, every=every)
-        tracks.append(yardstick.track(each, run.states[:, 0], cost))
-    return yardstick.comparison(reference.times, tracks, "ODE" if subject.truth is not None else held.name)
+        tracks.append(motion.track(each, run.states[:, 0], cost))
+    return motion.comparison(reference.times, tracks, "ODE" if subject.truth is not None else held.name)
 
 
 def compare_with_measurement(
@@ -159,16 +159,16 @@ def compare_with_measurement(
     records = np.rint((series.times - series.times[0]) / made[0].dt).astype(int)
     start = best_start(known_truth(subject.known), series)
     costs, tracks = step_costs(made, start), []
-    yardstick = Yardstick.of(subject, made, series.states)
+    motion = ReferenceMotion.of(subject, made, series.states)
     for number, (each, cost) in enumerate(zip(made, costs, strict=True)):
         progress(number, len(made), each.name)
         run = rollout(subject.known, start, int(records[-1]), dynamics=each)
-        tracks.append(yardstick.track(each, run.states[records, 0], cost))
-    return yardstick.comparison(series.times, tracks, "measurement", series)
+        tracks.append(motion.track(each, run.states[records, 0], cost))
+    return motion.comparison(series.times, tracks, "measurement", series)
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class ReferenceMotion:
     """What tracks are held against: the states of a reference, and an energy.
 
     Attributes:
@@ -186,7 +186,7 @@ class Yardstick:
     energy: Energy | None
 
     @classmethod
-    def of(cls, subject: Subject, made: Sequence[Dynamics], reference: Array) -> Yardstick:
+    def of(cls, subject: Subject, made: Sequence[Dynamics], reference: Array) -> ReferenceMotion:
         """The subject's energy, and the states."""
         return cls(subject, subject.drawing(domain_of(made)), reference, *subject.energy(made))
 

@@ -103,7 +103,6 @@ def make_source(settings: dict[str, Any]) -> Source:
 __all__ = [
     "SOURCES",
     "Message",
-    "Progress",
     "ReportingSource",
     "Source",
     "SourceWithMetrics",

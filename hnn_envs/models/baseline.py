@@ -63,6 +63,8 @@ class Config:
     inputs: bool = False
     angles: bool = False
 
+    networks = ("network",)
+
     def _features(self, spec: SystemSpec) -> Features:
         marks = spec.angles if self.angles else (False,) * spec.dof
         return Features.of((*marks, *(False,) * spec.dof))

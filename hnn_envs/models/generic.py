@@ -78,6 +78,8 @@ class Config:
     field_type: str = "solenoidal"
     ports: Ports = field(default_factory=Ports)
 
+    networks = ("network",)
+
     def __post_init__(self) -> None:
         if self.field_type not in FIELD_TYPES:
             raise UnknownNameError.of("field type", self.field_type, FIELD_TYPES)

@@ -12,6 +12,7 @@ from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import PortHamiltonian, Separable
 from hnn_envs.models.mlp import MLP, Parameters, build_mlp, init_mlp
 from hnn_envs.models.ports import Ports, exponential
+from hnn_envs.models.settings import positive
 from hnn_envs.systems.pairs import gather, separations
 from hnn_envs.systems.spec import SystemSpec
 
@@ -67,10 +68,12 @@ class Config:
     """
 
     hidden: tuple[int, ...] = (8,)
-    energy: float = 1.0
+    energy: float = positive(1.0)
     centre: float = 0.0
-    spread: float = 1.0
+    spread: float = positive(1.0)
     ports: Ports = field(default_factory=Ports)
+
+    networks = ("network",)
 
     def init(self, spec: SystemSpec, rng: np.random.Generator) -> Parameters:
         """Random parameters; the units of the first layer are spread over the range of distances."""

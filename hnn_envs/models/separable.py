@@ -13,6 +13,7 @@ from hnn_envs.hamiltonian import PortHamiltonian, Separable
 from hnn_envs.models.features import Features
 from hnn_envs.models.mlp import ACTIVATIONS, MLP, Parameters, build_mlp, init_mlp
 from hnn_envs.models.ports import Ports, exponential
+from hnn_envs.models.settings import positive
 from hnn_envs.systems.spec import SystemSpec
 
 
@@ -85,11 +86,13 @@ class Config:
     """
 
     hidden: tuple[int, ...] = (16,)
-    length: float = 1.0
-    energy: float = 1.0
+    length: float = positive(1.0)
+    energy: float = positive(1.0)
     activation: str = "tanh"
     even: bool = False
     ports: Ports = field(default_factory=Ports)
+
+    networks = ("network",)
 
     def __post_init__(self) -> None:
         if self.activation not in ACTIVATIONS:

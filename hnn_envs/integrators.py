@@ -16,9 +16,10 @@ import numpy as np
 
 from hnn_envs.adaptive import DormandPrince
 from hnn_envs.arrays import Array, join, namespace, split
-from hnn_envs.errors import InvalidOptionError, UnknownNameError
+from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import Mechanical, PortHamiltonian, Separable, VectorField, is_separable
 from hnn_envs.implicit import Gauss
+from hnn_envs.registry import Registry
 
 StepFunction: TypeAlias = Callable[[VectorField, Array, "Array | None", float], Array]
 
@@ -128,10 +129,10 @@ def dop853(field: VectorField, x: Array, u: Array | None, h: float) -> Array:
     if u is not None:
         inputs = list(np.broadcast_to(u, (*states.shape[:-1], np.shape(u)[-1])).reshape(len(flat), -1))
     out = np.full_like(flat, np.nan)
-    for row, (state, held) in enumerate(zip(flat, inputs, strict=True)):
+    for row, (state, constant) in enumerate(zip(flat, inputs, strict=True)):
         if not np.isfinite(state).all():  # diverged before; SciPy would raise
             continue
-        solution = solve_ivp(lambda _, y, held=held: field(y, held), (0.0, h), state, "DOP853", rtol=1e-12, atol=1e-12)
+        solution = solve_ivp(lambda _, y, u=constant: field(y, u), (0.0, h), state, "DOP853", rtol=1e-12, atol=1e-12)
         if solution.success:
             out[row] = solution.y[:, -1]
     return out.reshape(states.shape)
@@ -162,25 +163,41 @@ _B1, _B2, _B3 = 0.0829844064174052, 0.396309801498368, -0.0390563049223486
 _B4 = 1 - 2 * (_B1 + _B2 + _B3)
 BLANES_MOAN4 = Splitting((0.0, _A1, _A2, _A3, _A3, _A2, _A1, 0.0), (_B1, _B2, _B3, _B4, _B3, _B2, _B1))
 
-INTEGRATORS = {
-    method.name: method
-    for method in (
-        Integrator("symplectic_euler", 1, symplectic=True, separable_only=True, step=SYMPLECTIC_EULER),
-        Integrator("leapfrog", 2, symplectic=True, separable_only=True, step=LEAPFROG),
-        Integrator("yoshida4", 4, symplectic=True, separable_only=True, step=YOSHIDA4),
-        Integrator("pefrl", 4, symplectic=True, separable_only=True, step=PEFRL),
-        Integrator("blanes_moan4", 4, symplectic=True, separable_only=True, step=BLANES_MOAN4, stride=3.0),
-        Integrator("implicit_midpoint", 2, symplectic=True, separable_only=False, step=Gauss(1)),
-        Integrator("gauss4", 4, symplectic=True, separable_only=False, step=Gauss(2), stride=1.3),
-        Integrator("gauss6", 6, symplectic=True, separable_only=False, step=Gauss(3), stride=8.0),
-        Integrator("gauss8", 8, symplectic=True, separable_only=False, step=Gauss(4), stride=15.0),
-        Integrator("rk4", 4, symplectic=False, separable_only=False, step=rk4),
-        Integrator("dop853", 8, symplectic=False, separable_only=False, step=dop853, adaptive=True),
-        Integrator(
-            "dormand_prince8", 8, symplectic=False, separable_only=False, step=DormandPrince(1e-12), adaptive=True
-        ),
-    )
-}
+INTEGRATORS: Registry[Integrator] = Registry(
+    "integrator",
+    {
+        method.name: method
+        for method in (
+            Integrator("symplectic_euler", 1, symplectic=True, separable_only=True, step=SYMPLECTIC_EULER),
+            Integrator("leapfrog", 2, symplectic=True, separable_only=True, step=LEAPFROG),
+            Integrator("yoshida4", 4, symplectic=True, separable_only=True, step=YOSHIDA4),
+            Integrator("pefrl", 4, symplectic=True, separable_only=True, step=PEFRL),
+            Integrator("blanes_moan4", 4, symplectic=True, separable_only=True, step=BLANES_MOAN4, stride=3.0),
+            Integrator("implicit_midpoint", 2, symplectic=True, separable_only=False, step=Gauss(1)),
+            Integrator("gauss4", 4, symplectic=True, separable_only=False, step=Gauss(2), stride=1.3),
+            Integrator("gauss6", 6, symplectic=True, separable_only=False, step=Gauss(3), stride=8.0),
+            Integrator("gauss8", 8, symplectic=True, separable_only=False, step=Gauss(4), stride=15.0),
+            Integrator("rk4", 4, symplectic=False, separable_only=False, step=rk4),
+            Integrator("dop853", 8, symplectic=False, separable_only=False, step=dop853, adaptive=True),
+            Integrator(
+                "dormand_prince8", 8, symplectic=False, separable_only=False, step=DormandPrince(1e-12), adaptive=True
+            ),
+        )
+    },
+)
+
+
+def register_integrator(name: str, integrator: Integrator | str) -> None:
+    """Makes a one-step method known by its name.
+
+    Args:
+        name: its name; "module:object" names one that is not registered, too.
+        integrator: the method, or where it is, "module:object".
+
+    Raises:
+        InvalidOptionError: another integrator has this name.
+    """
+    INTEGRATORS.register(name, integrator)
 
 
 def get_integrator(name: str | None, field: VectorField) -> Integrator:
@@ -195,8 +212,6 @@ def get_integrator(name: str | None, field: VectorField) -> Integrator:
     """
     if name is None:
         name = _default(field)
-    if name not in INTEGRATORS:
-        raise UnknownNameError.of("integrator", name, INTEGRATORS)
     integrator = INTEGRATORS[name]
     if integrator.separable_only and not is_separable(field):
         allowed = ", ".join(sorted(n for n, method in INTEGRATORS.items() if not method.separable_only))

@@ -35,7 +35,8 @@ from hnn_envs.fitting.recipes import load_recipe, parse_recipe, with_seed
 from hnn_envs.fitting.selection import Selection
 from hnn_envs.fitting.shooting import displacements
 from hnn_envs.fitting.trainer import Stage, fit
-from hnn_envs.recordings.sources import Dataset, PaperSource
+from hnn_envs.recordings.dataset import Dataset
+from hnn_envs.recordings.sources import PaperSource
 from hnn_envs.systems import SYSTEMS, get_system
 
 SIMULATED = ("mass-spring", "pendulum", "two-body", "three-body")
@@ -293,7 +294,7 @@ class TestRetraining:
             with pytest.raises(InvalidOptionError, match=f"jobs must be a positive integer, not {jobs}"):
                 run(["mass-spring"], jobs=jobs)
 
-    def test_the_race_is_won_by_far(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_our_training_is_far_faster_than_the_seeds(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(timing, "TIMED_STEPS", 5)
         monkeypatch.setattr(timing, "WARM_UP", 1)
         recipe = load_recipe("two-body/paper/structured")

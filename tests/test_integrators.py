@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,8 @@ from physics import (
 )
 
 from hnn_envs.errors import InvalidOptionError, UnknownNameError
-from hnn_envs.hamiltonian import PortHamiltonian
+from hnn_envs.hamiltonian import Mechanical, PortHamiltonian, is_separable
+from hnn_envs.implicit import Gauss
 from hnn_envs.integrators import (
     BLANES_MOAN4,
     INTEGRATORS,
@@ -47,8 +48,11 @@ from hnn_envs.models import make_family
 from hnn_envs.systems import SYSTEMS
 
 FIXED_STEP = [name for name, method in INTEGRATORS.items() if not method.adaptive]
+# The errors of higher orders are soon below the reference's; test_mechanics proves those by their coefficients.
+MEASURABLE = [name for name in FIXED_STEP if INTEGRATORS[name].order <= 4]
 SPLITTINGS = [name for name, method in INTEGRATORS.items() if method.separable_only]
 SYMPLECTIC = [name for name, method in INTEGRATORS.items() if method.symplectic]
+MIDPOINT = Gauss(1)
 REVERSIBLE = [name for name in SYMPLECTIC if name != "symplectic_euler"]  # a kick and a drift, not the same backwards
 
 
@@ -64,19 +68,19 @@ def pairs(methods: list[str], *, hamiltonian: bool = False) -> list[Any]:
 
 class TestOrder:
     @pytest.mark.parametrize("pushed", [False, True], ids=["free", "pushed"])
-    @pytest.mark.parametrize(("method", "name"), pairs(FIXED_STEP))
+    @pytest.mark.parametrize(("method", "name"), pairs(MEASURABLE))
     def test_halving_the_step_divides_the_error_by_two_to_the_order(self, method: str, name: str, pushed: bool) -> None:
         """The next term of the error is smaller by h / time scale < 1/32, so the slope is within 0.2 of the order."""
         system, field = system_of(name), field_of(name)
         x, u = states(system, 4), inputs(system, 4) if pushed else None
         time = system.spec.time_scale / (16 if system.spec.name == "two-body" else 4)
         truth = exact(field, x, time, u)
-        errors = [np.linalg.norm(march(method, field, x, time / n, n, u)[-1] - truth) for n in (8, 16, 32)]
-        # The finer halving, where the truth, good to 1e-12, still tells the errors apart.
-        coarse, fine = errors[1:] if errors[2] > 1e-11 else errors[:2]
+        errors = [np.linalg.norm(march(method, field, x, time / n, n, u)[-1] - truth) for n in (4, 8, 16, 32)]
+        # The finest halving at which the truth, good to 1e-12, still tells the errors apart.
+        coarse, fine = next(pair for pair in list(pairwise(errors))[::-1] if pair[1] > 1e-11)
         assert math.log2(coarse / fine) == pytest.approx(INTEGRATORS[method].order, abs=0.2)
 
-    @pytest.mark.parametrize("method", FIXED_STEP)
+    @pytest.mark.parametrize("method", MEASURABLE)
     def test_damping_keeps_the_order(self, method: str) -> None:
         system = SYSTEMS["pendulum"]
         field = replace(system.field, damping=0.5)
@@ -226,32 +230,22 @@ class TestImplicitMidpoint:
     def test_it_solves_its_equation(self, name: str) -> None:
         system, field = system_of(name), field_of(name)
         x, u, h = states(system, 5), inputs(system, 5), system.spec.time_scale / 40
-        y = implicit_midpoint(field, x, u, h)
+        y = MIDPOINT(field, x, u, h)
         assert np.isfinite(y).all()
         np.testing.assert_allclose(y, x + h * field((x + y) / 2, u), atol=1e-13)
 
-    def test_a_step_too_long_to_converge_gives_nan(self) -> None:
-        """For the mass on a spring the iteration contracts by omega h / 2 = h: 0.99 converges slowly, 1.01 never."""
-        x = states(SYSTEMS["mass-spring"], 5)
-        assert np.isfinite(implicit_midpoint(SYSTEMS["mass-spring"].field, x, None, 0.8)).all()
-        for h in (0.99, 1.0, 1.01, 3.0):
-            assert np.isnan(implicit_midpoint(SYSTEMS["mass-spring"].field, x, None, h)).all()
-
-    def test_a_state_that_does_not_converge_leaves_the_others_alone(self) -> None:
-        """A pendulum at rest stays at rest at any step."""
+    def test_a_state_at_rest_stays_there_at_any_step(self) -> None:
         x = np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
-        y = implicit_midpoint(SYSTEMS["pendulum"].field, x, None, 5.0)
-        np.testing.assert_array_equal(y[[0, 2]], 0.0)
-        assert np.isnan(y[1]).all()
+        np.testing.assert_array_equal(MIDPOINT(SYSTEMS["pendulum"].field, x, None, 5.0)[[0, 2]], 0.0)
 
     @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
     @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
     def test_a_state_that_is_not_finite_comes_back_as_nan_without_touching_the_others(self, bad: float) -> None:
         system = SYSTEMS["pendulum"]
         x = np.array([[bad, 0.1], [1.0, 1.0]])
-        y = implicit_midpoint(system.field, x, None, 0.1)
+        y = MIDPOINT(system.field, x, None, 0.1)
         assert np.isnan(y[0]).all()
-        np.testing.assert_array_equal(y[1], implicit_midpoint(system.field, x[1], None, 0.1))
+        np.testing.assert_array_equal(y[1], MIDPOINT(system.field, x[1], None, 0.1))
 
     @pytest.mark.parametrize("family", ["generic", "separable"])
     def test_a_network_in_single_precision_converges_to_single_precision(self, family: str) -> None:
@@ -260,7 +254,7 @@ class TestImplicitMidpoint:
         drawn = {name: value.astype(np.float32) for name, value in parameters(family, options, system).items()}
         field = make_family(family, options).build(system.spec, drawn)
         x, h = states(system, 2000), 0.1
-        y = implicit_midpoint(field, x, None, h)
+        y = MIDPOINT(field, x, None, h)
         assert np.isfinite(y).all()
         np.testing.assert_allclose(y, x + h * field((x + y) / 2), atol=1e-5)
 
@@ -352,8 +346,9 @@ class TestChoice:
         assert get_integrator(name, SYSTEMS["pendulum"].field) is INTEGRATORS[name]
 
     @pytest.mark.parametrize("name", fields())
-    def test_none_chooses_pefrl_where_it_fits_and_rk4_elsewhere(self, name: str) -> None:
-        expected = "pefrl" if name in fields(separable=True) else "rk4"
+    def test_none_chooses_pefrl_where_it_fits_gauss_for_machines_and_rk4_elsewhere(self, name: str) -> None:
+        machine = isinstance(getattr(field_of(name), "hamiltonian", None), Mechanical)
+        expected = "pefrl" if name in fields(separable=True) else "gauss8" if machine else "rk4"
         assert get_integrator(None, field_of(name)).name == expected
 
     def test_an_unknown_name_is_named_beside_the_known_ones(self) -> None:
@@ -363,7 +358,7 @@ class TestChoice:
     @pytest.mark.parametrize("field", models(separable=False))
     @pytest.mark.parametrize("name", SPLITTINGS)
     def test_a_splitting_is_refused_for_a_field_without_a_separable_hamiltonian(self, name: str, field: str) -> None:
-        with pytest.raises(InvalidOptionError, match=rf"'{name}'.*separable.*allowed: dop853, implicit_midpoint, rk4"):
+        with pytest.raises(InvalidOptionError, match=rf"'{name}'.*separable.*allowed: dop853, .*gauss8"):
             get_integrator(name, model(field).field)
         with pytest.raises(InvalidOptionError, match="separable"):
             INTEGRATORS[name].step(model(field).field, states(model(field).system, 1), None, 0.1)
@@ -371,7 +366,9 @@ class TestChoice:
     @pytest.mark.parametrize("name", NAMES)
     def test_every_method_steps_every_true_system(self, name: str) -> None:
         system = SYSTEMS[name]
-        for method in INTEGRATORS:
+        for method, row in INTEGRATORS.items():
+            if row.separable_only and not is_separable(system.field):
+                continue
             assert np.isfinite(
                 get_integrator(method, system.field).step(system.field, states(system, 2), None, 0.01)
             ).all()

@@ -33,13 +33,13 @@ from physics import (
 
 from hnn_envs.errors import InvalidOptionError, UnknownNameError
 from hnn_envs.hamiltonian import PortHamiltonian
-from hnn_envs.models import FAMILIES, describe, make_family
+from hnn_envs.models import FAMILIES, describe, make_family, network_parameters
 from hnn_envs.models.features import Features
 from hnn_envs.models.generic import GenericHamiltonian, HelmholtzField
 from hnn_envs.models.mlp import ACTIVATIONS, build_mlp, init_mlp
-from hnn_envs.models.pixels import Sighted
-from hnn_envs.models.seed_pixels import Paired
-from hnn_envs.systems import SYSTEMS
+from hnn_envs.observation import Observed
+from hnn_envs.pixels.pair_models import Paired
+from hnn_envs.systems import SYSTEMS, get_system
 from hnn_envs.systems.n_body import NBody, rotate
 
 ALL = models()
@@ -318,16 +318,17 @@ class TestPorts:
 
     @pytest.mark.parametrize("name", ALL)
     def test_every_parameter_receives_a_gradient(self, name: str) -> None:
-        """Of the sum of squared rates, and of what an eye sees and reads; in double and in single precision."""
+        """Of the sum of squared rates, and of what an autoencoder shows and reads; in both precisions."""
         there = model(name)
         x, u = torch.tensor(states(there.system, 6)), torch.tensor(inputs(there.system, 6))
         for dtype in (np.float64, np.float32):
             drawn = to_torch({key: value.astype(dtype) for key, value in there.parameters.items()}, grad=True)
             field = there.build(drawn)
             loss = (field(x, u) ** 2).sum()
-            if isinstance(field, Sighted):
-                frames = torch.ones((field.eye.size, field.eye.size))
-                loss = loss + (field.eye.brightness(x[:, 0]) ** 2).sum() + field.eye.angle(frames) ** 2
+            if isinstance(field, Observed):
+                images: Any = field.observation_model.images  # type: ignore[attr-defined]
+                frames = torch.ones((images.size, images.size))
+                loss = loss + (images.brightness(x[:, 0]) ** 2).sum() + images.angle(frames) ** 2
             if isinstance(field, Paired):
                 pairs = torch.ones((2, field.autoencoder.size, field.autoencoder.size))
                 loss = loss + (field.autoencoder.brightness(field.autoencoder.encode(pairs)) ** 2).sum()
@@ -432,3 +433,21 @@ class TestInit:
         drawn = init_mlp(np.random.default_rng(0), "net", (2, *range(3, 14), 1))
         built = build_mlp(dict(sorted(drawn.items())), "net")
         assert [weight.shape[0] for weight in built.weights] == [2, *range(3, 14)]
+
+
+class TestNetworks:
+    @pytest.mark.parametrize("name", FAMILIES)
+    def test_every_family_says_which_parameters_are_networks(self, name: str) -> None:
+        spec = get_system("two-body" if name == "pairwise" else "pixel-pendulum").spec
+        family = make_family(name, {"size": 28} if "pixel" in name else {})
+        parameters = family.init(spec, np.random.default_rng(0))
+        found = network_parameters(family, parameters)
+        assert {key for key in parameters if key.startswith("network.")} <= found
+        assert not found & {"log_inverse_mass", "log_damping", "input_matrix", "slope", "readout.weight"}
+        assert found <= set(parameters)
+
+    def test_a_family_that_names_none_has_none(self) -> None:
+        class Plain:
+            """A family without networks."""
+
+        assert network_parameters(Plain(), ["network.weight0"]) == frozenset()  # type: ignore[arg-type]

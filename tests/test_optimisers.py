@@ -15,7 +15,7 @@ from hnn_envs.fitting.losses import make_loss
 from hnn_envs.fitting.optimisers import make_optimiser
 from hnn_envs.fitting.problem import Problem
 from hnn_envs.models import make_family
-from hnn_envs.recordings.sources import Dataset
+from hnn_envs.recordings.dataset import Dataset
 
 
 def line() -> tuple[dict[str, torch.Tensor], tuple[torch.Tensor, ...]]:
@@ -128,6 +128,14 @@ class TestLevenbergMarquardt:
         flat = torch.cat([value.reshape(-1) for value in parameters.values()])
         expected = torch.autograd.functional.jacobian(optimiser._residuals, flat)
         np.testing.assert_allclose(optimiser._jacobian(flat), expected, atol=1e-12)
+
+    def test_a_ridge_holds_networks_and_nothing_else(self) -> None:
+        parameters, rows = line()
+        problem = Problem(off_line, rows, 2, 0, networks=frozenset(("slope",)))
+        optimiser = make_optimiser("levenberg-marquardt", problem, parameters, {"damping": 1e-14, "ridge": 1e6})
+        optimiser.step(0)
+        assert optimiser.parameters["slope"].abs().max() < 1e-4
+        assert abs(float(optimiser.parameters["shift"])) > 1e-2
 
     def test_a_line_is_found_at_once(self) -> None:
         parameters, rows = line()

@@ -12,7 +12,6 @@ import pytest
 from measured_series import REPOSITORY
 
 from hnn_envs import __version__
-from hnn_envs.camera import SEED_WINDOW
 from hnn_envs.checkpoints import Domain, find_checkpoint, load_checkpoint
 from hnn_envs.dynamics import make_dynamics
 from hnn_envs.errors import DataError, InvalidOptionError, UnknownNameError
@@ -28,6 +27,7 @@ from hnn_envs.fitting.recipes import (
     shipped_recipes,
     with_seed,
 )
+from hnn_envs.pixels.camera import SEED_WINDOW
 from hnn_envs.recordings.measured import VARIABLE
 from hnn_envs.systems import SYSTEMS, get_system
 from hnn_envs.tasks import get_task

@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from hnn_envs.errors import InvalidOptionError, ResultsError, UnknownNameError
 from hnn_envs.evaluation import metrics
 from hnn_envs.evaluation.records import Row, read_rows
 from hnn_envs.rollouts import rollout
-from hnn_envs.systems import SYSTEMS, get_system
+from hnn_envs.systems import SYSTEMS, SystemSpec, get_system
+from hnn_envs.systems.pendulum import Pendulum
 
 PENDULUM, SPRING = get_system("pendulum"), get_system("mass-spring")
 
@@ -225,6 +227,17 @@ def by_name(rows: list[Row]) -> dict[tuple[str, str], float]:
     return {(row.dynamics, row.metric): row.value for row in rows}
 
 
+class Lonely(Pendulum):
+    """A system that there is no task on."""
+
+    @property
+    def spec(self) -> SystemSpec:
+        return replace(super().spec, name="lonely")
+
+
+LONELY = Lonely()
+
+
 class TestBenchmark:
     def test_hnn_beside_ode(self, tmp_path: Path) -> None:
         rows = run(["pendulum"], ["ode", "hnn"], steps=600, starts=4, jobs=1, folder=tmp_path)
@@ -236,6 +249,12 @@ class TestBenchmark:
         assert found["hnn", "valid_prediction_time"] == found["hnn", "horizon"]
         with (tmp_path / "stability.csv").open() as file:
             assert len(list(csv.DictReader(file))) == len(rows)
+
+    def test_a_system_without_a_task_steps_fifty_times_a_period(self, tmp_path: Path) -> None:
+        (ode,) = {row.system for row in run(["test_stability:LONELY"], ["ode"], steps=20, jobs=1, folder=tmp_path)}
+        assert ode == "lonely"
+        (_, cell) = make_cells(["test_stability:LONELY"], ["ode"], [], 20, 2, 0)
+        assert cell.make().dt == pytest.approx(LONELY.spec.time_scale / 50)
 
     def test_processes_do_not_show(self, tmp_path: Path) -> None:
         one, two = (

@@ -16,6 +16,7 @@ from physics import (
     N_BODY,
     NAMES,
     PROPERTY,
+    SEPARABLE,
     autograd,
     central_differences,
     exact,
@@ -79,6 +80,7 @@ class TestHamiltonian:
         # error h^2 |H'''| / 6 + eps |H| / h with h = 1e-5: 1e-9 at the distances that the samplers draw
         np.testing.assert_allclose(system.gradient(x), central_differences(system.value, x), rtol=1e-8, atol=1e-8)
 
+    @pytest.mark.parametrize("system", SEPARABLE, indirect=True)
     def test_kinetic_and_potential_energy_make_up_the_value(self, system: System) -> None:
         assert isinstance(system, Separable)
         x = states(system, 10)
@@ -129,6 +131,7 @@ class TestHamiltonian:
 
 
 class TestField:
+    @pytest.mark.parametrize("system", SEPARABLE, indirect=True)
     def test_it_is_the_port_hamiltonian_formula(self, system: System) -> None:
         """x' = (J - R) grad H + G u, with R = gamma m on the momenta, written with matrices."""
         x, u, dof = states(system, 30), inputs(system, 30), system.spec.dof
@@ -147,6 +150,7 @@ class TestField:
         x, u = states(system, 10), inputs(system, 1)
         np.testing.assert_array_equal(system.field(x, u[0]), system.field(x, np.repeat(u, 10, axis=0)))
 
+    @pytest.mark.parametrize("system", SEPARABLE, indirect=True)
     def test_energy_changes_by_the_inputs_power_less_the_damping(self, system: System) -> None:
         """dH/dt = (G u) . q' - gamma p^2 / m."""
         x, u, dof = states(system, 30), inputs(system, 30), system.spec.dof

@@ -15,6 +15,8 @@ from hnn_envs.cli import app
 from hnn_envs.errors import CheckpointError, InvalidOptionError, ResultsError, TrainingError, UnknownNameError
 from hnn_envs.evaluation.records import read_rows
 from hnn_envs.tasks import TASKS
+from hnn_envs.tasks.mass_spring import MassSpringTask
+from hnn_envs.tasks.optional import Reference, Search, references_of
 
 PENDULUM = str(hyperparameters_folder() / "ppo" / "pendulum.yml")
 QUICK = """
@@ -29,6 +31,31 @@ hnn_envs/MassSpring-v0:
 """
 
 
+OUTSIDE = """
+outside:
+  n_timesteps: 128
+  n_envs: 8
+  policy: MlpPolicy
+  n_steps: 8
+  batch_size: 64
+"""
+
+
+class Outside(MassSpringTask):
+    """A second task on a system, which nothing registers; it has a reference of its own."""
+
+    name = "outside"
+    search = Search(horizon=3, candidates=8, elites=2, iterations=1)
+    references = (
+        Reference("idle", "test_transfer:idle"),
+        Reference("mpc/hnn", "hnn_envs.agents.controllers:mpc", "hnn"),
+    )
+
+
+def idle(task):
+    return lambda observations, states: np.zeros((len(states), 1))
+
+
 @pytest.fixture
 def quick(tmp_path):
     path = tmp_path / "quick.yml"
@@ -41,22 +68,24 @@ def values_of(rows):
 
 
 def test_the_regulator_is_within_one_percent_of_the_finite_horizons_optimum_and_shares_its_starts_with_others():
-    lqr = play("mass-spring", "ode", controllers.lqr(), 20, transfer.FIRST_START)
-    again = play("mass-spring", "ode", controllers.lqr("hnn"), 20, transfer.FIRST_START)
+    lqr = play("mass-spring", "ode", controllers.lqr(TASKS["mass-spring"]), 20, transfer.FIRST_START)
+    again = play("mass-spring", "ode", controllers.lqr(TASKS["mass-spring"], "hnn"), 20, transfer.FIRST_START)
     np.testing.assert_allclose(again, lqr, rtol=1e-2)
     idle = play("mass-spring", "ode", lambda seen, states: np.zeros((len(states), 1)), 20, transfer.FIRST_START)
     assert (lqr > idle).all()
 
 
 def test_energy_shaping_on_the_learned_hamiltonian_swings_the_true_pendulum_up():
-    learned, true = (play("pendulum", "ode", controllers.swing_up(name), 20, 0) for name in ("hnn", "ode"))
+    learned, true = (
+        play("pendulum", "ode", controllers.swing_up(TASKS["pendulum"], name), 20, 0) for name in ("hnn", "ode")
+    )
     assert learned.mean() > -250
     assert abs(learned.mean() - true.mean()) < 5
 
 
 def test_energy_shaping_needs_an_energy():
     with pytest.raises(InvalidOptionError, match="baseline"):
-        controllers.swing_up("baseline")
+        controllers.swing_up(TASKS["pendulum"], "baseline")
 
 
 def test_agents_are_trained_for_every_task_that_is_not_seen_as_pictures():
@@ -116,7 +145,7 @@ def test_retraining_keeps_what_is_finished_and_goes_on_with_the_rest(quick, tmp_
     transfer.run(["mass-spring"], ["ode"], **options, logs=tmp_path / "logs")
     first = (tmp_path / "p/mass-spring/ode-0.safetensors").read_bytes()
     rows = transfer.run(
-        ["mass-spring"], ["hnn"], **options, progress=lambda what, now, total: done.append((what, now, total))
+        ["mass-spring"], ["hnn"], **options, progress=lambda now, total, what: done.append((what, now, total))
     )
     assert (tmp_path / "p/mass-spring/ode-0.safetensors").read_bytes() == first
     assert ("training", 1, 2) in done
@@ -216,6 +245,28 @@ def test_as_many_training_seeds_as_were_asked_for_or_none(quick, tmp_path):
         transfer.run(["mass-spring"], ["ode"], seeds=3, **options)
     with pytest.raises(ResultsError, match=r"no training seed of pendulum, not all 3 .* --retrain"):
         transfer.run(["pendulum"], ["ode"], seeds=3, **options)
+
+
+def test_a_task_from_outside_is_trained_and_played_with_its_own_references(tmp_path):
+    path, place = tmp_path / "outside.yml", "test_transfer:Outside"
+    path.write_text(OUTSIDE)
+    options = {"seeds": 1, "episodes": 2, "policies": tmp_path, "hyperparameters": path, "retrain": True, "jobs": 1}
+    rows = transfer.run([place], ["hnn"], **options)
+    assert {row.system for row in rows} == {"outside"}
+    assert {row.dynamics for row in rows} == {"ode", "hnn", "random", "idle", "mpc/hnn"}
+    assert load_policy(tmp_path / "outside/hnn-0.safetensors", task=place).card.task == "outside"
+    with pytest.raises(CheckpointError, match="'outside', which is not registered"):
+        load_policy(tmp_path / "outside/hnn-0.safetensors")
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_reference_controller_of_every_task_acts(name):
+    task = TASKS[name]
+    states = np.stack([task.initial_state(np.random.default_rng(seed)) for seed in range(3)])
+    for reference in (transfer.RANDOM, *references_of(task)):
+        actions = reference.make(task)(task.observation(states), states)
+        assert actions.shape == (3, len(task.system.spec.inputs))
+        assert (np.abs(actions) <= 1).all()
 
 
 def test_options_out_of_range_are_refused():

@@ -19,10 +19,10 @@ import numpy as np
 
 from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import checkpoints_folder
-from hnn_envs.errors import CheckpointError, InvalidOptionError, UnknownNameError
+from hnn_envs.errors import CheckpointError, InvalidOptionError, UnknownNameError, suggestion
 from hnn_envs.storage import read_tensors, write_tensors
 from hnn_envs.systems import spec_of
-from hnn_envs.tasks import TASKS, Task, get_task
+from hnn_envs.tasks import TASKS, Task, get_task, resolve_task
 from hnn_envs.version import __version__
 
 if TYPE_CHECKING:
@@ -105,12 +105,12 @@ class Policy:
         return OUTPUTS[self.card.output](z).astype(np.float32)
 
 
-def load_policy(name: str | Path, *, task: str | None = None) -> Policy:
+def load_policy(name: str | Path, *, task: str | Task | None = None) -> Policy:
     """Loads a policy by the name of a shipped one, "pendulum/hnn-0", or by path.
 
     Args:
         name: the name or the path.
-        task: the task that it must be for; None accepts any.
+        task: the task that it must be for, or its name; None accepts any registered one.
 
     Raises:
         UnknownNameError: no policy of that name is shipped, and it is no path.
@@ -119,16 +119,20 @@ def load_policy(name: str | Path, *, task: str | None = None) -> Policy:
     path = Path(name).expanduser()
     if path.suffix != ".safetensors" and not path.is_file():
         if str(name) not in shipped_policies():
+            hint = suggestion(name, shipped_policies())
             raise UnknownNameError(
-                f"unknown policy {str(name)!r}; shipped: {', '.join(shipped_policies()) or 'none'}; "
-                "or the path of a .safetensors file"
+                f"unknown policy {str(name)!r}; allowed: the name of a shipped one, such as pendulum/hnn-0, or a "
+                f"path that ends in .safetensors{hint}"
             )
         path = policies_folder() / f"{name}.safetensors"
     values, weights = read_tensors(path, HEADER, "policy", (FORMAT,))
     policy = Policy(_parse_card(path, values), weights)
-    if task is not None and policy.card.task != get_task(task).name:
-        raise CheckpointError(f"policy {path} was trained for task {policy.card.task!r}, not for {task!r}")
-    _check_weights(path, policy)
+    wanted = None if task is None else resolve_task(task)
+    if wanted is not None and policy.card.task != wanted.name:
+        raise CheckpointError(f"policy {path} was trained for task {policy.card.task!r}, not for {wanted.name!r}")
+    if wanted is None and policy.card.task not in TASKS:
+        raise CheckpointError(f"policy {path} is for task {policy.card.task!r}, which is not registered")
+    _check_weights(path, policy, get_task(policy.card.task) if wanted is None else wanted)
     return policy
 
 
@@ -186,7 +190,7 @@ def _parse_card(path: Path, values: dict[str, Any]) -> PolicyCard:
             for name in names:
                 if not isinstance(values[name], kind) or isinstance(values[name], bool):
                     raise TypeError(f"{name} is {values[name]!r}, which is of the wrong kind")
-        for name, allowed in (("task", TASKS), ("activation", ACTIVATIONS), ("output", OUTPUTS)):
+        for name, allowed in (("activation", ACTIVATIONS), ("output", OUTPUTS)):
             if values[name] not in allowed:
                 raise UnknownNameError.of(name, values[name], allowed)
         metrics = {name: float(value) for name, value in values["metrics"].items()}
@@ -195,9 +199,9 @@ def _parse_card(path: Path, values: dict[str, Any]) -> PolicyCard:
         raise CheckpointError(f"policy {path} has a damaged card: {error}") from error
 
 
-def _check_weights(path: Path, policy: Policy) -> None:
+def _check_weights(path: Path, policy: Policy, task: Task) -> None:
     shapes = {name: value.shape for name, value in policy.weights.items()}
-    if shapes != _expected_shapes(get_task(policy.card.task), policy):
+    if shapes != _expected_shapes(task, policy):
         raise CheckpointError(f"policy {path} has weights {shapes} that do not fit task {policy.card.task!r}")
     for name, value in policy.weights.items():
         if value.dtype not in (np.float64, np.float32) or not np.isfinite(value).all():

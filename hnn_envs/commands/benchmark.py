@@ -75,7 +75,8 @@ def stability(
             seed=seed,
             jobs=jobs,
             folder=out,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=lambda done, total, _: bar.update(task, completed=done, total=total),
+            message=say,
         )
         write_rows(results, rows)
     console.print(_stability_table(rows, steps, starts))

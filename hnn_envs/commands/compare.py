@@ -18,16 +18,19 @@ if TYPE_CHECKING:
     from hnn_envs.evaluation.comparison import Comparison
 
 DEFAULT_SYSTEMS = "pendulum,two-body"
-DEFAULT_DYNAMICS = "ode,hnn,baseline"
 DEFAULT_PERIODS = 20.0
 
 
 def compare(
-    systems: Annotated[str, typer.Option(help="Systems, separated by commas.")] = DEFAULT_SYSTEMS,
-    dynamics: Annotated[str, typer.Option(help="Physics to compare, separated by commas.")] = DEFAULT_DYNAMICS,
+    systems: Annotated[
+        str, typer.Option(help="Systems, or checkpoints that say what they are of, separated by commas.")
+    ] = DEFAULT_SYSTEMS,
+    dynamics: Annotated[
+        str, typer.Option(help="Physics to compare, separated by commas; by default the ODE, hnn and baseline.")
+    ] = "",
     periods: Annotated[
         Optional[float],  # noqa: UP045 - typer
-        typer.Option(help="Length, in periods (three-body: Lyapunov times); by default 20."),
+        typer.Option(help="Length, in periods (of chaotic systems: Lyapunov times); by default 20."),
     ] = None,
     seed: Annotated[
         Optional[int],  # noqa: UP045
@@ -46,38 +49,40 @@ def compare(
     """Roll out several physics from the same start: a table, a plot and a GIF side by side.
 
     With the measured series at hand, real-pendulum is held against that instead of against the ODE, unless another
-    length or start than the series' own is asked for.
+    length or start than the series' own is asked for. A system whose equations are not known is held against the first
+    physics.
     """
-    from hnn_envs.recordings.measured import VARIABLE
-    from hnn_envs.systems import get_spec
+    from hnn_envs.evaluation.subjects import Subject
+    from hnn_envs.recordings.measured import SYSTEM, VARIABLE
 
-    chosen, names, own_start = names_in(systems), names_in(dynamics), seed is not None or periods is not None
+    chosen, own_start = names_in(systems), seed is not None or periods is not None
+    names = names_in(dynamics) if dynamics else None
     with plain_errors():
         if not chosen:
             raise InvalidOptionError("name at least one system, such as pendulum")
         for system in chosen:
-            get_spec(system)
-        if data is not None and "real-pendulum" not in chosen:
-            raise InvalidOptionError(f"--data is for real-pendulum, not for {', '.join(chosen)}")
+            Subject.of(system)
+        if data is not None and SYSTEM not in chosen:
+            raise InvalidOptionError(f"--data is for {SYSTEM}, not for {', '.join(chosen)}")
         if data is not None and own_start:
             raise InvalidOptionError("--data brings its own start and length, which --seed and --periods cannot change")
         check_folder(out)
         series = data or (None if own_start else os.environ.get(VARIABLE))
         length = DEFAULT_PERIODS if periods is None else periods
         for system in chosen:
-            measured = series if system == "real-pendulum" else None
+            measured = series if system == SYSTEM else None
             _show(_rolled_out(system, names, measured, length, seed, integrator), out, gif=gif)
 
 
 def _rolled_out(
-    system: str, names: list[str], series: str | None, periods: float, seed: int | None, integrator: str | None
+    system: str, names: list[str] | None, series: str | None, periods: float, seed: int | None, integrator: str | None
 ) -> Comparison:
     """Rolls out the physics of one system, and says on a terminal which."""
     from hnn_envs.evaluation.comparison import compare, compare_with_measurement
 
     with console.status(f"{system}: rolling out") as status:
 
-        def progress(name: str) -> None:
+        def progress(done: float, total: float, name: str) -> None:
             status.update(f"{system}: rolling out {name}")
 
         if series:
@@ -89,10 +94,9 @@ def _show(comparison: Comparison, folder: Path, *, gif: bool) -> None:
     """Prints the table, and draws the plot and the animation."""
     from hnn_envs.figures.plots import comparison_figure
     from hnn_envs.storage import write_atomically
-    from hnn_envs.systems import spec_of
 
-    name = spec_of(comparison.task.system).name
-    console.print(_comparison_table(comparison, name))
+    name = comparison.spec.name
+    console.print(_comparison_table(comparison))
     buffer = BytesIO()
     comparison_figure(comparison).savefig(buffer, format="png", dpi=150)
     write_atomically(folder / f"{name}.png", buffer.getvalue())
@@ -105,19 +109,16 @@ def _draw(comparison: Comparison, path: Path) -> None:
     from hnn_envs.figures.animation import write_gif
 
     with counting() as bar:
-        drawing = bar.add_task(f"{comparison.task.name}: drawing")
-        write_gif(comparison, path, progress=lambda done, total: bar.update(drawing, completed=done, total=total))
+        drawing = bar.add_task(f"{comparison.spec.name}: drawing")
+        write_gif(comparison, path, progress=lambda done, total, _: bar.update(drawing, completed=done, total=total))
     say(f"animation: {path}")
 
 
-def _comparison_table(comparison: Comparison, system: str) -> Table:
-    from hnn_envs.systems import spec_of
-
-    spec = spec_of(comparison.task.system)
+def _comparison_table(comparison: Comparison) -> Table:
+    spec = comparison.spec
     length = comparison.times[-1] - comparison.times[0]
     scales, scale = length / spec.time_scale, spec.time_scales
-    reference = "the measurement" if comparison.measured is not None else "the ODE"
-    table = Table(title=f"{system}: time {length:.4g}, {scales:.3g} {scale}, against {reference}")
+    table = Table(title=f"{spec.name}: time {length:.4g}, {scales:.3g} {scale}, against the {comparison.held_against}")
     table.add_column("physics")
     for title in ("energy drift", "state error", "time per step"):
         table.add_column(title, justify="right")

@@ -80,10 +80,12 @@ def paper(
             data_path=data,
             retraining=Retraining(out=out, **({} if seeds is None else {"seeds": seeds})) if retrain else None,
             jobs=jobs,
-            progress=lambda words, done, total: bar.update(
+            progress=lambda done, total, words: bar.update(
                 task, description=f"paper: done with {words}", completed=done, total=total
             ),
-            filming=lambda done, frames: bar.update(task, description="paper: filming", completed=done, total=frames),
+            filming=lambda done, frames, _: bar.update(
+                task, description="paper: filming", completed=done, total=frames
+            ),
             message=say,
         )
         write_rows(results, rows)

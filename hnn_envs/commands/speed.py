@@ -46,7 +46,7 @@ def speed(
             check_file(results)
         task = bar.add_task("speed", total=None)
 
-        def progress(done: int, total: int, part: str) -> None:
+        def progress(done: float, total: float, part: str) -> None:
             bar.update(task, description=f"speed: {part}", completed=done, total=total)
 
         rows = run(QUICK if quick else FULL, progress)

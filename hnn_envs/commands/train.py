@@ -57,7 +57,7 @@ def train(
             words = f"{chosen.identity}: stage {stage + 1} of {len(chosen.stages)}, loss {loss:.3e}"
             bar.update(task, description=words, completed=step, total=steps)
 
-        def filming(done: int, frames: int) -> None:
+        def filming(done: float, frames: float, _: str) -> None:
             bar.update(task, description=f"{chosen.identity}: filming", completed=done, total=frames)
 
         def message(words: str) -> None:

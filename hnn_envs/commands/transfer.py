@@ -76,7 +76,7 @@ def transfer(
             hyperparameters=hyperparameters,
             logs=out / "logs",
             jobs=jobs,
-            progress=lambda what, done, total: bar.update(task, description=what, completed=done, total=total),
+            progress=lambda done, total, what: bar.update(task, description=what, completed=done, total=total),
         )
         write_rows(results, rows)
     for name in dict.fromkeys(row.system for row in rows):

@@ -15,6 +15,9 @@ from hnn_envs.errors import ResultsError
 from hnn_envs.storage import write_atomically
 from hnn_envs.version import __version__
 
+CURVES_FORMAT = 2
+"""The layout of curves.json, which the stability benchmark writes and the report reads."""
+
 
 @dataclass(frozen=True)
 class Row:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from hnn_envs.errors import UnknownNameError
-from hnn_envs.fitting.bundle import BundleAdjustment, EyeRegression
+from hnn_envs.fitting import OPTIMISERS
 from hnn_envs.fitting.losses import mean_square
 from hnn_envs.fitting.problem import Batch, Optimiser, Problem, Tensors
 from hnn_envs.registry import construct
@@ -123,9 +123,7 @@ class LevenbergMarquardt:
         self._problem, self._chunk = problem, chunk
         self._damping, self._growth = damping, 2.0
         self._ridge = ridge
-        networks = [
-            torch.full((value.numel(),), ".weight" in name or ".bias" in name) for name, value in parameters.items()
-        ]
+        networks = [torch.full((value.numel(),), name in problem.networks) for name, value in parameters.items()]
         self._networks = torch.cat(networks)
         self._scaling, self._scale = scaling, torch.zeros(len(self._networks), dtype=torch.float64)
         self._here: tuple[torch.Tensor, torch.Tensor] | None = None  # residuals and Jacobian, until a step is taken
@@ -199,14 +197,6 @@ def _unflatten(flat: torch.Tensor, like: Tensors) -> Tensors:
     return {name: part.reshape(like[name].shape) for name, part in zip(like, torch.split(flat, sizes), strict=True)}
 
 
-OPTIMISERS: dict[str, Any] = {
-    "adam": Adam,
-    "levenberg-marquardt": LevenbergMarquardt,
-    "bundle-adjustment": BundleAdjustment,
-    "eye-regression": EyeRegression,
-}
-
-
 def make_optimiser(name: str, problem: Problem, parameters: Tensors, settings: dict[str, Any]) -> Optimiser:
     """Starts an optimiser by name.
 
@@ -214,7 +204,5 @@ def make_optimiser(name: str, problem: Problem, parameters: Tensors, settings: d
         UnknownNameError: there is no such optimiser.
         InvalidOptionError: the settings do not fit it.
     """
-    if name not in OPTIMISERS:
-        raise UnknownNameError.of("optimiser", name, OPTIMISERS)
     optimiser: Optimiser = construct(f"optimiser {name!r}", OPTIMISERS[name], settings, problem, parameters)
     return optimiser

@@ -9,23 +9,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from hnn_envs.checkpoints import Card, Checkpoint, Domain, load_checkpoint, save_checkpoint
 from hnn_envs.errors import InvalidOptionError
-from hnn_envs.fitting.frames import Progress
 from hnn_envs.fitting.losses import Loss, make_loss
 from hnn_envs.fitting.recipes import Recipe, make_stage
-from hnn_envs.fitting.trainer import Report, fit, load_progress, loss_on
+from hnn_envs.fitting.trainer import Report, fit, load_state, loss_on
 from hnn_envs.hamiltonian import PortHamiltonian
 from hnn_envs.models import Calibrated, Parameters, describe
-from hnn_envs.recordings.sources import Dataset, FilmSource, make_source, merge
+from hnn_envs.progress import Progress, silent
+from hnn_envs.recordings import Message, ReportingSource, make_source
+from hnn_envs.recordings.dataset import Dataset, merge
 from hnn_envs.systems import truth_of
 from hnn_envs.version import __version__
 
-Message: TypeAlias = Callable[[str], Any]
 Measure: TypeAlias = Callable[[Recipe, Checkpoint, Dataset], dict[str, float]]
 """(recipe, checkpoint, test share) -> metrics by name."""
 
@@ -34,7 +34,7 @@ def make_data(
     recipe: Recipe,
     data_path: str | None = None,
     *,
-    progress: Progress = lambda *_: None,
+    progress: Progress = silent,
     message: Message = lambda _: None,
 ) -> tuple[Dataset, Dataset]:
     """Training and test share of a recipe.
@@ -42,8 +42,8 @@ def make_data(
     Args:
         recipe: the recipe.
         data_path: where the measured series is, for recipes that need it.
-        progress: called while films are made, which takes minutes: (frames made, frames in all).
-        message: called with a line where cached films are damaged and made again.
+        progress: called while data is made that takes minutes.
+        message: called with a line about what the user should know, such as a damaged cache.
 
     Raises:
         DataError: the measured series is needed and not there.
@@ -56,8 +56,8 @@ def make_data(
         if settings.get("source") == "measured" and data_path is not None:
             settings["path"] = data_path
         source, system = make_source(settings), recipe.known
-        if isinstance(source, FilmSource):
-            shares.append(source.make(system, rng, progress=progress, message=message))
+        if isinstance(source, ReportingSource):
+            shares.append(source.make_reporting(system, rng, progress, message))
         else:
             shares.append(source.make(system, rng))
     if not shares:
@@ -77,7 +77,7 @@ def follow(
     data_path: str | None = None,
     shares: tuple[Dataset, Dataset] | None = None,
     report: Report | None = None,
-    progress: Progress = lambda *_: None,
+    progress: Progress = silent,
     message: Message = lambda _: None,
     measure: Measure | None = None,
     threads: int = 1,
@@ -93,7 +93,7 @@ def follow(
         data_path: where the measured series is, for recipes that need it.
         shares: what ``make_data`` gave for this recipe, where the caller has it already.
         report: called with the trainer's progress.
-        progress: called while films are made.
+        progress: called while data is made that takes minutes.
         message: called with a line at every milestone.
         measure: what the card's metrics are, of the recipe, the checkpoint and the test share; by default the test loss
             alone.
@@ -128,7 +128,7 @@ def follow(
 
 def _going_on(state: Path, recipe: Recipe) -> str:
     """What a kept state means for a run."""
-    kept = load_progress(state, recipe.digest)
+    kept = load_state(state, recipe.digest)
     if kept is None:
         return f"starting anew: {state} is damaged, or of another recipe"
     if kept.stage == len(recipe.stages):

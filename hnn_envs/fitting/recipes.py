@@ -17,7 +17,7 @@ from hnn_envs.checkpoints import Checkpoint
 from hnn_envs.errors import HnnEnvsError, InvalidOptionError, UnknownNameError, suggestion
 from hnn_envs.fitting.trainer import DTYPES, Stage
 from hnn_envs.models import Family, make_family
-from hnn_envs.recordings.sources import make_source
+from hnn_envs.recordings import make_source
 from hnn_envs.registry import construct
 from hnn_envs.systems import Known, SystemSpec, resolve_system, spec_of
 

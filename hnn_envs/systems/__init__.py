@@ -53,7 +53,6 @@ SYSTEMS: Registry[Known] = Registry(
         "three-body": "hnn_envs.systems.three_body:THREE_BODY",
         "cart-pole": "hnn_envs.systems.cart_pole:CART_POLE",
         "double-pendulum": "hnn_envs.systems.double_pendulum:DOUBLE_PENDULUM",
-        "pixel-pendulum": "hnn_envs.systems.pixel_pendulum:PIXEL_PENDULUM",
     },
     instances=True,
 )

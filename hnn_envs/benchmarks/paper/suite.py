@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,30 +11,28 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 
+from hnn_envs.arrays import Array
 from hnn_envs.benchmarks.jobs import processes
-from hnn_envs.benchmarks.paper.films import limits_of_frames, measure_films, unseen_films
 from hnn_envs.benchmarks.paper.limits import limits
-from hnn_envs.benchmarks.paper.protocol import Estimate, Estimates, measure
+from hnn_envs.benchmarks.paper.protocol import PROTOCOLS, Estimate, Estimates, measure
 from hnn_envs.benchmarks.paper.published import reference
 from hnn_envs.benchmarks.paper.time_to_loss import TimeToLoss, time_to_loss
 from hnn_envs.checkpoints import find_checkpoint, load_checkpoint
 from hnn_envs.errors import CheckpointError, DataError, InvalidOptionError, UnknownNameError
 from hnn_envs.evaluation.records import Row
-from hnn_envs.fitting.frames import FilmSettings
-from hnn_envs.fitting.frames import Progress as FilmProgress
 from hnn_envs.fitting.pipeline import follow, make_data
 from hnn_envs.fitting.recipes import Recipe, load_recipe, recipe_of, with_seed
 from hnn_envs.hamiltonian import VectorField
+from hnn_envs.progress import Progress, silent
+from hnn_envs.recordings import SourceWithMetrics, make_source
+from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.recordings.measured import load_real_pendulum
-from hnn_envs.recordings.sources import Dataset, FilmSource, PaperSource, make_source
+from hnn_envs.recordings.sources import MeasuredSource, PaperSource
 from hnn_envs.storage import write_atomically
 from hnn_envs.systems import SYSTEMS, get_spec, get_system
 
 SUITE = "paper"
 MODELS = ("paper/structured", "paper/hnn", "paper/baseline")
-RACED = ("two-body", "three-body")
-Progress = Callable[[str, int, int], Any]
-"""(what was done last, jobs done, jobs in all)."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +59,8 @@ def run(
     data_path: str | None = None,
     retraining: Retraining | None = None,
     jobs: int | None = None,
-    progress: Progress = lambda *_: None,
-    filming: FilmProgress = lambda *_: None,
+    progress: Progress = silent,
+    filming: Progress = silent,
     message: Callable[[str], Any] = lambda _: None,
 ) -> list[Row]:
     """Measures the models of the paper suite.
@@ -74,7 +72,7 @@ def run(
         retraining: trains every model on every seed; None takes the shipped checkpoints.
         jobs: processes; by default one per core.
         progress: called after every job.
-        filming: called while films are made, which comes first.
+        filming: called while data is made that takes minutes, such as films, which comes first.
         message: called with a line about everything that is left out, or made again, and why.
 
     Returns:
@@ -91,12 +89,11 @@ def run(
     for name in wanted:
         if name not in MODELS:
             raise UnknownNameError.of("dynamics", name, MODELS)
-    if "real-pendulum" in chosen and not _has_measurement(data_path, message):
-        chosen.remove("real-pendulum")
-    for recipe in _of_films(chosen, wanted[0], retraining):
-        # Once, and where it can be seen: several jobs would make the same films.
+    chosen = [name for name in chosen if _can_be_measured(name, wanted, data_path, message)]
+    for recipe, source in _of_slow_data(chosen, wanted[0], retraining):
+        # Once, and where it can be seen: several jobs would make the same data.
         make_data(recipe, progress=filming, message=message)
-        unseen_films(_film(recipe), progress=filming, message=message)
+        source.prepare_metrics(filming, message)
     if retraining is None:
         tasks = [(name, delayed(measure_shipped)(name, wanted, data_path)) for name in chosen]
         return [row for name, found in _all(tasks, count, progress) for row in _rows(name, [found])]
@@ -161,7 +158,7 @@ def _retrained(
     rows = [row for system in systems for row in _rows(system, found[system])]
     for system in systems:
         # One at a time and alone: what is measured is time.
-        if system in RACED and {"paper/structured", "paper/hnn"} <= set(models):
+        if PROTOCOLS[system].timed and {"paper/structured", "paper/hnn"} <= set(models):
             hnn = next(row.value for row in rows if (row.system, row.dynamics) == (system, "paper/hnn"))
             rows += _time_rows(system, time_to_loss(system, hnn))
     return rows
@@ -172,7 +169,7 @@ def _all(tasks: list[tuple[str, Any]], jobs: int, progress: Progress) -> list[tu
     results = Parallel(n_jobs=max(1, min(jobs, len(tasks))), return_as="generator")(task for _, task in tasks)
     found = []
     for number, ((system, _), findings) in enumerate(zip(tasks, results, strict=True)):
-        progress(f"{system} {', '.join(name for name in findings if name in MODELS)}", number + 1, len(tasks))
+        progress(number + 1, len(tasks), f"{system} {', '.join(name for name in findings if name in MODELS)}")
         found.append((system, findings))
     return found
 
@@ -215,16 +212,17 @@ def _time_rows(system: str, result: TimeToLoss) -> list[Row]:
 
 
 def _measured(recipe: Recipe, field: VectorField, model: str, train: Dataset, test: Dataset) -> Estimates:
-    if train.frames is not None:
-        return measure_films(field, _film(recipe), train, test)
+    source = make_source(recipe.data[0])
+    if isinstance(source, SourceWithMetrics):
+        return _estimates(source.measure(field, train, test))
     return measure(get_system(recipe.system), field, model, train, test)
 
 
 def _without_model(recipe: Recipe, train: Dataset, test: Dataset) -> Findings:
     """What needs no model: the true field's own test loss where x is noisy, and the limits."""
     source, system = make_source(recipe.data[0]), get_system(recipe.system)
-    if isinstance(source, FilmSource):
-        return {"limit": limits_of_frames(source.film)}
+    if isinstance(source, SourceWithMetrics):
+        return {"limit": _estimates(source.limits())}
     if not isinstance(source, PaperSource) or not source.noise:
         return {}
     return {
@@ -233,20 +231,20 @@ def _without_model(recipe: Recipe, train: Dataset, test: Dataset) -> Findings:
     }
 
 
-def _of_films(systems: list[str], model: str, retraining: Retraining | None) -> list[Recipe]:
-    """One recipe for every set of films that is needed; all models of a seed see the same."""
-    recipes = [load_recipe(f"{system}/{model}") for system in systems]
-    filmed = [recipe for recipe in recipes if isinstance(make_source(recipe.data[0]), FilmSource)]
-    if retraining is None:
-        return filmed
-    return [with_seed(recipe, seed) for recipe in filmed for seed in range(retraining.seeds)]
+def _estimates(samples: dict[str, Array]) -> Estimates:
+    return {metric: Estimate.of(values) for metric, values in samples.items()}
 
 
-def _film(recipe: Recipe) -> FilmSettings:
-    source = make_source(recipe.data[0])
-    if not isinstance(source, FilmSource):
-        raise InvalidOptionError(f"the first data of recipe {recipe.identity} are no films")
-    return source.film
+def _of_slow_data(
+    systems: list[str], model: str, retraining: Retraining | None
+) -> Iterator[tuple[Recipe, SourceWithMetrics]]:
+    """One recipe for every data set that is kept on disk; all models of a seed are fitted to the same."""
+    for system in systems:
+        recipe = load_recipe(f"{system}/{model}")
+        source = make_source(recipe.data[0])
+        if isinstance(source, SourceWithMetrics):
+            for seed in [recipe.seed] if retraining is None else range(retraining.seeds):
+                yield recipe if seed == recipe.seed else with_seed(recipe, seed), source
 
 
 def _data_of(recipe: Recipe) -> tuple[int, list[dict[str, Any]]]:
@@ -258,12 +256,22 @@ def _order(dynamics: str) -> int:
     return names.index(dynamics)
 
 
-def _has_measurement(data_path: str | None, message: Callable[[str], Any]) -> bool:
-    try:
-        load_real_pendulum(data_path)
-    except DataError as error:
-        message(f"real-pendulum is left out: {error}")
+def _can_be_measured(
+    system: str,
+    models: list[str],
+    data_path: str | None,
+    message: Callable[[str], Any],
+) -> bool:
+    """Whether the paper has the system, and its data is there; else a message says what is missing."""
+    if system not in PROTOCOLS:
+        message(f"{system} is left out: the paper has no such system")
         return False
+    if isinstance(make_source(load_recipe(f"{system}/{models[0]}").data[0]), MeasuredSource):
+        try:
+            load_real_pendulum(data_path)
+        except DataError as error:
+            message(f"{system} is left out: {error}")
+            return False
     return True
 
 

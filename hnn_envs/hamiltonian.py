@@ -179,7 +179,7 @@ class PortHamiltonian:
         return join(dh_dp, force)
 
     def compiled_form(self) -> Form | None:
-        """How the field is compiled: as its energy is, with damping and inputs; None with friction, or as that is not."""
+        """How the field is compiled: as its energy, with damping and inputs; None if that is not, or with friction."""
         if self.dissipation is not None:
             return None
         state = stated(self.hamiltonian, "compiled_form", ENERGY)

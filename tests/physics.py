@@ -24,8 +24,11 @@ from hnn_envs.models import FAMILIES, Parameters, describe, make_family
 from hnn_envs.models.generic import FIELD_TYPES
 from hnn_envs.models.mlp import ACTIVATIONS
 from hnn_envs.systems import SYSTEMS, System
+from hnn_envs.tasks import TASKS
 
 NAMES = tuple(SYSTEMS)
+TASKED = tuple(name for name in SYSTEMS if name in TASKS)
+"""Systems with a task: these have recipes, checkpoints and a place in every table."""
 SEPARABLE = tuple(name for name, system in SYSTEMS.items() if is_separable(system.field))
 N_BODY = tuple(name for name, system in SYSTEMS.items() if hasattr(system, "bodies"))
 

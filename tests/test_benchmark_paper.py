@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from measured_series import measured_series
+from physics import TASKED
 from typer.testing import CliRunner
 
 from hnn_envs.benchmarks.paper import protocol
@@ -37,7 +38,7 @@ from hnn_envs.fitting.shooting import displacements
 from hnn_envs.fitting.trainer import Stage, fit
 from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.recordings.sources import PaperSource
-from hnn_envs.systems import SYSTEMS, get_system
+from hnn_envs.systems import get_system
 
 SIMULATED = ("mass-spring", "pendulum", "two-body", "three-body")
 SMALL = {"two-body": 60, "three-body": 200}
@@ -112,7 +113,7 @@ class TestShipped:
         assert found["test_loss_increment"].value <= TARGETS["real-pendulum", "test_loss_increment"]
 
     def test_every_system_has_its_three_models(self) -> None:
-        for name in SYSTEMS:
+        for name in TASKED:
             for model in paper.MODELS:
                 assert paper.find_checkpoint(name, model).card.system == name
 
@@ -129,7 +130,7 @@ class TestShipped:
                 assert row.stderr > 0
 
     def test_models_of_one_seed_see_one_data_set(self) -> None:
-        for name in SYSTEMS:
+        for name in TASKED:
             tables = [load_recipe(f"{name}/{model}").data for model in paper.MODELS]
             assert tables[0] == tables[1] == tables[2]
 

@@ -311,7 +311,7 @@ class TestFormat1:
     @pytest.mark.parametrize("name", ["yoyo", "hnn_envs.systems.pendulum:PENDULUM", f"{__name__}:tripwire", ""])
     def test_an_unknown_system_is_named_beside_the_known_ones(self, path: Path, name: str) -> None:
         in_format_1(path, system=name)
-        assert f"has a damaged card: unknown system {name!r}; allowed: mass-spring, pendulum" in refusal(path)
+        assert f"has a damaged card: unknown system {name!r}; allowed: cart-pole, double-pendulum" in refusal(path)
 
     @pytest.mark.parametrize("name", [3, None, ["pendulum"]])
     def test_a_system_that_is_no_name(self, path: Path, name: Any) -> None:

@@ -356,7 +356,7 @@ class TestCompare:
     @pytest.mark.parametrize(
         ("arguments", "cause"),
         [
-            (["--systems", "pendula"], "unknown system 'pendula'; allowed: mass-spring, "),
+            (["--systems", "pendula"], "unknown system 'pendula'; allowed: cart-pole, "),
             (["--systems", "pendulum, pendula"], "unknown system 'pendula'"),
             (
                 ["--systems", "pendulum", "--dynamics", "ode,magic"],

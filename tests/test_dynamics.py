@@ -14,13 +14,26 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from physics import NAMES, PROPERTY, card_of, exact, flow, inputs, model, models, states, undamped, write_checkpoint
+from physics import (
+    NAMES,
+    PROPERTY,
+    SEPARABLE,
+    card_of,
+    exact,
+    flow,
+    inputs,
+    model,
+    models,
+    states,
+    undamped,
+    write_checkpoint,
+)
 
 from hnn_envs import checkpoints
 from hnn_envs.dynamics import LEARNED_SPLITTING, LEARNED_STEP, default_substeps, make_dynamics
 from hnn_envs.errors import CheckpointError, DeviceError, HnnEnvsError, InvalidOptionError, UnknownNameError
 from hnn_envs.hamiltonian import PortHamiltonian, is_separable
-from hnn_envs.integrators import INTEGRATORS
+from hnn_envs.integrators import INTEGRATORS, get_integrator
 from hnn_envs.systems import SYSTEMS, System
 
 PENDULUM = SYSTEMS["pendulum"]
@@ -91,19 +104,23 @@ class TestOde:
         x = states(system, 5)
         np.testing.assert_array_equal(make_dynamics(system).energy(x), system.value(x))
 
-    def test_it_has_no_card_and_steps_with_pefrl_fifty_times_per_time_scale_or_by_its_map(self, system: System) -> None:
+    def test_it_has_no_card_and_steps_by_its_method_fifty_times_per_time_scale_or_its_map(self, system: System) -> None:
         dynamics, stepping = make_dynamics(system), system.spec.stepping
         assert (dynamics.name, dynamics.card, dynamics.device) == ("ode", None, None)
         assert (dynamics.spec, dynamics.truth) == (system.spec, system)
         if stepping is None:
-            assert dynamics.integrator is INTEGRATORS["pefrl"]
+            assert dynamics.integrator is get_integrator(None, system.field)
             assert dynamics.dt == system.spec.time_scale / 50
         else:
             assert dynamics.integrator is INTEGRATORS[stepping.integrator]
             assert (dynamics.dt, dynamics.substeps) == (stepping.dt, 1)
 
     @pytest.mark.parametrize("method", [name for name in INTEGRATORS if name != "dop853"])
-    def test_any_integrator_steps_it(self, system: System, method: str) -> None:
+    def test_any_integrator_that_fits_steps_it(self, system: System, method: str) -> None:
+        if INTEGRATORS[method].separable_only and not is_separable(system.field):
+            with pytest.raises(InvalidOptionError, match=f"{method}.* needs a separable Hamiltonian"):
+                make_dynamics(system, "ode", integrator=method)
+            return
         dynamics = make_dynamics(system, "ode", integrator=method, dt=0.04, substeps=4)
         x, u = states(system, 3), inputs(system, 3)
         expected = x
@@ -123,6 +140,7 @@ class TestOde:
         for twin in (pickle.loads(pickle.dumps(dynamics)), copy.deepcopy(dynamics)):  # noqa: S301 - our own bytes
             np.testing.assert_array_equal(twin.step(x), dynamics.step(x))
 
+    @pytest.mark.parametrize("system", SEPARABLE, indirect=True)
     def test_blanes_and_moan_keep_to_the_same_accuracy_with_longer_steps(self, system: System) -> None:
         dynamics, usual = make_dynamics(system, integrator="blanes_moan4"), flow(system)
         x, u = states(system, 20), inputs(system, 20)

@@ -58,9 +58,9 @@ def compiled(field: VectorField, method: str) -> CompiledStep:
 
 
 def has_kernel(identity: str) -> bool:
-    """All but the seed's fields that are not Hamiltonian, its models of films, and deep networks of log cosh."""
+    """All but machines, the seed's fields that are not Hamiltonian, its models of films, and networks of log cosh."""
     if identity in SYSTEMS:
-        return True
+        return is_separable(field_of(identity))
     if identity.startswith("pixel-generic"):
         return False
     options = physics.model(identity).options

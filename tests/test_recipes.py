@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from measured_series import REPOSITORY
+from physics import TASKED
 
 from hnn_envs import __version__
 from hnn_envs.checkpoints import Domain, find_checkpoint, load_checkpoint
@@ -29,7 +30,7 @@ from hnn_envs.fitting.recipes import (
 )
 from hnn_envs.pixels.camera import SEED_WINDOW
 from hnn_envs.recordings.measured import VARIABLE
-from hnn_envs.systems import SYSTEMS, get_system
+from hnn_envs.systems import get_system
 from hnn_envs.tasks import get_task
 
 TINY = """# A comment, which belongs to the recipe as well.
@@ -86,7 +87,7 @@ class TestReading:
         assert field(x).shape == x.shape
 
     def test_every_system_has_all_four(self) -> None:
-        wanted = {f"{system}/{kind}/{what}" for system in SYSTEMS for kind in ("paper", "default") for what in ROLES}
+        wanted = {f"{system}/{kind}/{what}" for system in TASKED for kind in ("paper", "default") for what in ROLES}
         assert wanted <= set(shipped_recipes())
 
     def test_a_file_may_be_anywhere(self, tmp_path: Path) -> None:
@@ -139,7 +140,7 @@ class TestReading:
             ("seed = 3", "seed = true", "a seed is an integer from 0 on, not True"),
             ("seed = 3", "sed = 3", "no setting 'sed'; allowed: system, name, seed"),
             ("seed = 3\n", "", "lacks the setting 'seed'"),
-            ('"pendulum"', '"pendula"', "unknown system 'pendula'; allowed: mass-spring"),
+            ('"pendulum"', '"pendula"', "unknown system 'pendula'; allowed: cart-pole"),
             ('"separable"', '"inseparable"', "unknown model family 'inseparable'; allowed: generic"),
             ("hidden = [4]", "hiden = [4]", "no setting 'hiden'; allowed: hidden"),
             ("hidden = [4]", "hidden = 4", "must be a list of positive integers, not 4"),
@@ -199,7 +200,7 @@ PAPER_FAMILIES = {"hnn": "generic", "baseline": "mlp"}
 PIXEL_FAMILIES = {"hnn": "pixel-generic", "baseline": "pixel-generic-mlp"}
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", TASKED)
 class TestPaperRecipes:
     @pytest.mark.parametrize("role", ROLES)
     def test_they_are_the_papers_protocol(self, system: str, role: str) -> None:
@@ -221,7 +222,7 @@ class TestPaperRecipes:
         assert all(recipe.data == recipes[0].data and recipe.seed == recipes[0].seed for recipe in recipes)
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", TASKED)
 class TestDefaultRecipes:
     def test_both_are_trained_on_the_same_data(self, system: str) -> None:
         first, second = (load_recipe(f"{system}/default/{role}") for role in ROLES)

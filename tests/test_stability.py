@@ -286,6 +286,10 @@ class TestBenchmark:
             "ode@yoshida4",
             "ode@blanes_moan4",
             "ode@implicit_midpoint",
+            "ode@gauss4",
+            "ode@gauss6",
+            "ode@gauss8",
+            "ode@dormand_prince8",
             "ode@rk4",
         }
 

@@ -6,20 +6,21 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from hnn_envs.arrays import Array
-from hnn_envs.integrators import INTEGRATORS, PEFRL
+from hnn_envs.integrators import get_integrator
 from hnn_envs.systems import System
 
 TOLERANCE = 1e-8
 FIRST_STEP = 8.0
-"""In units of the system's max_step: most trajectories are far easier than the worst that a task allows."""
+"""In units of the system's longest step: most trajectories are far easier than the worst that a task allows."""
 HALVINGS = 6
 
 
 def exact_trajectories(system: System, starts: Array, times: Array, inputs: Array | None = None) -> Array:
     """Integrates many initial states through the same times.
 
-    All are stepped together by PEFRL; those that change by more than the tolerance when the step is halved are done
-    again with the halved step, and what is left at the shortest (a close encounter, say) by DOP853.
+    All are stepped together by the method that suits the system; those that change by more than the tolerance when the
+    step is halved are done again with the halved step, and what is left at the shortest (a close encounter, say) by
+    DOP853.
 
     Args:
         system: the system.
@@ -33,7 +34,7 @@ def exact_trajectories(system: System, starts: Array, times: Array, inputs: Arra
     states = np.full((len(starts), len(times), starts.shape[-1]), np.nan)
     rows = np.arange(len(starts))
     for halving in range(HALVINGS):
-        step = FIRST_STEP * system.spec.longest_step / 2**halving
+        step = FIRST_STEP * system.spec.longest_step * get_integrator(None, system.field).stride / 2**halving
         with np.errstate(all="ignore"):
             finer = _stepped(system, starts[rows], times, None if inputs is None else inputs[rows], step)
             settled = np.abs(finer - states[rows]).max(axis=(1, 2), initial=0.0) < TOLERANCE
@@ -58,11 +59,12 @@ def _stepped(system: System, starts: Array, times: Array, inputs: Array | None, 
 def _advanced(system: System, x: Array, inputs: Array | None, span: float, steps: int) -> Array:
     from hnn_envs.kernels import compile_step
 
-    compiled = compile_step(system.field, INTEGRATORS["pefrl"], span, steps)
+    method = get_integrator(None, system.field)
+    compiled = compile_step(system.field, method, span, steps)
     if compiled is not None:
         return compiled(x, inputs)
     for _ in range(steps):
-        x = PEFRL(system.field, x, inputs, span / steps)
+        x = method.step(system.field, x, inputs, span / steps)
     return x
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from itertools import pairwise, product
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -74,10 +74,12 @@ class TestOrder:
         system, field = system_of(name), field_of(name)
         x, u = states(system, 4), inputs(system, 4) if pushed else None
         time = system.spec.time_scale / (16 if system.spec.name == "two-body" else 4)
+        if isinstance(system, Mechanical) and name not in SYSTEMS:
+            time = 2.0  # random networks know nothing of a machine's seconds
         truth = exact(field, x, time, u)
-        errors = [np.linalg.norm(march(method, field, x, time / n, n, u)[-1] - truth) for n in (4, 8, 16, 32)]
-        # The finest halving at which the truth, good to 1e-12, still tells the errors apart.
-        coarse, fine = next(pair for pair in list(pairwise(errors))[::-1] if pair[1] > 1e-11)
+        errors = [np.linalg.norm(march(method, field, x, time / n, n, u)[-1] - truth) for n in (8, 16, 32)]
+        # The finer halving, where the truth, good to 1e-12, still tells the errors apart.
+        coarse, fine = errors[1:] if errors[2] > 1e-11 else errors[:2]
         assert math.log2(coarse / fine) == pytest.approx(INTEGRATORS[method].order, abs=0.2)
 
     @pytest.mark.parametrize("method", MEASURABLE)

@@ -16,7 +16,7 @@ from hnn_envs.storage import write_atomically
 from hnn_envs.version import __version__
 
 CURVES_FORMAT = 2
-"""Version of curves.json, which the stability benchmark writes and the report reads."""
+"""The layout of curves.json, which the stability benchmark writes and the report reads."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hnn_envs.arrays import Array, like, namespace
+from hnn_envs.components import Form
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.models.features import Features
 from hnn_envs.models.mlp import MLP, Parameters, build_mlp, init_mlp
@@ -34,6 +35,18 @@ class MLPField:
             return rate
         force = u @ like(self.input_matrix, u).T
         return rate + xp.concat((xp.zeros_like(force), force), axis=-1)
+
+    def compiled_form(self) -> Form:
+        """How the field is compiled; the force of inputs that are learned comes from the network alone."""
+        matrix = 0.0 * self.input_matrix if self.learned_inputs else self.input_matrix
+        return Form(
+            "hnn_envs.kernels.vector_field",
+            self,
+            network=self.network,
+            features=self.features,
+            derivative=False,
+            input_matrix=matrix,
+        )
 
 
 @dataclass(frozen=True)

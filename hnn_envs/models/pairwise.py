@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hnn_envs.arrays import Array, namespace
+from hnn_envs.components import Form
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import PortHamiltonian, Separable
 from hnn_envs.models.mlp import MLP, Parameters, build_mlp, init_mlp
@@ -42,8 +43,12 @@ class PairwiseHamiltonian(Separable):
         """dV/dq, shape (..., 2*bodies), in closed form: v'(r) = energy (dnetwork/dz + slope) / (spread r)."""
         differences, distances = separations(q, self.bodies)
         steepness = self.network.gradient(self._scaled_log(distances)) + self.slope
-        pull = (self.energy / self.spread) * steepness / (distances * distances)[..., None]
-        return gather(pull * differences, self.bodies)
+        slopes_over_distance = (self.energy / self.spread) * steepness / (distances * distances)[..., None]
+        return gather(slopes_over_distance * differences, self.bodies)
+
+    def compiled_form(self) -> Form:
+        """How the force is compiled."""
+        return Form("hnn_envs.kernels.pairs", self, network=self.network, inverse_mass=self.inverse_mass)
 
     def _scaled_log(self, distances: Array) -> Array:
         """z, one network input per pair, shape (..., pairs, 1)."""

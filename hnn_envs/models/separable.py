@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from hnn_envs.arrays import Array
+from hnn_envs.components import Form
 from hnn_envs.errors import UnknownNameError
 from hnn_envs.hamiltonian import PortHamiltonian, Separable
 from hnn_envs.models.features import Features
@@ -33,6 +34,16 @@ class SeparableHamiltonian(Separable):
         """dV/dq, shape (..., dof), in closed form."""
         return self.scale * self.features.pull_back(q, self.network.gradient(self.features(q)))
 
+    def compiled_form(self) -> Form:
+        """How the force is compiled."""
+        return Form(
+            "hnn_envs.kernels.potential",
+            self,
+            network=self.network,
+            features=self.features,
+            inverse_mass=self.inverse_mass,
+        )
+
 
 @dataclass(frozen=True)
 class MirroredHamiltonian(Separable):
@@ -55,6 +66,10 @@ class MirroredHamiltonian(Separable):
     def potential_gradient(self, q: Array) -> Array:
         """dV/dq, shape (..., dof), an odd function."""
         return 0.5 * (self.original.potential_gradient(q) - self.original.potential_gradient(-q))
+
+    def compiled_form(self) -> Form:
+        """How the force is compiled."""
+        return replace(self.original.compiled_form(), kernel="hnn_envs.kernels.even_potential", owner=self)
 
 
 @dataclass(frozen=True)

@@ -208,16 +208,8 @@ NOT_OF_IT = (
 def test_the_suites_of_the_registries_run_on_what_it_adds() -> None:
     """The tests that are parametrised over systems, tasks, families and integrators, in a process with the plug-in."""
     files = [str(HERE / f"test_{name}.py") for name in SUITES]
-    words = [
-        "-m",
-        "pytest",
-        "-q",
-        "-k",
-        " and not ".join((WHAT_IT_ADDS, *(f"({words})" for words in NOT_OF_IT))),
-        "-p",
-        "no:xdist",
-        *files,
-    ]
+    chosen = " and not ".join((WHAT_IT_ADDS, *(f"({words})" for words in NOT_OF_IT)))
+    words = ["-m", "pytest", "-k", chosen, "-p", "no:xdist", "-rN", "--verbosity=0", *files]
     there = environment() | {"HNN_ENVS_TEST_PLUGIN": "1"}
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, env=there)  # noqa: S603
     assert done.returncode == 0, done.stdout[-4000:]

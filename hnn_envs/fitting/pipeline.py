@@ -22,6 +22,7 @@ from hnn_envs.fitting.trainer import Report, fit, loss_on
 from hnn_envs.hamiltonian import PortHamiltonian
 from hnn_envs.models import Calibrated, Parameters, describe
 from hnn_envs.recordings.sources import Dataset, FilmSource, make_source, merge
+from hnn_envs.storage import digest_of
 from hnn_envs.systems import truth_of
 from hnn_envs.version import __version__
 
@@ -111,7 +112,15 @@ def follow(
     stages = [make_stage(table) for table in recipe.stages]
     with torch_threads(threads):
         parameters = fit(
-            recipe.spec, recipe.family, train, stages, recipe.seed, state=state, key=recipe.digest, report=report
+            recipe.spec,
+            recipe.family,
+            train,
+            stages,
+            recipe.seed,
+            state=state,
+            key=run_key(recipe, train, threads),
+            report=report,
+            message=message,
         )
     message("measuring")
     if isinstance(recipe.family, Calibrated):
@@ -122,6 +131,15 @@ def follow(
     save_checkpoint(output, replace(card, metrics=metrics), parameters)
     state.unlink(missing_ok=True)
     return load_checkpoint(output, recipe.spec.name)
+
+
+def run_key(recipe: Recipe, train: Dataset, threads: int) -> str:
+    """A digest of what the result of a run depends on: recipe, data, version and number of threads.
+
+    The state of a run is taken up by one of the same key only.
+    """
+    arrays = {name: value for name, value in vars(train).items() if value is not None}
+    return digest_of({"recipe": recipe.digest, "version": __version__, "threads": threads}, arrays)
 
 
 def held_out_loss(recipe: Recipe, checkpoint: Checkpoint, test: Dataset) -> dict[str, float]:

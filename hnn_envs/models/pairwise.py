@@ -9,7 +9,7 @@ import numpy as np
 from hnn_envs.arrays import Array, namespace
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import PortHamiltonian, Separable
-from hnn_envs.models.mlp import MLP, Parameters, build_mlp, init_mlp
+from hnn_envs.models.mlp import MLP, Parameters, Shapes, build_mlp, init_mlp, mlp_shapes
 from hnn_envs.models.ports import Ports, exponential
 from hnn_envs.systems.pairs import gather, separations
 from hnn_envs.systems.spec import SystemSpec
@@ -66,6 +66,11 @@ class Config:
     centre: float = 0.0
     spread: float = 1.0
     ports: Ports = field(default_factory=Ports)
+
+    def shapes(self, spec: SystemSpec) -> Shapes:
+        """Shapes of the parameters."""
+        network = mlp_shapes("network", (1, *self.hidden, 1))
+        return network | {"slope": (), "log_inverse_mass": ()} | self.ports.shapes(spec)
 
     def init(self, spec: SystemSpec, rng: np.random.Generator) -> Parameters:
         """Random parameters; the units of the first layer are spread over the range of distances."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -141,38 +140,6 @@ class SystemSpec:
     def as_table(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)
-
-    @classmethod
-    def from_table(cls, table: Mapping[str, Any]) -> SystemSpec:
-        """The inverse of ``as_table``.
-
-        Raises:
-            InvalidOptionError: an entry that is missing, unknown, of the wrong kind or out of range.
-        """
-        try:
-            entries = dict(table)
-            entries["coordinates"] = tuple(Coordinate(**each) for each in entries["coordinates"])
-            entries["inputs"] = tuple(Input(**each) for each in entries["inputs"])
-            entries["input_matrix"] = tuple(tuple(float(number) for number in row) for row in entries["input_matrix"])
-            if entries.get("stepping") is not None:
-                entries["stepping"] = Stepping(**entries["stepping"])
-            spec = cls(**entries)
-            for each in (spec, spec.stepping, *spec.coordinates, *spec.inputs):
-                if each is not None:
-                    _check_kinds(each)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise InvalidOptionError(f"the description of a system is damaged: {error}") from error
-        return spec
-
-
-_KINDS: dict[str, type | tuple[type, ...]] = {"str": str, "bool": bool, "int": int, "float": (int, float)}
-
-
-def _check_kinds(entry: Any) -> None:
-    for each in fields(entry):
-        kind, value = _KINDS.get(str(each.type)), getattr(entry, each.name)
-        if kind is not None and (not isinstance(value, kind) or (isinstance(value, bool) and each.type != "bool")):
-            raise TypeError(f"{each.name} is {value!r}, which is no {each.type}")
 
 
 def one_coordinate(coordinate: Coordinate, force: Input, name: str, **rest: Any) -> SystemSpec:

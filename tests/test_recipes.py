@@ -107,7 +107,7 @@ class TestReading:
             ('"pendulum"', '"pendula"', "unknown system 'pendula'; allowed: mass-spring"),
             ('"separable"', '"inseparable"', "unknown model family 'inseparable'; allowed: generic"),
             ("hidden = [4]", "hiden = [4]", "no setting 'hiden'; allowed: hidden"),
-            ("hidden = [4]", "hidden = 4", "must be a list of positive integers, not 4"),
+            ("hidden = [4]", "hidden = 4", "must be a list of positive integers, at most 64, not 4"),
             ('source = "box"', 'source = "sphere"', "unknown data source 'sphere'; allowed: box"),
             ("count = 200", "amount = 200", "no setting 'amount'; allowed: count"),
             ("max_input = 0.5\n", "", "'box' lacks the setting 'max_input'"),

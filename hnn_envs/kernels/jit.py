@@ -9,6 +9,7 @@ from typing import Any
 from numba import njit
 from numba.extending import intrinsic
 
+from hnn_envs.kernels.kept import keep
 from hnn_envs.kernels.notice import NOTICE
 
 inlined = njit(error_model="numpy")
@@ -28,10 +29,7 @@ def compiled(function: Any) -> Any:
     """
     # Numba's cache is named after the function and notices changes in its own file only.
     function.__qualname__ += f"_{DIGEST}"
-    try:
-        return NOTICE.watch(njit(error_model="numpy", nogil=True, cache=True)(function))
-    except RuntimeError:  # there is no place that can be written
-        return NOTICE.watch(njit(error_model="numpy", nogil=True)(function))
+    return NOTICE.watch(keep(njit(error_model="numpy", nogil=True)(function)))
 
 
 @intrinsic

@@ -9,6 +9,7 @@ from typing import Any
 
 from hnn_envs.arrays import Array, constant
 from hnn_envs.errors import InvalidOptionError
+from hnn_envs.parsing import parse
 
 PICTURES = ("spring", "pendulum", "bodies", "plane")
 """How a state may be drawn where no task draws it; "plane" is a point in the plane of the first q and p."""
@@ -101,6 +102,10 @@ class SystemSpec:
     def __post_init__(self) -> None:
         if not self.coordinates or not self.name:
             raise InvalidOptionError(f"a system needs a name and a coordinate, not {self.name!r}, {self.coordinates!r}")
+        if len(self.name) > 100 or not self.name.isprintable() or {"/", "\\"} & set(self.name) or self.name[0] == ".":
+            raise InvalidOptionError(
+                f"a system's name is printable, has no slash, and starts with no dot, not {self.name[:100]!r}"
+            )
         shape = [len(row) for row in self.input_matrix]
         if shape != [len(self.inputs)] * self.dof:
             raise InvalidOptionError(
@@ -140,6 +145,15 @@ class SystemSpec:
     def as_table(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)
+
+    @classmethod
+    def from_table(cls, table: Any) -> SystemSpec:
+        """The inverse of ``as_table``.
+
+        Raises:
+            InvalidOptionError: an entry that is missing, unknown, of the wrong kind or out of range.
+        """
+        return parse(cls, table, "the description of a system")
 
 
 def one_coordinate(coordinate: Coordinate, force: Input, name: str, **rest: Any) -> SystemSpec:

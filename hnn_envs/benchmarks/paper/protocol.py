@@ -9,6 +9,7 @@ from scipy.integrate import solve_ivp
 
 from hnn_envs.arrays import Array
 from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian, VectorField
+from hnn_envs.parsing import Extended
 from hnn_envs.recordings.sources import Dataset
 from hnn_envs.systems import System
 
@@ -33,8 +34,8 @@ RESCALING = 1.09
 class Estimate:
     """A mean with its standard error, None where there is nothing to take it from."""
 
-    value: float
-    stderr: float | None = None
+    value: Extended
+    stderr: Extended | None = None
 
     @classmethod
     def of(cls, samples: Array) -> Estimate:

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 DATA ?= $(firstword $(HNN_ENVS_DATA) $(wildcard ../shared/data))
 
-.PHONY: demo test lint checkpoints paper-checkpoints figures report clean policies
+.PHONY: demo test lint readme checkpoints policies figures report clean
 
 demo: $(VENV)/.installed
 	$(BIN)/hnn-envs compare
@@ -19,6 +19,10 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Every command and code block of the README as it is written: hours. `make test` runs them in a short form.
+readme: $(VENV)/.installed
+	HNN_ENVS_README=full $(BIN)/pytest tests/test_readme.py
 
 # Rebuilds every shipped checkpoint from its recipe; an interrupted one goes on where it stopped.
 # The measured series (DATA, or HNN_ENVS_DATA) is needed for real-pendulum/paper only.

@@ -4,7 +4,7 @@ python examples/energy_kick.py --out runs/energy_kick.gif
 
 The model is shown one film frame, twice: a pendulum at rest. It swings in latent space; then it climbs the gradient of
 its learned energy for half a second, which no pendulum it has seen ever did; then it swings on, wider. What you see is
-what the decoder sees.
+what the decoder shows.
 """
 
 import argparse
@@ -15,9 +15,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from hnn_envs.camera import Camera
 from hnn_envs.drawing.colors import ACTION, HNN
 from hnn_envs.dynamics import make_dynamics
+from hnn_envs.pixels.camera import Camera
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--angle", type=float, default=0.4, help="where the pendulum is let go, rad from hanging")
@@ -28,8 +28,9 @@ args = parser.parse_args()
 
 # The flow of the learned energy itself, which keeps it, and not the coarse steps that Pendulum-v1 makes of a flow.
 dynamics = make_dynamics("pixel-pendulum", "hnn", dt=0.05, integrator="blanes_moan4")
-eye, camera, climbing = dynamics.field.eye, Camera(dynamics.field.eye.size), 10
-x = np.array([eye.angle(camera.frames(np.array(args.angle))), 0.0])
+images, climbing = dynamics.observation_model.images, 10  # its encoder and its decoder
+camera = Camera(images.size)
+x = np.array([images.angle(camera.frames(np.array(args.angle))), 0.0])
 states = [x]
 for _ in range(args.frames):
     states.append(dynamics.step(states[-1]))
@@ -44,7 +45,7 @@ for _ in range(args.frames):
     states.append(dynamics.step(states[-1]))
 
 states = np.stack(states)
-films = eye.frames(states[:, 0])
+films = images.frames(states[:, 0])
 angles, energies = np.unwrap(camera.angle(films)), dynamics.energy(states)
 times = dynamics.dt * np.arange(len(states))
 pictures = []
@@ -52,7 +53,7 @@ for number in range(0, len(states), 2):
     figure = Figure(figsize=(6.4, 2.8), layout="constrained")
     axes = figure.subplot_mosaic([["film", "angle"], ["film", "energy"]], width_ratios=(1, 1.3))
     axes["film"].imshow(films[number], cmap="gray", vmin=0, vmax=127)
-    axes["film"].set(xticks=[], yticks=[], title="what the decoder sees")
+    axes["film"].set(xticks=[], yticks=[], title="what the decoder shows")
     for name, values, label in (("angle", angles, "angle read (rad)"), ("energy", energies, "learned H")):
         axes[name].plot(times[: number + 1], values[: number + 1], color=HNN, linewidth=1.5)
         axes[name].axvspan(*times[[args.frames, args.frames + climbing]], color=ACTION, alpha=0.25, linewidth=0)

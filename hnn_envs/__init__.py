@@ -11,6 +11,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from hnn_envs import pixels as pixels  # adds the pixel pendulum, by name only
 from hnn_envs.ids import ENVIRONMENTS, register_environment
 from hnn_envs.version import __version__
 

@@ -25,6 +25,7 @@ from hnn_envs.checkpoints import (
 from hnn_envs.errors import CheckpointError, DeviceError, InvalidOptionError, NoTruthError, UnknownNameError
 from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian, VectorField, is_separable
 from hnn_envs.integrators import INTEGRATORS, Integrator, get_integrator
+from hnn_envs.observation import ObservationModel, Observed
 from hnn_envs.parsing import user_path
 from hnn_envs.systems import Known, System, SystemSpec, find_truth, resolve_system, spec_of, truth_of
 
@@ -91,6 +92,11 @@ class Dynamics:
         """Everything but the machine code, which each process makes or loads for itself."""
         return {name: value for name, value in self.__dict__.items() if name != "_compiled"}
 
+    @property
+    def role(self) -> str:
+        """What it is in a comparison: "ode" the truth, "hnn" a learned Hamiltonian flow, else "baseline"."""
+        return "ode" if self.card is None else role_of(self.field)
+
     def to_device(self, values: Array) -> Array:
         """Moves NumPy values to where this physics computes; a no-op on the CPU."""
         if self.device is None:
@@ -102,6 +108,11 @@ class Dynamics:
     def to_numpy(self, values: Array) -> Array:
         """Brings values back from where this physics computes; a no-op on the CPU."""
         return values if self.device is None else values.cpu().numpy()
+
+    @property
+    def observation_model(self) -> ObservationModel | None:
+        """What shows the states of physics that was learned from observations; None where it was not."""
+        return self.field.observation_model if isinstance(self.field, Observed) else None
 
     def energy(self, x: Array) -> Array:
         """The energy that this physics assigns to states, shape (...,).
@@ -115,6 +126,26 @@ class Dynamics:
         if self.card is None or self.hamiltonian is self.truth:
             return energy
         return energy - self.card.energy_offset
+
+    def reported_energy(self, x: Array) -> Array | None:
+        """What results call the energy of NumPy states: the true one where known, else the learned one, else None."""
+        if self.truth is not None:
+            return self.truth.value(x)
+        return None if self.hamiltonian is None else self.to_numpy(self.energy(self.to_device(x)))
+
+
+def role_of(field: VectorField) -> str:
+    """What a learned field is in a comparison: "hnn" where it has a Hamiltonian, else "baseline"."""
+    return "hnn" if isinstance(field, PortHamiltonian) else "baseline"
+
+
+def role_by_name(system: str, dynamics: str) -> str:
+    """What a physics is of which only the name is known; "other" for what is no known checkpoint of the system."""
+    if dynamics == "ode":
+        return "ode"
+    if ALIASES.get(dynamics, dynamics) not in shipped_checkpoints(system):
+        return "other"
+    return role_of(find_checkpoint(system, dynamics).build())
 
 
 def make_dynamics(
@@ -199,9 +230,8 @@ def _resolved(
     spec = spec_of(known)
     if dynamics is None or dynamics == "ode":
         return spec, truth_of(known), None
-    if isinstance(dynamics, Checkpoint):
-        return spec, truth_of(known), _checked(spec, dynamics)
-    return spec, truth_of(known), _found(spec, dynamics)
+    chosen = dynamics if isinstance(dynamics, Checkpoint) else _found(spec, dynamics)
+    return spec, truth_of(known), _checked(spec, chosen)
 
 
 def _default_dt(spec: SystemSpec) -> float:
@@ -265,9 +295,15 @@ def _found(spec: SystemSpec, name: str) -> Checkpoint:
 
 
 def _checked(spec: SystemSpec, checkpoint: Checkpoint) -> Checkpoint:
-    """Returns a checkpoint that belongs to a system."""
-    if checkpoint.card.system != spec.name:
-        raise CheckpointError(f"the checkpoint was trained for system {checkpoint.card.system!r}, not {spec.name!r}")
+    """Returns a checkpoint that belongs to a system, and has its states and inputs."""
+    own = checkpoint.card.spec
+    if own.name != spec.name:
+        raise CheckpointError(f"the checkpoint was trained for system {own.name!r}, not {spec.name!r}")
+    if (own.dof, len(own.inputs)) != (spec.dof, len(spec.inputs)):
+        raise CheckpointError(
+            f"the checkpoint was trained for another {spec.name!r}, of {own.dof} coordinates and {len(own.inputs)} "
+            f"inputs, not {spec.dof} and {len(spec.inputs)}"
+        )
     return checkpoint
 
 

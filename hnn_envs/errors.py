@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
+
+LONG_LIST = 12  # of more names than these, those that are close to what was given are said as well
 
 
 class HnnEnvsError(Exception):
@@ -15,7 +18,9 @@ class UnknownNameError(HnnEnvsError, ValueError):
     @classmethod
     def of(cls, kind: str, given: object, allowed: Iterable[str]) -> UnknownNameError:
         """Builds the usual sentence: what was given and what is allowed."""
-        return cls(f"unknown {kind} {given!r}; allowed: {', '.join(sorted(allowed))}")
+        names = sorted(allowed)
+        hint = suggestion(given, names) if len(names) > LONG_LIST else ""
+        return cls(f"unknown {kind} {given!r}; allowed: {', '.join(names)}{hint}")
 
 
 class InvalidStateError(HnnEnvsError, ValueError):
@@ -56,6 +61,13 @@ class TrainingError(HnnEnvsError):
 
 class DisplayError(HnnEnvsError):
     """A window was asked for where there is no display."""
+
+
+def suggestion(given: object, names: Iterable[str]) -> str:
+    """Such as "; did you mean pendulum/default/hnn?", of the few names that are close to what was given, or nothing."""
+    known, word = sorted(names), str(given)
+    close = difflib.get_close_matches(word, known, n=3) or [name for name in known if word and word in name][:3]
+    return f"; did you mean {' or '.join(close)}?" if close else ""
 
 
 class NoTruthError(HnnEnvsError, ValueError):

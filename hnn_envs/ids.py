@@ -7,6 +7,8 @@ reached by ``hnn_envs:hnn_envs/Task-v0`` with ``task="module:object"``.
 
 from __future__ import annotations
 
+from typing import Any
+
 from gymnasium.envs.registration import register
 
 ENTRY_POINT = "hnn_envs.envs:PhysicsEnv"
@@ -41,7 +43,7 @@ def register_environment(name: str, task: str, max_episode_steps: int) -> None:
         )
 
 
-def environment_of(task: str) -> tuple[str, dict[str, str]]:
+def environment_of(task: str) -> tuple[str, dict[str, Any]]:
     """The id of a task's environment, and the keywords that it needs."""
     for name, (known, _) in ENVIRONMENTS.items():
         if known == task:
@@ -55,7 +57,6 @@ for _name, _task, _steps in (
     ("RealPendulum", "real-pendulum", 300),
     ("TwoBody", "two-body", 200),
     ("ThreeBody", "three-body", 500),
-    ("PixelPendulum", "pixel-pendulum", 200),
 ):
     register_environment(_name, _task, _steps)
 register(id=ANY_TASK.partition(":")[2], entry_point="hnn_envs.envs:make_limited", vector_entry_point=VECTOR_ENTRY_POINT)

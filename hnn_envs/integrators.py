@@ -15,8 +15,9 @@ from typing import TypeAlias
 import numpy as np
 
 from hnn_envs.arrays import Array, join, namespace, split
-from hnn_envs.errors import InvalidOptionError, UnknownNameError
+from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import PortHamiltonian, Separable, VectorField, is_separable
+from hnn_envs.registry import Registry
 
 StepFunction: TypeAlias = Callable[[VectorField, Array, "Array | None", float], Array]
 
@@ -185,19 +186,35 @@ _B1, _B2, _B3 = 0.0829844064174052, 0.396309801498368, -0.0390563049223486
 _B4 = 1 - 2 * (_B1 + _B2 + _B3)
 BLANES_MOAN4 = Splitting((0.0, _A1, _A2, _A3, _A3, _A2, _A1, 0.0), (_B1, _B2, _B3, _B4, _B3, _B2, _B1))
 
-INTEGRATORS = {
-    method.name: method
-    for method in (
-        Integrator("symplectic_euler", 1, symplectic=True, separable_only=True, step=SYMPLECTIC_EULER),
-        Integrator("leapfrog", 2, symplectic=True, separable_only=True, step=LEAPFROG),
-        Integrator("yoshida4", 4, symplectic=True, separable_only=True, step=YOSHIDA4),
-        Integrator("pefrl", 4, symplectic=True, separable_only=True, step=PEFRL),
-        Integrator("blanes_moan4", 4, symplectic=True, separable_only=True, step=BLANES_MOAN4, stride=3.0),
-        Integrator("implicit_midpoint", 2, symplectic=True, separable_only=False, step=implicit_midpoint),
-        Integrator("rk4", 4, symplectic=False, separable_only=False, step=rk4),
-        Integrator("dop853", 8, symplectic=False, separable_only=False, step=dop853),
-    )
-}
+INTEGRATORS: Registry[Integrator] = Registry(
+    "integrator",
+    {
+        method.name: method
+        for method in (
+            Integrator("symplectic_euler", 1, symplectic=True, separable_only=True, step=SYMPLECTIC_EULER),
+            Integrator("leapfrog", 2, symplectic=True, separable_only=True, step=LEAPFROG),
+            Integrator("yoshida4", 4, symplectic=True, separable_only=True, step=YOSHIDA4),
+            Integrator("pefrl", 4, symplectic=True, separable_only=True, step=PEFRL),
+            Integrator("blanes_moan4", 4, symplectic=True, separable_only=True, step=BLANES_MOAN4, stride=3.0),
+            Integrator("implicit_midpoint", 2, symplectic=True, separable_only=False, step=implicit_midpoint),
+            Integrator("rk4", 4, symplectic=False, separable_only=False, step=rk4),
+            Integrator("dop853", 8, symplectic=False, separable_only=False, step=dop853),
+        )
+    },
+)
+
+
+def register_integrator(name: str, integrator: Integrator | str) -> None:
+    """Makes a one-step method known by its name.
+
+    Args:
+        name: its name; "module:object" names one that is not registered, too.
+        integrator: the method, or where it is, "module:object".
+
+    Raises:
+        InvalidOptionError: another integrator has this name.
+    """
+    INTEGRATORS.register(name, integrator)
 
 
 def get_integrator(name: str | None, field: VectorField) -> Integrator:
@@ -209,8 +226,6 @@ def get_integrator(name: str | None, field: VectorField) -> Integrator:
     """
     if name is None:
         name = "pefrl" if is_separable(field) else "rk4"
-    if name not in INTEGRATORS:
-        raise UnknownNameError.of("integrator", name, INTEGRATORS)
     integrator = INTEGRATORS[name]
     if integrator.separable_only and not is_separable(field):
         allowed = ", ".join(sorted(n for n, method in INTEGRATORS.items() if not method.separable_only))

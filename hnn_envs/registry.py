@@ -84,7 +84,7 @@ def import_object(place: str, kind: str = "object") -> Any:
         found: Any = importlib.import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise UnknownNameError(f"no {kind} at {place!r}, which should be module:object: {error}") from error
     return found
 

@@ -17,8 +17,8 @@ from hnn_envs.memory import check_memory
 from hnn_envs.parsing import user_path
 from hnn_envs.systems import Known, SystemSpec, resolve_system, spec_of
 
-Controller = Callable[[float, Array], Array]
-"""(time, states (n, 2*dof)) -> inputs (n, inputs)."""
+ControlLaw = Callable[[float, Array], Array]
+"""(time, states (n, 2*dof)) -> inputs u in physical units, (n, inputs)."""
 
 COPIES = 3
 """Arrays as large as all states that a rollout holds at a time: these, and what their energies take on the way."""
@@ -49,7 +49,7 @@ def rollout(
     steps: int,
     *,
     dynamics: str | Checkpoint | Dynamics | None = None,
-    inputs: Array | Controller | None = None,
+    inputs: Array | ControlLaw | None = None,
     every: int = 1,
     progress: Callable[[int], Any] | None = None,
     **options: Any,
@@ -106,14 +106,7 @@ def rollout(
                 if progress is not None:
                     progress(step + 1)
         history[~np.isfinite(history).all(-1)] = np.nan
-        return Rollout(np.arange(records) * (every * made.dt), history, applied, _energies(made, history))
-
-
-def _energies(dynamics: Dynamics, states: Array) -> Array | None:
-    """The true energy where it is known, else the learned one, else None."""
-    if dynamics.truth is not None:
-        return dynamics.truth.value(states)
-    return None if dynamics.hamiltonian is None else dynamics.to_numpy(dynamics.energy(dynamics.to_device(states)))
+        return Rollout(np.arange(records) * (every * made.dt), history, applied, made.reported_energy(history))
 
 
 def _resolve(
@@ -156,7 +149,7 @@ def _checked_states(spec: SystemSpec, states: Array) -> Array:
 
 
 def _controller(
-    given: Array | Controller | None, dt: float, steps: int, count: int, inputs: int
+    given: Array | ControlLaw | None, dt: float, steps: int, count: int, inputs: int
 ) -> Callable[[int, Array], Array] | None:
     """Turns what the user gave into a function (step, states) -> inputs (n, inputs), or None for the free system."""
     if given is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from eyes import family_and_parameters
+from frame_models import family_and_parameters
 
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from hnn_envs.recordings.sources import BoxSource, Dataset, DrivenSource, PaperSource, ScatteredSource, merge
+from hnn_envs.recordings.dataset import Dataset, merge
+from hnn_envs.recordings.sources import BoxSource, DrivenSource, PaperSource, ScatteredSource
 from hnn_envs.systems import SYSTEMS, System
 
 PENDULUM, TWO_BODY, THREE_BODY = (SYSTEMS[name] for name in ("pendulum", "two-body", "three-body"))

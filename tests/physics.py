@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 
 from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import Card, Domain, save_checkpoint
+from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import PortHamiltonian, VectorField, is_separable
 from hnn_envs.integrators import INTEGRATORS
@@ -47,6 +48,12 @@ def inputs(system: System, count: int, seed: int = 0) -> Array:
 def undamped(system: System) -> PortHamiltonian:
     """The true field without its damping."""
     return replace(system.field, damping=None)
+
+
+def flow(system: System, **options: Any) -> Dynamics:
+    """The ODE of a system; where its truth is a discrete map, the continuous flow that this approximates."""
+    method = None if system.spec.stepping is None else "pefrl"
+    return make_dynamics(system, "ode", integrator=method, **options)
 
 
 def symplectic_form(dof: int) -> Array:

@@ -25,17 +25,18 @@ from hnn_envs.benchmarks.paper.protocol import (
     unseen_starts,
 )
 from hnn_envs.benchmarks.paper.published import PAPER, TARGETS
-from hnn_envs.benchmarks.paper.suite import Retraining, measure_retrained, measure_shipped, run, with_seed
+from hnn_envs.benchmarks.paper.suite import Retraining, measure_retrained, measure_shipped, run
 from hnn_envs.cli import app
 from hnn_envs.errors import InvalidOptionError, ResultsError, UnknownNameError
 from hnn_envs.evaluation.records import Row, read_rows, write_rows
 from hnn_envs.fitting.losses import make_loss
 from hnn_envs.fitting.pipeline import make_data, torch_threads
-from hnn_envs.fitting.recipes import load_recipe
+from hnn_envs.fitting.recipes import load_recipe, parse_recipe, with_seed
 from hnn_envs.fitting.selection import Selection
 from hnn_envs.fitting.shooting import displacements
 from hnn_envs.fitting.trainer import Stage, fit
-from hnn_envs.recordings.sources import Dataset, PaperSource
+from hnn_envs.recordings.dataset import Dataset
+from hnn_envs.recordings.sources import PaperSource
 from hnn_envs.systems import SYSTEMS, get_system
 
 SIMULATED = ("mass-spring", "pendulum", "two-body", "three-body")
@@ -255,7 +256,7 @@ class TestRetraining:
         def load(name: str):  # type: ignore[no-untyped-def]
             recipe = original(name)
             text = recipe.text.replace("trajectories = 50", "trajectories = 8").replace("steps = 2000", "steps = 3")
-            return paper.parse_recipe(text, name)
+            return parse_recipe(text, name)
 
         monkeypatch.setattr(paper, "load_recipe", load)
 
@@ -263,7 +264,7 @@ class TestRetraining:
     def test_rows_over_seeds_and_resuming(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         retraining = Retraining(seeds=2, out=tmp_path)
         models = ["paper/structured", "paper/hnn"]
-        rows = run(["mass-spring"], models, retraining=retraining)
+        rows = run(["mass-spring"], models, retraining=retraining, jobs=1)
         found = {(row.dynamics, row.metric): row for row in rows}
         assert found["paper/hnn", "test_loss"].stderr is not None
         assert found["paper/hnn", "test_loss"].reference == PAPER["mass-spring", "test_loss", "paper/hnn"]
@@ -274,10 +275,10 @@ class TestRetraining:
             raise AssertionError("a finished seed was trained again")
 
         monkeypatch.setattr(paper, "follow", never)
-        assert run(["mass-spring"], models, retraining=retraining) == rows
+        assert run(["mass-spring"], models, retraining=retraining, jobs=1) == rows
         kept = sorted((tmp_path / "mass-spring").glob("*.json"))
         kept[0].write_text("{damaged")
-        assert run(["mass-spring"], models, retraining=retraining) == rows
+        assert run(["mass-spring"], models, retraining=retraining, jobs=1) == rows
 
     def test_a_recipe_with_another_seed(self) -> None:
         recipe = load_recipe("pendulum/paper/structured")
@@ -287,10 +288,13 @@ class TestRetraining:
         assert with_seed(other, 0).digest == recipe.digest
 
     def test_no_seeds(self) -> None:
-        with pytest.raises(InvalidOptionError, match="seeds must be positive"):
+        with pytest.raises(InvalidOptionError, match="seeds must be a positive integer"):
             Retraining(seeds=0)
+        for jobs in (0, -1):
+            with pytest.raises(InvalidOptionError, match=f"jobs must be a positive integer, not {jobs}"):
+                run(["mass-spring"], jobs=jobs)
 
-    def test_the_race_is_won_by_far(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_our_training_is_far_faster_than_the_seeds(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(timing, "TIMED_STEPS", 5)
         monkeypatch.setattr(timing, "WARM_UP", 1)
         recipe = load_recipe("two-body/paper/structured")
@@ -341,7 +345,7 @@ class TestRecords:
 class TestCommand:
     def test_table_and_json(self, tmp_path: Path) -> None:
         path = tmp_path / "rows.json"
-        command = ["benchmark", "paper", "--system", "pendulum", "--models", "paper/structured", "--json", str(path)]
+        command = ["benchmark", "paper", "--systems", "pendulum", "--dynamics", "paper/structured", "--json", str(path)]
         result = CliRunner().invoke(app, command)
         assert result.exit_code == 0, result.output
         assert "met" in result.output
@@ -362,8 +366,8 @@ class TestCommand:
     def test_unknown_names(self) -> None:
         with pytest.raises(UnknownNameError, match="unknown system 'nothing'"):
             run(["nothing"])
-        with pytest.raises(UnknownNameError, match="unknown model 'default/hnn'"):
+        with pytest.raises(UnknownNameError, match="unknown dynamics 'default/hnn'"):
             run(["pendulum"], ["default/hnn"])
-        result = CliRunner().invoke(app, ["benchmark", "paper", "--system", "nothing"])
+        result = CliRunner().invoke(app, ["benchmark", "paper", "--systems", "nothing"])
         assert result.exit_code == 1
         assert "Traceback" not in result.output

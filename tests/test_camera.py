@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from eyes import fitted_eye, wrapped
+from frame_models import fitted_autoencoder, wrapped
 from gymnasium.envs.classic_control import PendulumEnv
 from PIL import Image
 
-from hnn_envs.camera import ROD, SEED_WINDOW, Camera
-from hnn_envs.models.pixels import BRIGHTEST, Autoencoder
+from hnn_envs.pixels.autoencoder import BRIGHTEST, Autoencoder
+from hnn_envs.pixels.camera import ROD, SEED_WINDOW, Camera
 
 ANGLES = np.random.default_rng(0).uniform(-np.pi, np.pi, 60)
 
@@ -123,7 +123,7 @@ def test_filming_needs_no_display_and_opens_none() -> None:
     code = (
         "import os; os.environ.pop('SDL_VIDEODRIVER', None); os.environ.pop('DISPLAY', None)\n"
         "import numpy as np\n"
-        "from hnn_envs.camera import Camera\n"
+        "from hnn_envs.pixels.camera import Camera\n"
         "assert Camera().frames(np.zeros(2)).any()\n"
         "import pygame; assert not pygame.display.get_init()\n"
     )
@@ -135,44 +135,46 @@ def test_filming_needs_no_display_and_opens_none() -> None:
 
 
 @pytest.fixture(scope="module")
-def eye() -> Autoencoder:
-    return fitted_eye()
+def autoencoder() -> Autoencoder:
+    return fitted_autoencoder()
 
 
-def test_an_eye_reads_what_the_camera_shows_and_shows_what_the_camera_reads(eye: Autoencoder) -> None:
-    camera = Camera(eye.size)
-    assert errors(eye.angle(camera.frames(ANGLES))).max() < 0.01
-    assert errors(camera.angle(eye.frames(ANGLES))).max() < 0.01
-    assert errors(eye.angle(eye.frames(ANGLES))).max() < 0.01
-    off = (eye.frames(ANGLES).astype(float) - camera.frames(ANGLES)) / BRIGHTEST
+def test_an_autoencoder_reads_what_the_camera_shows_and_shows_what_the_camera_reads(autoencoder: Autoencoder) -> None:
+    camera = Camera(autoencoder.size)
+    assert errors(autoencoder.angle(camera.frames(ANGLES))).max() < 0.01
+    assert errors(camera.angle(autoencoder.frames(ANGLES))).max() < 0.01
+    assert errors(autoencoder.angle(autoencoder.frames(ANGLES))).max() < 0.01
+    off = (autoencoder.frames(ANGLES).astype(float) - camera.frames(ANGLES)) / BRIGHTEST
     assert np.square(off).mean() < 1e-4
 
 
-def test_what_an_eye_shows_are_bytes_of_its_brightness(eye: Autoencoder) -> None:
-    bright = eye.brightness(ANGLES)
+def test_what_a_decoder_shows_are_bytes_of_its_brightness(autoencoder: Autoencoder) -> None:
+    bright = autoencoder.brightness(ANGLES)
     assert bright.min() < 0  # Fourier series overshoot, and bytes do not
     expected = np.clip(np.round(255 * bright), 0, 255).astype(np.uint8)
-    np.testing.assert_array_equal(eye.frames(ANGLES), expected)
+    np.testing.assert_array_equal(autoencoder.frames(ANGLES), expected)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_an_eye_is_the_same_wherever_its_weights_and_its_angles_are(eye: Autoencoder, dtype: type) -> None:
-    weights = [part.astype(dtype) for part in (eye.encoder, eye.decoder)]
-    eyes = Autoencoder(*weights), Autoencoder(*map(torch.tensor, weights))
+def test_an_autoencoder_is_the_same_wherever_its_weights_and_its_angles_are(
+    autoencoder: Autoencoder, dtype: type
+) -> None:
+    weights = [part.astype(dtype) for part in (autoencoder.encoder, autoencoder.decoder)]
+    both = Autoencoder(*weights), Autoencoder(*map(torch.tensor, weights))
     angles = ANGLES.reshape(3, 20)
-    for each in eyes:
+    for each in both:
         frames = each.frames(angles)
         assert isinstance(frames, np.ndarray)
         tensors = each.frames(torch.tensor(angles))
         assert isinstance(tensors, torch.Tensor)
         assert frames.shape == tuple(tensors.shape) == (3, 20, 28, 28)
         for shown in (frames, tensors.numpy()):  # rounding may cost a level
-            np.testing.assert_allclose(shown, eye.frames(angles).astype(int), rtol=0, atol=1)
-        np.testing.assert_allclose(each.angle(frames), eye.angle(frames), rtol=0, atol=1e-5)
-        np.testing.assert_allclose(each.angle(tensors).numpy(), eye.angle(tensors.numpy()), rtol=0, atol=1e-5)
+            np.testing.assert_allclose(shown, autoencoder.frames(angles).astype(int), rtol=0, atol=1)
+        np.testing.assert_allclose(each.angle(frames), autoencoder.angle(frames), rtol=0, atol=1e-5)
+        np.testing.assert_allclose(each.angle(tensors).numpy(), autoencoder.angle(tensors.numpy()), rtol=0, atol=1e-5)
 
 
-def test_darkness_is_no_nan_to_an_eye(eye: Autoencoder) -> None:
-    assert np.isfinite(eye.angle(np.zeros((28, 28), np.uint8)))
-    blind = Autoencoder(np.zeros_like(eye.encoder), np.zeros_like(eye.decoder))
+def test_darkness_is_no_nan_to_an_encoder(autoencoder: Autoencoder) -> None:
+    assert np.isfinite(autoencoder.angle(np.zeros((28, 28), np.uint8)))
+    blind = Autoencoder(np.zeros_like(autoencoder.encoder), np.zeros_like(autoencoder.decoder))
     assert blind.angle(blind.frames(np.array(1.0))) == 0.0

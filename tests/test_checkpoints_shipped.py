@@ -77,14 +77,14 @@ def test_the_default_hnn_stands_in_for_the_ode(system: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["default/hnn", "default/hnn-64"])
-def test_the_default_hnn_of_frames_foresees_them(name: str) -> None:
+def test_the_default_hnn_of_frames_predicts_them(name: str) -> None:
     metrics = shipped(f"{FILMED}/{name}").card.metrics
     assert metrics["angle_error_50"] < 0.1
     assert metrics["frame_mse_ratio"] < 2
 
 
 @pytest.mark.parametrize("size", ["", "-64"])
-def test_the_hnn_of_frames_foresees_them_better_than_the_baseline(size: str) -> None:
+def test_the_hnn_of_frames_predicts_them_better_than_the_baseline(size: str) -> None:
     hnn, baseline = (shipped(f"{FILMED}/default/{name}{size}").card.metrics for name in ("hnn", "baseline"))
     for metric in ("angle_error_50", "episode_error_95", "frame_mse_ratio"):
         assert hnn[metric] < baseline[metric]

@@ -19,10 +19,15 @@ from typer.testing import CliRunner
 from hnn_envs import ENVIRONMENTS, __version__, checkpoints
 from hnn_envs.checkpoints import load_checkpoint, shipped_checkpoints
 from hnn_envs.cli import app
+from hnn_envs.commands import console as commands_console
 from hnn_envs.fitting.recipes import shipped_recipes
 from hnn_envs.integrators import INTEGRATORS
 from hnn_envs.recordings.measured import VARIABLE
 from hnn_envs.systems import SYSTEMS
+
+SWEEP = ("jobs", "out", "json")
+"""Options that all benchmarks of many jobs have."""
+TRAINING = ("policies", "retrain", "hyperparameters")
 
 TINY = """
 system = "pendulum"
@@ -109,16 +114,23 @@ class TestHelp:
         ("command", "options"),
         [
             ("list", []),
-            ("compare", ["dynamics", "periods", "seed", "integrator", "data", "out", "gif", "no-gif"]),
-            ("train", ["out", "data", "threads"]),
+            ("compare", ["systems", "dynamics", "periods", "seed", "integrator", "data", "out", "gif", "no-gif"]),
+            ("train", ["out", "overwrite", "seed", "data", "threads"]),
+            ("play", ["dynamics", "integrator", "seed", "out", "frames"]),
+            ("report", ["out"]),
+            ("benchmark stability", [*SWEEP, "systems", "dynamics", "integrators", "steps", "starts", "seed"]),
+            ("benchmark transfer", [*SWEEP, *TRAINING, "tasks", "dynamics", "seeds", "episodes"]),
+            ("benchmark paper", [*SWEEP, "systems", "dynamics", "seeds", "retrain", "data"]),
+            ("benchmark speed", ["out", "json", "quick"]),
         ],
     )
     def test_every_option_of_a_command_is_explained(self, command: str, options: list[str]) -> None:
-        words = good(command, "--help")
-        assert set(re.findall(r"--([a-z-]+)", words)) >= {*options, "help"}
+        words = good(*command.split(), "--help")
+        found = set(re.findall(r"^\W{1,3}--([a-z-]+)", words, re.MULTILINE))
+        assert found == {*options, "help"} - {"no-gif"}
         for option in options:
             if option != "no-gif":
-                line = next(line for line in words.splitlines() if re.search(rf"^\W*--{option} ", line))
+                line = next(line for line in words.splitlines() if re.search(rf"^\W{{1,3}}--{option} ", line))
                 assert len(re.findall(r"\w+", line.split(">", 1)[1])) >= 2, line
 
     def test_the_version_is_the_packages(self) -> None:
@@ -130,10 +142,138 @@ class TestHelp:
         assert done.stdout == f"hnn-envs {__version__}\n"
 
 
+class TestMistakes:
+    @pytest.mark.parametrize(
+        "words",
+        [
+            "compare --seed -1",
+            "play --seed -1",
+            "train pendulum/default/hnn --seed -1",
+            "train pendulum/default/hnn --threads 0",
+            "benchmark paper --jobs 0",
+            "benchmark paper --jobs -1",
+            "benchmark stability --jobs 0",
+            "benchmark stability --steps 0",
+            "benchmark stability --starts -1",
+            "benchmark stability --seed -1",
+            "benchmark transfer --jobs -1",
+            "benchmark transfer --seeds 0",
+        ],
+    )
+    def test_a_number_out_of_range_is_a_wrong_use(self, words: str) -> None:
+        result = run(*words.split())
+        assert result.exit_code == 2
+        assert f"Invalid value for '{words.split()[-2]}'" in result.stderr
+        assert not list(Path().iterdir())
+
+    @pytest.mark.parametrize(
+        ("words", "named"),
+        [
+            ("compare --out taken/there", "taken/there"),
+            ("train pendulum/default/hnn --out taken/mine.safetensors", "taken/mine.safetensors"),
+            ("report --out taken/report.html", "taken/report.html"),
+            ("play --out taken/there", "taken/there"),
+            ("benchmark stability --out taken/there", "taken/there"),
+            ("benchmark stability --json taken/rows.json", "taken/rows.json"),
+            ("benchmark transfer --out taken/there", "taken/there"),
+            ("benchmark transfer --json taken/deep/rows.json", "taken/deep/rows.json"),
+            ("benchmark transfer --retrain --policies taken/there", "taken/there"),
+            ("benchmark paper --out taken/there", "taken/there"),
+            ("benchmark paper --json taken/rows.json", "taken/rows.json"),
+            ("benchmark speed --out taken/there", "taken/there/speed.json"),
+            ("benchmark speed --quick --json taken/rows.json", "taken/rows.json"),
+        ],
+    )
+    def test_an_output_that_cannot_be_written_is_refused_before_the_work(self, words: str, named: str) -> None:
+        Path("taken").write_text("a file")
+        result = run(*words.split())
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr == f"error: cannot write {named}: taken is a file, not a folder\n"
+        assert [path.name for path in Path().iterdir()] == ["taken"]
+
+    def test_a_folder_that_nobody_may_write_to_is_told_by_trying(self) -> None:
+        # Not even root may write there.
+        result = run("benchmark", "speed", "--quick", "--json", "/proc/no-such-folder/rows.json")
+        assert result.exit_code == 1
+        assert re.fullmatch(r"error: cannot write /proc/no-such-folder/rows\.json: .* in /proc\n", result.stderr)
+
+    @pytest.mark.parametrize(
+        ("words", "cause"),
+        [
+            ("benchmark paper --seeds 2", "--seeds says how many seeds to train, which needs --retrain"),
+            ("compare --systems real-pendulum --data . --seed 3", "--data brings its own start and length"),
+            ("compare --systems real-pendulum --data . --periods 3", "--data brings its own start and length"),
+        ],
+    )
+    def test_an_option_without_effect_is_refused(self, words: str, cause: str) -> None:
+        assert cause in error(*words.split())
+
+    def test_an_output_may_not_be_a_folder(self) -> None:
+        Path("there/tiny.safetensors").mkdir(parents=True)
+        assert run("train", recipe(), "--out", "there/tiny.safetensors").exit_code == 2
+        Path("runs/checkpoints/pendulum/test/tiny.safetensors").mkdir(parents=True)
+        result = run("train", "tiny.toml")
+        assert result.exit_code == 1
+        assert "pendulum/test/tiny.safetensors: it is a folder, not a file" in result.stderr
+
+
+class TestModulesOfTheUser:
+    MODULE = """
+from dataclasses import replace
+from hnn_envs.systems import get_spec
+
+SYSTEM = replace(get_spec("pendulum"), name="mine")
+"""
+    SCRIPT = """
+from joblib import Parallel, delayed
+from hnn_envs.cli import app
+from hnn_envs.registry import import_object
+
+app(["train"], standalone_mode=False)
+print(*(system.name for system in Parallel(n_jobs=2)(delayed(import_object)("mine:SYSTEM") for _ in range(2))))
+"""
+
+    @pytest.fixture(autouse=True)
+    def a_module(self) -> None:
+        Path("mine.py").write_text(self.MODULE)
+        # It would hide an installed module that the command needs, if the current folder came first.
+        Path("rich.py").write_text("raise RuntimeError('hidden')\n")
+
+    def execute(self, *program: str) -> str:
+        done = subprocess.run(program, capture_output=True, text=True, check=False)  # noqa: S603 - our own programs
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def test_the_installed_command_finds_what_is_in_the_current_folder(self) -> None:
+        command = str(Path(sys.executable).with_name("hnn-envs"))
+        Path("mine.toml").write_text(TINY.replace("STEPS", "2").replace('"pendulum"', '"mine:SYSTEM"'))
+        with pytest.raises(AssertionError, match="the equations of 'mine' are not known"):
+            self.execute(command, "train", "mine.toml")
+
+    def test_so_do_its_processes(self) -> None:
+        Path("bin").mkdir()
+        Path("bin/script.py").write_text(self.SCRIPT)
+        assert self.execute(sys.executable, "bin/script.py").endswith("\nmine mine\n")
+
+
+class TestProgress:
+    def test_lines_tell_it_where_no_terminal_shows_a_bar(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert "stage 1 of 2" not in good("train", recipe(), "--out", "quick.safetensors")
+        monkeypatch.setattr(commands_console, "LINE_SECONDS", 0.0)
+        words = good("train", "tiny.toml", "--out", "slow.safetensors")
+        assert re.search(r"^pendulum/test/tiny: stage 1 of 2, loss \d\.\d+e[-+]\d+: 10/10$", words, re.MULTILINE)
+        assert re.search(r"^pendulum/test/tiny: stage 2 of 2, loss .*: 4/4$", words, re.MULTILINE)
+
+    def test_of_a_benchmark_it_is_a_share(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(commands_console, "LINE_SECONDS", 0.0)
+        words = "benchmark stability --systems mass-spring --dynamics ode --steps 20 --starts 2 --jobs 1"
+        assert "stability: 100 %\n" in good(*words.split())
+
+
 class TestList:
     def test_every_environment_is_listed_in_full(self) -> None:
         words = good("list")
-        assert all(f"hnn_envs/{name}-v0 " in words for name in ENVIRONMENTS)
+        assert all(f"hnn_envs:hnn_envs/{name}-v0 " in words for name in ENVIRONMENTS)
 
     def test_every_checkpoint_is_listed_with_its_metrics(self) -> None:
         words = good("list")
@@ -166,7 +306,7 @@ class TestList:
 
 class TestCompare:
     def test_a_table_a_plot_and_an_animation(self) -> None:
-        words = good("compare", "pendulum", "--periods", "0.3", "--out", "there")
+        words = good("compare", "--systems", "pendulum", "--periods", "0.3", "--out", "there")
         assert re.search(r"pendulum: time 0\.8, 0\.312 periods, against the ODE", words)
         for name in ("ode", "hnn", "baseline"):
             assert re.search(rf"{name} +.( +\d\.\d\de[-+]\d\d .){{2}} +[\d,]+ us", words), name
@@ -181,22 +321,22 @@ class TestCompare:
 
     def test_physics_may_be_named_by_path(self) -> None:
         path = checkpoints.checkpoint_path("pendulum", "paper/hnn")
-        words = good("compare", "pendulum", "--periods", "0.1", "--dynamics", f"ode, {path}", "--no-gif")
+        words = good("compare", "--systems", "pendulum", "--periods", "0.1", "--dynamics", f"ode, {path}", "--no-gif")
         assert words.count(" us ") == 2
 
     def test_a_seed_draws_another_start(self) -> None:
         def energy_of(*options: str) -> bytes:
-            good("compare", "pendulum", "--periods", "0.1", "--dynamics", "ode", "--no-gif", *options)
+            good("compare", "--systems", "pendulum", "--periods", "0.1", "--dynamics", "ode", "--no-gif", *options)
             return Path("runs/compare/pendulum.png").read_bytes()
 
         assert energy_of("--seed", "3") != energy_of("--seed", "4") != energy_of()
 
     def test_chaos_is_told_in_lyapunov_times(self) -> None:
-        words = good("compare", "three-body", "--periods", "0.1", "--dynamics", "ode", "--no-gif")
+        words = good("compare", "--systems", "three-body", "--periods", "0.1", "--dynamics", "ode", "--no-gif")
         assert "three-body: time 0.2, 0.105 Lyapunov times" in words
 
     def test_the_real_pendulum_is_held_against_the_measured_series(self, series: str) -> None:
-        words = good("compare", "real-pendulum", "--data", series, "--no-gif")
+        words = good("compare", "--systems", "real-pendulum", "--data", series, "--no-gif")
         assert "against the" in words
         assert "measurement" in words
         assert words.count(" us ") == 3
@@ -205,25 +345,37 @@ class TestCompare:
         self, series: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv(VARIABLE, series)
-        assert "measurement" in good("compare", "real-pendulum", "--dynamics", "ode", "--no-gif")
+        words = ("compare", "--systems", "real-pendulum", "--dynamics", "ode", "--no-gif")
+        assert "measurement" in good(*words)
+        assert "0.154 periods, against the ODE" in " ".join(good(*words, "--periods", "0.15", "--seed", "2").split())
 
     def test_without_the_series_it_is_held_against_the_ode(self) -> None:
-        words = good("compare", "real-pendulum", "--periods", "0.2", "--dynamics", "ode", "--no-gif")
+        words = good("compare", "--systems", "real-pendulum", "--periods", "0.2", "--dynamics", "ode", "--no-gif")
         assert "against the ODE" in words
 
     @pytest.mark.parametrize(
         ("arguments", "cause"),
         [
-            (["pendula"], "unknown system 'pendula'; allowed: mass-spring, pendulum"),
-            (["pendulum", "pendula"], "unknown system 'pendula'"),
-            (["pendulum", "--dynamics", "ode,magic"], "unknown dynamics 'magic' for pendulum; allowed: ode, hnn"),
-            (["pendulum", "--dynamics", "[/odd]"], "unknown dynamics '[/odd]'"),
-            (["pendulum", "--dynamics", "no.safetensors"], "checkpoint no.safetensors does not exist"),
-            (["pendulum", "--dynamics", ","], "name at least one physics"),
-            (["pendulum", "--integrator", "euler"], "unknown integrator 'euler'; allowed: blanes_moan4, dop853"),
-            (["pendulum", "--periods", "0"], "periods must be a positive number, not 0"),
-            (["real-pendulum", "--data", "no such place"], "no measured series at no such place; real_pend_h_1.txt is"),
-            (["pendulum", "--data", "."], "--data is for real-pendulum, not for pendulum"),
+            (["--systems", "pendula"], "unknown system 'pendula'; allowed: mass-spring, "),
+            (["--systems", "pendulum, pendula"], "unknown system 'pendula'"),
+            (
+                ["--systems", "pendulum", "--dynamics", "ode,magic"],
+                "unknown dynamics 'magic' for pendulum; allowed: ode, hnn",
+            ),
+            (["--systems", "pendulum", "--dynamics", "[/odd]"], "unknown dynamics '[/odd]'"),
+            (["--systems", "pendulum", "--dynamics", "no.safetensors"], "checkpoint no.safetensors does not exist"),
+            (["--systems", "pendulum", "--dynamics", ","], "name at least one physics"),
+            (
+                ["--systems", "pendulum", "--integrator", "euler"],
+                "unknown integrator 'euler'; allowed: blanes_moan4, ",
+            ),
+            (["--systems", ","], "name at least one system"),
+            (["--systems", "pendulum", "--periods", "0"], "periods must be a positive number, not 0"),
+            (
+                ["--systems", "real-pendulum", "--data", "no such place"],
+                "no measured series at no such place; real_pend_h_1.txt is",
+            ),
+            (["--systems", "pendulum", "--data", "."], "--data is for real-pendulum, not for pendulum"),
         ],
     )
     def test_a_mistake_is_one_line(self, arguments: list[str], cause: str) -> None:
@@ -242,15 +394,52 @@ class TestTrain:
         good("train", recipe())
         assert Path("runs/checkpoints/pendulum/test/tiny.safetensors").is_file()
 
+    def test_without_a_recipe_they_are_listed(self) -> None:
+        words = good("train")
+        assert all(f"  {name}\n" in words for name in shipped_recipes())
+        assert not list(Path().iterdir())
+
+    def test_what_is_finished_is_not_trained_again_unless_it_is_asked_for(self) -> None:
+        good("train", recipe(), "--out", "mine.safetensors")
+        path = Path("mine.safetensors")
+        before = path.read_bytes(), path.stat().st_mtime_ns
+        result = run("train", "tiny.toml", "--out", "mine.safetensors")
+        assert (result.exit_code, result.stdout) == (1, "")
+        cause = "mine.safetensors is there already; --overwrite trains it again, --out writes to another file"
+        assert result.stderr == f"error: {cause}\n"
+        assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+        good("train", "tiny.toml", "--out", "mine.safetensors", "--overwrite")
+        assert path.read_bytes() == before[0]
+        assert path.stat().st_mtime_ns != before[1]
+
+    def test_the_seed_may_be_another(self) -> None:
+        good("train", recipe(), "--seed", "7")
+        path = Path("runs/checkpoints/pendulum/test/tiny-seed7.safetensors")
+        card = load_checkpoint(path, "pendulum").card
+        assert card.seed == 7
+        assert "seed = 7\n" in card.recipe
+        good("train", "tiny.toml", "--seed", "1", "--out", "one.safetensors")
+        good("train", "tiny.toml", "--out", "own.safetensors")
+        assert Path("one.safetensors").read_bytes() == Path("own.safetensors").read_bytes() != path.read_bytes()
+
+    def test_a_kept_state_that_is_no_use_is_told(self) -> None:
+        Path("mine.state.safetensors").write_bytes(b"damaged")
+        words = good("train", recipe(), "--out", "mine.safetensors")
+        assert "training state mine.state.safetensors is not a readable safetensors file" in words
+        assert "training starts anew\n" in words
+
     def test_what_was_trained_can_be_compared(self) -> None:
         good("train", recipe(), "--out", "mine.safetensors")
-        words = good("compare", "pendulum", "--periods", "0.1", "--dynamics", "ode,mine.safetensors", "--no-gif")
+        words = good(
+            "compare", "--systems", "pendulum", "--periods", "0.1", "--dynamics", "ode,mine.safetensors", "--no-gif"
+        )
         assert "mine.safetensors" in words
 
     @pytest.mark.parametrize(
         ("arguments", "cause"),
         [
             (["pendulum/default/magic"], "unknown recipe 'pendulum/default/magic'; allowed: the path of a .toml file"),
+            (["nothere.toml"], "there is no recipe file nothere.toml"),
             (["real-pendulum/paper/hnn"], "the measured series is needed: pass its path, or set HNN_ENVS_DATA"),
             (["real-pendulum/paper/hnn", "--data", "nowhere"], "no measured series at nowhere"),
         ],
@@ -267,6 +456,10 @@ class TestTrain:
         result = run("train", "bad.toml")
         assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
         assert result.stderr.startswith("error: bad.toml is not a recipe: ")
+        Path("bad.toml").write_text(TINY.replace("STEPS", "9").replace("seed = 1", "seed = -1"))
+        assert run("train", "bad.toml").stderr == (
+            "error: bad.toml is not a recipe: a seed is an integer from 0 on, not -1\n"
+        )
 
     def test_a_loss_that_is_no_number_is_named_with_its_step(self) -> None:
         Path("wild.toml").write_text(
@@ -294,8 +487,9 @@ class TestTrain:
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         assert not Path("mine.safetensors").exists()
-        assert 20 <= steps_in(state) < 1500
-        good(*arguments)
+        kept = steps_in(state)
+        assert 20 <= kept < 1500
+        assert f"going on at stage 1 of 2, step {kept}, kept in mine.state.safetensors\n" in good(*arguments)
         good("train", "tiny.toml", "--out", "unbroken.safetensors")
         assert Path("mine.safetensors").read_bytes() == Path("unbroken.safetensors").read_bytes()
         assert not state.exists()

@@ -26,17 +26,11 @@ from measured_series import measured_series
 from physics import NAMES, exact, states
 
 from hnn_envs.errors import DataError, InvalidOptionError, UnknownNameError
+from hnn_envs.recordings import make_source
+from hnn_envs.recordings.dataset import Dataset, merge
 from hnn_envs.recordings.exact import exact_trajectories
 from hnn_envs.recordings.measured import FILE_NAME, VARIABLE, load_real_pendulum
-from hnn_envs.recordings.sources import (
-    BoxSource,
-    Dataset,
-    DrivenSource,
-    MeasuredSource,
-    PaperSource,
-    make_source,
-    merge,
-)
+from hnn_envs.recordings.sources import BoxSource, DrivenSource, MeasuredSource, PaperSource
 from hnn_envs.systems import SYSTEMS, System
 from hnn_envs.systems.n_body import NBody
 

@@ -14,28 +14,21 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from physics import NAMES, PROPERTY, card_of, exact, inputs, model, models, states, undamped, write_checkpoint
+from physics import NAMES, PROPERTY, card_of, exact, flow, inputs, model, models, states, undamped, write_checkpoint
 
 from hnn_envs import checkpoints
-from hnn_envs.dynamics import LEARNED_SPLITTING, LEARNED_STEP, Dynamics, default_substeps, make_dynamics
+from hnn_envs.dynamics import LEARNED_SPLITTING, LEARNED_STEP, default_substeps, make_dynamics
 from hnn_envs.errors import CheckpointError, DeviceError, HnnEnvsError, InvalidOptionError, UnknownNameError
 from hnn_envs.hamiltonian import PortHamiltonian, is_separable
 from hnn_envs.integrators import INTEGRATORS
 from hnn_envs.systems import SYSTEMS, System
 
 PENDULUM = SYSTEMS["pendulum"]
-STEPPED = [name for name in NAMES if SYSTEMS[name].spec.stepping is not None]
 
 
 @pytest.fixture(params=NAMES)
 def system(request: pytest.FixtureRequest) -> System:
     return SYSTEMS[request.param]
-
-
-def flow(system: System, **options: Any) -> Dynamics:
-    """The ODE of a system; where its truth is a discrete map, the continuous flow that this approximates."""
-    method = None if system.spec.stepping is None else "pefrl"
-    return make_dynamics(system, "ode", integrator=method, **options)
 
 
 @pytest.fixture
@@ -153,60 +146,6 @@ class TestOde:
 
     def test_dop853_chooses_its_own_steps(self) -> None:
         assert make_dynamics(PENDULUM, integrator="dop853", dt=10.0).substeps == 1
-
-
-class TestDiscreteMap:
-    """A system whose truth is a discrete map is stepped by that map, and so is what was learned of it."""
-
-    @pytest.mark.parametrize("name", STEPPED)
-    @pytest.mark.parametrize("count", [None, 1, 2, 5])
-    def test_a_step_is_as_many_of_the_map_as_dt_has(self, name: str, count: int | None) -> None:
-        system = SYSTEMS[name]
-        own = system.spec.stepping
-        assert own is not None
-        dynamics = make_dynamics(system, dt=None if count is None else count * own.dt)
-        assert dynamics.substeps == (count or 1)
-        x, u = states(system, 20), inputs(system, 20)
-        expected = x
-        for _ in range(count or 1):
-            expected = INTEGRATORS[own.integrator].step(system.field, expected, u, own.dt)
-        # The compiled step rounds differently: 1e-12 relative is its contract.
-        np.testing.assert_allclose(dynamics.step(x, u), expected, rtol=1e-12, atol=1e-13)
-
-    def test_the_pixel_pendulums_is_symplectic_euler_of_a_twentieth_of_a_second(self) -> None:
-        """p' = p + dt (u - 5 sin q), then q' = q + dt 3 p'."""
-        system = SYSTEMS["pixel-pendulum"]
-        x, u = states(system, 20), inputs(system, 20)
-        p = x[:, 1] + 0.05 * (u[:, 0] - 5 * np.sin(x[:, 0]))
-        expected = np.stack((x[:, 0] + 0.05 * 3 * p, p), axis=-1)
-        np.testing.assert_allclose(make_dynamics("pixel-pendulum").step(x, u), expected, rtol=1e-12, atol=1e-13)
-
-    @pytest.mark.parametrize("name", STEPPED)
-    @pytest.mark.parametrize("share", [0.3, 0.5, 1.001, 2.5])
-    def test_no_other_dt_is_taken_unless_the_flow_is_asked_for(self, name: str, share: float) -> None:
-        system = SYSTEMS[name]
-        assert system.spec.stepping is not None
-        dt = share * system.spec.stepping.dt
-        with pytest.raises(InvalidOptionError, match=rf"moves in steps of .*dt must be a multiple of it, not {dt:g}"):
-            make_dynamics(system, dt=dt)
-        x = states(system, 5)
-        np.testing.assert_allclose(flow(system, dt=dt).step(x), exact(system.field, x, dt), rtol=0, atol=1e-9)
-
-    @pytest.mark.parametrize("name", [name for name in models(default=True) if name.split("/")[1] in STEPPED])
-    def test_what_was_learned_steps_by_it_where_it_can(self, tmp_path: Path, name: str) -> None:
-        there = model(name)
-        own = there.system.spec.stepping
-        assert own is not None
-        dynamics = make_dynamics(write_checkpoint(tmp_path / "m.safetensors", name))
-        assert dynamics.integrator.name == (own.integrator if is_separable(there.field) else "rk4")
-        assert (dynamics.dt, dynamics.substeps) == (own.dt, 1)
-
-    @pytest.mark.parametrize("name", STEPPED)
-    def test_other_substeps_are_steps_of_its_method(self, name: str) -> None:
-        system = SYSTEMS[name]
-        assert system.spec.stepping is not None
-        dynamics = make_dynamics(system, dt=0.07, substeps=3)
-        assert (dynamics.integrator.name, dynamics.substeps) == (system.spec.stepping.integrator, 3)
 
 
 class TestLearned:

@@ -155,10 +155,12 @@ def test_the_task_does_not_depend_on_the_physics(name: str, physics: Choose) -> 
         assert env.observation_space == envs[0].observation_space
         assert env.action_space == envs[0].action_space
         assert env.unwrapped.dynamics.dt == envs[0].unwrapped.dynamics.dt == task_of(name).dt
+        model = env.unwrapped.dynamics.observation_model
+        observe = env.unwrapped.task.observation if model is None else model.observe
         for seed in (0, 1, None):
-            np.testing.assert_array_equal(env.reset(seed=seed)[0], env.unwrapped.task.observation(env.unwrapped.state))
+            np.testing.assert_array_equal(env.reset(seed=seed)[0], observe(env.unwrapped.state))
     states = np.stack([env.unwrapped.state for env in envs])
-    # Physics with an eye of its own sees where it starts.
+    # Physics with an observation model of its own estimates where it starts.
     np.testing.assert_allclose(states, np.tile(states[0], (3, 1)), rtol=0, atol=0.05 * (name == "PixelPendulum"))
 
 

@@ -10,9 +10,8 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PICTURES = {"figures.py", "screenshots.py"}  # they make the README's pictures
-ELSEWHERE = {"ppo.py"} | PICTURES  # ppo.py is tested by test_sb3
+ELSEWHERE = {"ppo.py", "ten_lines.py"} | PICTURES  # by test_sb3; ten_lines.py with the README, which shows it
 SHORT = {
-    "ten_lines.py": ["--steps", "4096"],
     "side_by_side.py": ["--steps", "4096", "--frames", "3", "--out", "side.gif"],
     "sac.py": ["--steps", "200"],
     "custom_reward.py": ["--steps", "2048"],

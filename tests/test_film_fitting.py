@@ -1,26 +1,27 @@
-"""Fitting models to films: paths with free starts, the optimiser that finds them, and the eye that they teach."""
+"""Fitting models to films: paths with free starts, their optimiser, and the autoencoder that is fitted to them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import eyes
+import frame_models
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hnn_envs.camera import Camera
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.fitting.bundle import BundleAdjustment
-from hnn_envs.fitting.films import FilmLoss, FilmStepsLoss, ReadingLoss
-from hnn_envs.fitting.frames import FilmSettings, make_films
 from hnn_envs.fitting.problem import LATENT, Problem
 from hnn_envs.fitting.trainer import Stage, fit
 from hnn_envs.models import make_family
-from hnn_envs.recordings.sources import Dataset
+from hnn_envs.pixels.camera import Camera
+from hnn_envs.pixels.films import FilmSettings, make_films
+from hnn_envs.pixels.losses import FilmLoss, FilmStepsLoss, ReadingLoss
+from hnn_envs.pixels.models import ENCODER
+from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.systems import get_system
 
 SYSTEM = get_system("pixel-pendulum")
@@ -57,7 +58,7 @@ class TestFilmLoss:
         assert angles.shape == (2 * len(data), LENGTH)
         assert inputs.shape == (2 * len(data), LENGTH, 1)
         assert frames.shape == (2 * len(data), LENGTH, 28, 28)
-        np.testing.assert_allclose(eyes.wrapped(angles[::2].numpy() - read), 0, atol=1e-12)
+        np.testing.assert_allclose(frame_models.wrapped(angles[::2].numpy() - read), 0, atol=1e-12)
         assert np.abs(np.diff(angles.numpy())).max() < np.pi
         assert interval.unique().item() == pytest.approx(0.05)
 
@@ -65,7 +66,7 @@ class TestFilmLoss:
         loss = FilmLoss(LENGTH)
         rows = loss.prepare(data, torch.float64)
         starts = torch.as_tensor(data.states.reshape(-1, LENGTH, 2)[:, 0])
-        starts[:, 0] = rows[0][:, 0] + torch.as_tensor(eyes.wrapped((starts[:, 0] - rows[0][:, 0]).numpy()))
+        starts[:, 0] = rows[0][:, 0] + torch.as_tensor(frame_models.wrapped((starts[:, 0] - rows[0][:, 0]).numpy()))
         away = loss.residuals(SYSTEM.field, rows, {"film.starts": starts})
         assert away.abs().max() < 6e-3  # what whole pixels leave uncertain
         assert away.square().mean().sqrt() < 2e-3
@@ -83,7 +84,7 @@ class TestFilmLoss:
 
 
 class TestFilmStepsLoss:
-    def test_the_true_field_foresees_the_next_states_as_far_as_they_can_be_read(self, data: Dataset) -> None:
+    def test_the_true_field_predicts_the_next_states_as_far_as_they_can_be_read(self, data: Dataset) -> None:
         loss = FilmStepsLoss(horizon=3, integrator="symplectic_euler")
         rows = loss.prepare(data, torch.float64)
         assert rows[0].shape == (len(data) * (2 * LENGTH - 1 - 3), 4, 2)
@@ -146,7 +147,7 @@ class TestBundleAdjustment:
         family = make_family("pixel-separable", {"hidden": [4], "harmonics": 3})
         before = family.init(SYSTEM.spec, np.random.default_rng((0, 1)))
         after = fit(SYSTEM.spec, family, data, [Stage(steps=2, optimiser="bundle-adjustment", loss="film")], seed=0)
-        np.testing.assert_array_equal(after["eye.encoder"], before["eye.encoder"])
+        np.testing.assert_array_equal(after[ENCODER], before[ENCODER])
         assert not np.array_equal(after["network.weight0"], before["network.weight0"])
 
 
@@ -162,12 +163,15 @@ class TestWhatFilmsTeach:
     def test_the_encoder_reads_unseen_frames_as_sharply_as_the_camera(self, fitted: Any, data: Dataset) -> None:
         angles = between(data)
         shots = Camera().frames(angles)
-        own, plain = (np.std(eyes.wrapped(eye.angle(shots) - angles)) for eye in (fitted.eye, Camera()))
+        own, plain = (
+            np.std(frame_models.wrapped(images.angle(shots) - angles))
+            for images in (fitted.observation_model.images, Camera())
+        )
         assert own < 1.15 * plain
 
     def test_the_decoder_shows_what_the_camera_shows(self, fitted: Any, data: Dataset) -> None:
         angles = between(data)
-        away = fitted.eye.frames(angles).astype(float) - Camera().frames(angles)
+        away = fitted.observation_model.images.frames(angles).astype(float) - Camera().frames(angles)
         assert np.square(away / 255).mean() < 1e-4
 
     def test_an_interrupted_run_goes_on_to_the_same_model(self, data: Dataset, tmp_path: Path) -> None:

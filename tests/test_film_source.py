@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hnn_envs.camera import SEED_WINDOW
 from hnn_envs.errors import InvalidOptionError
-from hnn_envs.fitting import frames
 from hnn_envs.fitting.pipeline import make_data
 from hnn_envs.fitting.recipes import parse_recipe
-from hnn_envs.recordings.sources import Dataset, FilmSource, make_source, merge
+from hnn_envs.pixels import films as filming
+from hnn_envs.pixels.camera import SEED_WINDOW
+from hnn_envs.pixels.source import FilmSource
+from hnn_envs.recordings import make_source
+from hnn_envs.recordings.dataset import Dataset, merge
 from hnn_envs.systems import get_system
 
 SYSTEM = get_system("pixel-pendulum")
@@ -35,7 +37,7 @@ settings = {{ films = 5, length = 4 }}
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache."""
-    monkeypatch.setattr(frames, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(filming, "cache_folder", lambda: tmp_path)
     return tmp_path
 
 
@@ -67,14 +69,14 @@ def test_the_share_for_the_test_is_the_last_or_the_first() -> None:
 
 
 def test_the_recipes_seed_decides_what_is_filmed_and_films_are_kept(cache: Path) -> None:
-    made_frames: list[tuple[int, int]] = []
+    made_frames: list[tuple[float, float, str]] = []
     one, again, other = (
         make_data(parse_recipe(RECIPE.format(seed=seed), ""), progress=lambda *counts: made_frames.append(counts))[0]
         for seed in (3, 3, 4)
     )
     assert one.states.tobytes() == again.states.tobytes() != other.states.tobytes()
     assert len(list(cache.iterdir())) == 2
-    assert made_frames.count((20, 20)) == 2
+    assert made_frames.count((20, 20, "films")) == 2
 
 
 def test_a_damaged_cache_is_made_again_with_a_message(cache: Path) -> None:

@@ -13,8 +13,8 @@ from physics import NAMES, march, model, states
 from hnn_envs.errors import InvalidOptionError, UnknownNameError
 from hnn_envs.fitting.losses import make_loss, mean_square
 from hnn_envs.fitting.trainer import loss_on
+from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.recordings.exact import exact_trajectories
-from hnn_envs.recordings.sources import Dataset
 from hnn_envs.systems import SYSTEMS
 from hnn_envs.systems.n_body import NBody
 

@@ -37,8 +37,8 @@ from hnn_envs.models import FAMILIES, describe, make_family
 from hnn_envs.models.features import Features
 from hnn_envs.models.generic import GenericHamiltonian, HelmholtzField
 from hnn_envs.models.mlp import ACTIVATIONS, build_mlp, init_mlp
-from hnn_envs.models.pixels import Sighted
-from hnn_envs.models.seed_pixels import Paired
+from hnn_envs.observation import Observed
+from hnn_envs.pixels.pair_models import Paired
 from hnn_envs.systems import SYSTEMS
 from hnn_envs.systems.n_body import NBody, rotate
 
@@ -318,16 +318,17 @@ class TestPorts:
 
     @pytest.mark.parametrize("name", ALL)
     def test_every_parameter_receives_a_gradient(self, name: str) -> None:
-        """Of the sum of squared rates, and of what an eye sees and reads; in double and in single precision."""
+        """Of the sum of squared rates, and of what an autoencoder shows and reads; in both precisions."""
         there = model(name)
         x, u = torch.tensor(states(there.system, 6)), torch.tensor(inputs(there.system, 6))
         for dtype in (np.float64, np.float32):
             drawn = to_torch({key: value.astype(dtype) for key, value in there.parameters.items()}, grad=True)
             field = there.build(drawn)
             loss = (field(x, u) ** 2).sum()
-            if isinstance(field, Sighted):
-                frames = torch.ones((field.eye.size, field.eye.size))
-                loss = loss + (field.eye.brightness(x[:, 0]) ** 2).sum() + field.eye.angle(frames) ** 2
+            if isinstance(field, Observed):
+                images: Any = field.observation_model.images  # type: ignore[attr-defined]
+                frames = torch.ones((images.size, images.size))
+                loss = loss + (images.brightness(x[:, 0]) ** 2).sum() + images.angle(frames) ** 2
             if isinstance(field, Paired):
                 pairs = torch.ones((2, field.autoencoder.size, field.autoencoder.size))
                 loss = loss + (field.autoencoder.brightness(field.autoencoder.encode(pairs)) ** 2).sum()

@@ -15,7 +15,7 @@ from hnn_envs.fitting.losses import make_loss
 from hnn_envs.fitting.optimisers import make_optimiser
 from hnn_envs.fitting.problem import Problem
 from hnn_envs.models import make_family
-from hnn_envs.recordings.sources import Dataset
+from hnn_envs.recordings.dataset import Dataset
 
 
 def line() -> tuple[dict[str, torch.Tensor], tuple[torch.Tensor, ...]]:

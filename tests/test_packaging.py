@@ -140,7 +140,7 @@ class TestInstalled:
         assert words.splitlines() == [f"{name} float" for name in ENVIRONMENTS]
 
     def test_the_command_compares(self, installed: Path, tmp_path: Path) -> None:
-        arguments = ["compare", "pendulum", "--periods", "0.2"]
+        arguments = ["compare", "--systems", "pendulum", "--periods", "0.2"]
         words = run(installed, tmp_path, "from hnn_envs.cli import app; app()", *arguments)
         assert all(f"{name} " in words for name in ("ode", "hnn", "baseline"))
         assert {path.name for path in (tmp_path / "runs" / "compare").iterdir()} == {"pendulum.png", "pendulum.gif"}
@@ -155,7 +155,7 @@ def test_the_wheel_installs_into_a_fresh_environment(wheel: Path, tmp_path: Path
     for command in (
         [sys.executable, "-m", "venv", str(environment)],
         [str(python), "-m", "pip", "install", "--quiet", "-c", str(constraints), str(wheel)],
-        [str(environment / "bin" / "hnn-envs"), "compare", "pendulum", "--periods", "1"],
+        [str(environment / "bin" / "hnn-envs"), "compare", "--systems", "pendulum", "--periods", "1"],
     ):
         subprocess.run(command, check=True, cwd=tmp_path)  # noqa: S603 - our own commands
     assert (tmp_path / "runs" / "compare" / "pendulum.gif").is_file()

@@ -1,4 +1,4 @@
-"""The pixel pendulum: Gymnasium's Pendulum-v1 step by step and frame by frame, or learned physics behind an eye."""
+"""The pixel pendulum: Gymnasium's Pendulum-v1 step by step and frame by frame, or learned physics with its decoder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from environments import MODES, Choose, actions_of, make, make_batch
-from eyes import fitted_eye, wrapped
+from frame_models import fitted_autoencoder, wrapped
 from gymnasium.vector import AutoresetMode
 from PIL import Image
 from stable_baselines3 import PPO
@@ -22,19 +22,24 @@ from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
 
 from hnn_envs.arrays import Array
-from hnn_envs.camera import Camera
 from hnn_envs.checkpoints import load_checkpoint, save_checkpoint
 from hnn_envs.drawing.canvas import WIDE, draw_frame
 from hnn_envs.drawing.colors import BASELINE, HNN, ODE, rgb
 from hnn_envs.drawing.view import View
 from hnn_envs.dynamics import make_dynamics
-from hnn_envs.envs.rules import ArrayReferee, FilmReferee, make_referee
+from hnn_envs.envs.rules import LARGEST, ArrayReferee, Outcome, make_referee
 from hnn_envs.errors import CheckpointError, InvalidOptionError, UnknownNameError
+from hnn_envs.evaluation.comparison import compare
 from hnn_envs.kernels import compile_step
+from hnn_envs.pixels.camera import Camera
+from hnn_envs.pixels.models import ENCODER
+from hnn_envs.pixels.observation import FramePairs
+from hnn_envs.pixels.task import PixelPendulumTask
+from hnn_envs.play.session import Session
+from hnn_envs.rollouts import rollout
 from hnn_envs.sb3 import make_vec_env
 from hnn_envs.systems import SYSTEMS
-from hnn_envs.tasks import TASKS, get_task
-from hnn_envs.tasks.pixel_pendulum import PixelPendulumTask, seen_through
+from hnn_envs.tasks import TASKS, ObservedTask, get_task
 
 TASK = PixelPendulumTask()
 LEARNED = ("hnn", "baseline")
@@ -104,6 +109,32 @@ def test_it_starts_as_pendulum_v1_does() -> None:
         assert 0.98 * largest < np.abs(values).max() <= largest
 
 
+def test_environment_compare_and_rollout_step_the_same_map() -> None:
+    """From q = 2 the flow would be 0.1 rad away after six steps; all of these are bit for bit what an agent meets."""
+    env = make("PixelPendulum").unwrapped
+    env.reset(options={"state": [2.0, 0.0]})
+    stepped = [env.state]
+    for _ in range(50):
+        env.step(np.zeros(1))
+        stepped.append(env.state)
+    rolled = rollout("pixel-pendulum", [2.0, 0.0], 50).states[:, 0]
+    np.testing.assert_array_equal(rolled, stepped)
+    found = compare("pixel-pendulum", ("ode",), periods=50 * 0.05 / TASK.system.spec.time_scale)
+    np.testing.assert_array_equal(found.tracks[0].states, stepped)
+    np.testing.assert_array_equal(found.reference, stepped)
+    flow = rollout("pixel-pendulum", [2.0, 0.0], 6, integrator="pefrl").states[:, 0]
+    assert np.abs(flow[6, 0] - stepped[6][0]) > 0.1
+
+
+def test_play_steps_that_map_too() -> None:
+    session, env = Session("pixel-pendulum", ("ode", "hnn")), make("PixelPendulum").unwrapped
+    env.reset(options={"state": session.tracks[0].x})
+    for _ in range(5):
+        session.tick(np.ones(1))
+        env.step(np.ones(1))
+        np.testing.assert_array_equal(session.tracks[0].x, env.state)
+
+
 # What is seen
 
 
@@ -115,6 +146,27 @@ def test_observations_are_images_with_channels_first(size: int) -> None:
     assert is_image_space_channels_first(env.observation_space)
 
 
+def test_channels_may_come_last() -> None:
+    """As RLlib and Gymnasium's ResizeObservation want them, which take the first of three axes for the height."""
+    first, last = make("PixelPendulum"), make("PixelPendulum", channels="last")
+    assert last.observation_space == gym.spaces.Box(0, 255, (28, 28, 2), np.uint8)
+    batch = make_batch("PixelPendulum", 1, channels="last", max_episode_steps=2)
+    tensors = make_batch("PixelPendulum", 1, channels="last", max_episode_steps=2, output="torch")
+    results = [[env.reset(seed=3)[0] for env in (first, last, batch, tensors)]]
+    for _ in range(2):
+        results.append([env.step(np.ones(1))[0] for env in (first, last)])
+        results[-1] += [envs.step(np.ones((1, 1)))[0] for envs in (batch, tensors)]
+    rewards = [env.step(np.ones(1))[1] for env in (first, last)]
+    assert rewards[0] == rewards[1]
+    for seen, turned, rows, tensor in results:
+        np.testing.assert_array_equal(turned, np.moveaxis(seen, 0, -1))
+        assert last.observation_space.contains(turned)
+        np.testing.assert_array_equal(rows[0], turned)
+        np.testing.assert_array_equal(tensor[0].numpy(), turned)
+    assert is_image_space(last.observation_space)
+    assert not is_image_space_channels_first(last.observation_space)
+
+
 def test_small_frames_suit_every_policy_but_the_convolutional_one() -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -124,13 +176,22 @@ def test_small_frames_suit_every_policy_but_the_convolutional_one() -> None:
     ]
 
 
-@pytest.mark.parametrize("eye", [Camera(), fitted_eye()], ids=["camera", "decoder"])
-def test_the_two_frames_are_of_a_twentieth_of_a_second_ago_and_of_now(eye: Any) -> None:
-    task, x = PixelPendulumTask(eye=eye), states(5)
-    seen = task.observation(x)
-    np.testing.assert_array_equal(seen[:, 1], eye.frames(x[:, 0]))
-    np.testing.assert_array_equal(seen[:, 0], eye.frames(x[:, 0] - 0.15 * x[:, 1]))
-    np.testing.assert_array_equal(task.observation(x + np.array((200 * np.pi, 0))), seen)
+@pytest.mark.parametrize("images", [Camera(), fitted_autoencoder()], ids=["camera", "decoder"])
+def test_the_two_frames_are_of_a_twentieth_of_a_second_ago_and_of_now(images: Any) -> None:
+    model, x = FramePairs(images), states(5)
+    seen = model.observe(x)
+    assert seen.shape == (5, *model.shape)
+    np.testing.assert_array_equal(seen[:, 1], images.frames(x[:, 0]))
+    np.testing.assert_array_equal(seen[:, 0], images.frames(x[:, 0] - 0.15 * x[:, 1]))
+    np.testing.assert_array_equal(model.observe(x + np.array((200 * np.pi, 0))), seen)
+    np.testing.assert_array_equal(TASK.observation(x), FramePairs(Camera()).observe(x))
+
+
+@pytest.mark.parametrize("images", [Camera(), fitted_autoencoder()], ids=["camera", "decoder"])
+def test_two_frames_show_a_state(images: Any) -> None:
+    model, x = FramePairs(images), states(50)
+    np.testing.assert_allclose(wrapped(model.estimate(model.observe(x)) - x), 0, atol=0.1)
+    np.testing.assert_allclose(model.state(model.angles(x)), x, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", LEARNED)
@@ -140,17 +201,19 @@ def test_learned_physics_shows_what_its_decoder_sees(name: str, physics: Choose)
     for _ in range(5):
         seen, *_ = env.step(np.array([0.7]))
         q, p = env.state
-        expected = env.dynamics.field.eye.frames(np.array([q - 0.15 * p, q]))
+        expected = env.dynamics.observation_model.images.frames(np.array([q - 0.15 * p, q]))
         np.testing.assert_allclose(seen, expected.astype(int), rtol=0, atol=1)
         camera = Camera().frames(np.array([q - 0.15 * p, q]))
         assert np.square((seen - camera.astype(float)) / 255).mean() < 1e-3
 
 
-def test_physics_without_an_eye_is_filmed_and_tasks_without_frames_need_none(physics: Choose) -> None:
-    sighted = make_dynamics(TASK.system, physics("pixel-pendulum", "hnn")).field
-    assert seen_through(TASK, SYSTEMS["pixel-pendulum"].field).eye == Camera()
-    assert seen_through(TASK, sighted).eye is sighted.eye
-    assert seen_through(TASKS["pendulum"], sighted) is TASKS["pendulum"]
+def test_an_observation_model_is_a_part_of_physics_learned_from_frames_and_of_no_other(physics: Choose) -> None:
+    learned = make_dynamics(TASK.system, physics("pixel-pendulum", "hnn"))
+    assert learned.observation_model is learned.field.observation_model  # type: ignore[attr-defined]
+    assert make_dynamics(TASK.system).observation_model is None
+    assert make_dynamics("pendulum").observation_model is None
+    for name, task in TASKS.items():
+        assert isinstance(task, ObservedTask) == (name == "pixel-pendulum")
 
 
 @pytest.mark.parametrize("name", LEARNED)
@@ -159,7 +222,7 @@ def test_learned_physics_starts_where_it_sees_the_true_start(name: str, physics:
     for seed in range(10):
         frames, _ = env.reset(seed=seed)
         true_frames, _ = ode.reset(seed=seed)
-        angles = env.dynamics.field.eye.angle(true_frames)
+        angles = env.dynamics.observation_model.images.angle(true_frames)
         turned = wrapped(angles[1] - angles[0])
         np.testing.assert_allclose(env.state, (angles[1], turned / 0.15), rtol=0, atol=1e-12)
         np.testing.assert_allclose(wrapped(env.state - ode.state), 0.0, atol=0.05)
@@ -175,11 +238,16 @@ def test_a_given_state_is_taken_as_it_is(physics: Choose) -> None:
     np.testing.assert_array_equal(env.state, [7.0, 2.0])
 
 
-def test_an_eye_that_misreads_a_start_still_starts_inside_the_limits() -> None:
-    eye = fitted_eye()
-    wild = dataclasses.replace(eye, encoder=np.random.default_rng(0).standard_normal(eye.encoder.shape))
-    task = PixelPendulumTask(eye=wild)
-    assert task.inside(task.believed_state(states(20) * (1, 0.1))).all()
+def test_an_encoder_that_misreads_a_start_still_starts_inside_the_limits(
+    random_checkpoint: Any, tmp_path: Path
+) -> None:
+    made = load_checkpoint(Path(random_checkpoint("pixel-pendulum", "hnn")))
+    wild = np.random.default_rng(0).standard_normal(made.parameters[ENCODER].shape)
+    save_checkpoint(tmp_path / "wild.safetensors", made.card, made.parameters | {ENCODER: wild})
+    envs = make_batch("PixelPendulum", 20, dynamics=str(tmp_path / "wild.safetensors"))
+    envs.reset(seed=0)
+    assert TASK.inside(envs.state).all()
+    assert (np.abs(3 * envs.state[:, 1]) == pytest.approx(8.0)) or np.abs(3 * envs.state[:, 1]).max() > 1.5
 
 
 # What is paid
@@ -211,11 +279,9 @@ def test_the_reward_is_read_off_the_frames_that_the_agent_sees_in_the_same_way_f
 
 
 def test_darkness_is_paid_for_and_is_no_nan() -> None:
-    eye = fitted_eye()
-    blind = PixelPendulumTask(eye=dataclasses.replace(eye, decoder=np.zeros_like(eye.decoder)))
-    x, u = states(3), np.zeros((3, 1))
-    assert not blind.observation(x).any()
-    np.testing.assert_allclose(blind.reward(x, u, x), -(np.pi**2))  # darkness reads as hanging still
+    dark = np.zeros((3, 2, 28, 28), np.uint8)
+    reward = TASK.reward_of_observation(dark, np.zeros((3, 1)), np.ones(3, dtype=np.bool_))
+    np.testing.assert_allclose(reward, -(np.pi**2))  # darkness reads as hanging still
 
 
 @pytest.mark.parametrize("name", ["ode", *LEARNED])
@@ -237,21 +303,28 @@ def transitions(count: int = 40) -> tuple[Array, Array, Array]:
 
 
 @pytest.mark.parametrize("kind", ["numpy", "torch"])
-@pytest.mark.parametrize("eye", [Camera(), fitted_eye()], ids=["camera", "decoder"])
-def test_steps_are_judged_by_the_tasks_functions(eye: Any, kind: str) -> None:
-    task = PixelPendulumTask(eye=eye)
-    arrays = transitions()
-    given = arrays if kind == "numpy" else tuple(map(torch.tensor, arrays))
-    referee = make_referee(task, None if kind == "numpy" else "cuda:0")
-    assert isinstance(referee, FilmReferee)
-    found, expected = referee.judge(*given), ArrayReferee(task).judge(*arrays)
-    assert expected.diverged.sum() == 4
+@pytest.mark.parametrize("images", [Camera(), fitted_autoencoder()], ids=["camera", "decoder"])
+def test_a_step_is_paid_by_the_frames_that_are_seen_after_it(images: Any, kind: str) -> None:
+    model, (x, u, x_next) = FramePairs(images), transitions()
+    inside = TASK.inside(x_next)
+    diverged = ~inside & ~(np.abs(x_next) < LARGEST).all(-1)
+    assert diverged.sum() == 4
+    settled = np.where(diverged[:, None], x, x_next)
+    frames = model.observe(settled)
+    reward = TASK.reward_of_observation(frames, u, inside)
+    expected = Outcome(settled, frames, reward, TASK.system.value(settled), inside & False, ~inside, diverged)
+    given = (x, u, x_next) if kind == "numpy" else tuple(map(torch.tensor, (x, u, x_next)))
+    referee = make_referee(TASK, None if kind == "numpy" else "cuda:0", model)
+    assert isinstance(referee, ArrayReferee)
+    found = referee.judge(*given)
     for name, one, other in zip(found._fields, found, expected, strict=True):
-        going = slice(None) if name != "reward" else ~expected.diverged  # what diverged shows, and pays, the last frame
         level = {"observation": 1, "reward": 1e-2}.get(name, 1e-12)  # where tensors round otherwise
-        tolerance = 0 if kind == "numpy" else level
         np.testing.assert_allclose(
-            np.asarray(one)[going].astype(float), other[going].astype(float), rtol=0, atol=tolerance, err_msg=name
+            np.asarray(one).astype(float),
+            np.asarray(other).astype(float),
+            rtol=0,
+            atol=0 if kind == "numpy" else level,
+            err_msg=name,
         )
     assert np.isfinite(np.asarray(found.reward)).all()
     assert (np.asarray(found.reward)[np.asarray(found.outside)] <= -1000).all()
@@ -261,18 +334,19 @@ def test_frames_are_shown_once_a_step() -> None:
     @dataclasses.dataclass(frozen=True)
     class Counting:
         size: int = 28
+        window: tuple[int, ...] = Camera.window
         shown: list[int] = dataclasses.field(default_factory=list)
 
         def frames(self, q: Array) -> Array:
             self.shown.append(q.size)
-            return fitted_eye().frames(q)
+            return fitted_autoencoder().frames(q)
 
         def angle(self, frames: Array) -> Array:
-            return fitted_eye().angle(frames)
+            return fitted_autoencoder().angle(frames)
 
-    eye = Counting()
-    make_referee(PixelPendulumTask(eye=eye), None).judge(states(3), np.zeros((3, 1)), states(3))
-    assert eye.shown == [6]
+    images = Counting()
+    make_referee(TASK, None, FramePairs(images)).judge(states(3), np.zeros((3, 1)), states(3))
+    assert images.shown == [6]
 
 
 # A batch
@@ -369,6 +443,8 @@ def test_a_copy_goes_on_in_the_same_way_and_draws_the_same(name: str, duplicate:
     [
         ("PixelPendulum", {"image_size": 30}, "image_size must be one of 28, 64, not 30"),
         ("PixelPendulum", {"image_size": "28"}, "image_size must be one of 28, 64, not '28'"),
+        ("PixelPendulum", {"channels": "middle"}, "channels must be one of None, 'first', 'last', not 'middle'"),
+        ("Pendulum", {"channels": "last"}, "channels is for tasks that are seen through frames; 'pendulum' is not"),
         ("PixelPendulum", {"render_truth": "yes"}, "render_truth must be True or False, not 'yes'"),
         ("Pendulum", {"render_truth": True}, "render_truth is for tasks that are seen through frames; 'pendulum' is"),
         ("Pendulum", {"image_size": 28}, "image_size is for tasks that are seen through frames; 'pendulum' is not"),
@@ -404,7 +480,8 @@ def test_an_alias_with_a_size_is_the_checkpoint_of_that_size(
         env = make("PixelPendulum", dynamics="hnn", image_size=size).unwrapped
         assert asked.pop() == name
         assert env.dynamics.name == "hnn"
-        assert env.task.eye.size == (size or 28)
+        assert env.task.camera.size == (size or 28)
+        assert env.dynamics.observation_model.images.size == (size or 28)
 
 
 def test_a_checkpoint_with_another_window_is_refused(random_checkpoint: Any, tmp_path: Any) -> None:
@@ -456,7 +533,9 @@ def test_the_truth_is_drawn_beside_it_in_its_own_colour(name: str, colour: str, 
 
 
 @pytest.mark.parametrize("name", LEARNED)
-def test_the_twin_is_the_true_pendulum_from_the_true_start_under_the_same_actions(name: str, physics: Choose) -> None:
+def test_the_truth_beside_it_is_the_true_pendulum_from_the_true_start_under_the_same_actions(
+    name: str, physics: Choose
+) -> None:
     env = learned(physics, name, render_mode="rgb_array", render_truth=True)
     ode = make("PixelPendulum").unwrapped
     env.reset(seed=4), ode.reset(seed=4)
@@ -470,7 +549,7 @@ def test_the_twin_is_the_true_pendulum_from_the_true_start_under_the_same_action
 
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
-def test_every_row_of_a_batch_has_its_twin(mode: AutoresetMode, physics: Choose) -> None:
+def test_every_row_of_a_batch_has_its_truth(mode: AutoresetMode, physics: Choose) -> None:
     options: dict[str, Any] = {"max_episode_steps": 3, "autoreset_mode": mode}
     envs = make_batch(
         "PixelPendulum",

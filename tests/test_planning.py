@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from hnn_envs.agents.episodes import play
-from hnn_envs.agents.planning import SEARCHES, Planner, Search
+from hnn_envs.agents.planning import Planner
 from hnn_envs.errors import InvalidOptionError, InvalidStateError, UnknownNameError
 from hnn_envs.tasks import TASKS
+from hnn_envs.tasks.optional import Search, search_of
 
 SMALL = Search(horizon=5, hold=2, candidates=16, elites=4, iterations=2)
 
@@ -63,7 +64,7 @@ def test_a_step_is_planned_at_interactive_speed():
     for _ in range(10):
         planner.plan(x)
     assert (time.process_time() - began) / 10 < 0.1  # some 5 ms on a core of 2024
-    assert SEARCHES["pendulum"].candidates >= 200
+    assert search_of(TASKS["pendulum"]).candidates >= 200
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ class TestSession:
             session.tick(np.full(session.inputs, 0.5))
         assert np.allclose(ode.x, hnn.x, atol=1e-2)
         assert not np.array_equal(ode.x, hnn.x)
-        free = Session(session.task.name, ("ode",), seed=0)
+        free = Session(session.subject.name, ("ode",), seed=0)
         for _ in range(30):
             free.tick(np.zeros(free.inputs))
         assert not np.allclose(free.tracks[0].x, ode.x, atol=1e-3)
@@ -66,7 +66,7 @@ class TestSession:
         session.kick()
         changes = [track.x - before for track in session.tracks]
         assert np.array_equal(*changes)
-        assert np.allclose(changes[0][: session.task.system.spec.dof], 0)
+        assert np.allclose(changes[0][: session.subject.spec.dof], 0)
         assert np.abs(changes[0]).max() > 0
         session.kick(-1)
         assert np.allclose(session.tracks[0].x, before)

@@ -88,12 +88,18 @@ def test_actions_are_within_the_box_for_any_finite_observation(path):
 
 
 def test_unknown_names_say_what_there_is():
-    with pytest.raises(UnknownNameError, match=r"pendulum/nobody.*shipped"):
+    with pytest.raises(UnknownNameError, match=r"pendulum/nobody.*shipped one, such as .*; did you mean pendulum/"):
         load_policy("pendulum/nobody")
     with pytest.raises(CheckpointError, match="does not exist"):
         load_policy("nowhere.safetensors")
     with pytest.raises(UnknownNameError, match="task"):
         load_policy(next(iter(shipped_policies())), task="juggling")
+
+
+def test_a_policy_for_a_task_that_is_not_registered_is_refused(path):
+    rewrite(path, {"task": "juggling"})
+    with pytest.raises(CheckpointError, match="'juggling', which is not registered"):
+        load_policy(path)
 
 
 def test_a_policy_for_another_task_is_refused(path):
@@ -138,7 +144,7 @@ def test_a_changed_card_is_refused(path):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"task": "juggling"}, {"activation": "sin"}, {"output": "step"}, {"seed": "0"}, {"metrics": {"return": "many"}}],
+    [{"activation": "sin"}, {"output": "step"}, {"seed": "0"}, {"metrics": {"return": "many"}}],
 )
 def test_cards_that_make_no_sense_are_refused(path, changes):
     rewrite(path, changes)

@@ -12,7 +12,6 @@ import pytest
 from measured_series import REPOSITORY
 
 from hnn_envs import __version__
-from hnn_envs.camera import SEED_WINDOW
 from hnn_envs.checkpoints import Domain, find_checkpoint, load_checkpoint
 from hnn_envs.dynamics import make_dynamics
 from hnn_envs.errors import DataError, InvalidOptionError, UnknownNameError
@@ -20,7 +19,16 @@ from hnn_envs.evaluation.card_metrics import card_metrics
 from hnn_envs.evaluation.episode_error import _largest_error, episode_errors
 from hnn_envs.fitting import pipeline
 from hnn_envs.fitting.pipeline import follow, make_data
-from hnn_envs.fitting.recipes import Recipe, load_recipe, parse_recipe, recipe_of, recipes_folder, shipped_recipes
+from hnn_envs.fitting.recipes import (
+    Recipe,
+    load_recipe,
+    parse_recipe,
+    recipe_of,
+    recipes_folder,
+    shipped_recipes,
+    with_seed,
+)
+from hnn_envs.pixels.camera import SEED_WINDOW
 from hnn_envs.recordings.measured import VARIABLE
 from hnn_envs.systems import SYSTEMS, get_system
 from hnn_envs.tasks import get_task
@@ -87,10 +95,35 @@ class TestReading:
         path.write_text(TINY)
         assert load_recipe(str(path)) == parse_recipe(TINY, "")
 
-    @pytest.mark.parametrize("name", ["pendulum/default/magic", "no/such.toml", "README.md"])
-    def test_an_unknown_recipe_is_refused_with_those_that_exist(self, name: str) -> None:
-        with pytest.raises(UnknownNameError, match=f"unknown recipe {name!r}; allowed: .*pendulum/default/hnn"):
+    @pytest.mark.parametrize(
+        ("name", "hint"),
+        [
+            ("pendulum/default/hmm", "; did you mean .*pendulum/default/hnn"),
+            ("pendulum/hnn", "; did you mean .*pendulum/default/hnn"),
+            ("structured", "; did you mean mass-spring/paper/structured or .*"),
+            ("README.md", ", such as mass-spring/default/baseline"),
+        ],
+    )
+    def test_an_unknown_recipe_is_refused_with_those_that_are_close(self, name: str, hint: str) -> None:
+        allowed = "allowed: the path of a .toml file, or a name in hnn-envs list"
+        with pytest.raises(UnknownNameError, match=f"^unknown recipe {name!r}; {allowed}{hint}") as caught:
             load_recipe(name)
+        assert 1 <= sum(known in str(caught.value) for known in shipped_recipes()) <= 3
+
+    @pytest.mark.parametrize("name", ["nothere.toml", "no/such.toml"])
+    def test_a_file_that_is_missing_is_said_to_be(self, name: str) -> None:
+        with pytest.raises(UnknownNameError, match=f"^there is no recipe file {name}$"):
+            load_recipe(name)
+
+    def test_the_seed_can_be_another(self) -> None:
+        recipe = parse_recipe(TINY, "")
+        other = with_seed(recipe, 12)
+        assert (other.seed, parse_recipe(other.text, "").seed) == (12, 12)
+        assert with_seed(other, 3) == recipe
+        tight = parse_recipe(TINY.replace("seed = 3", "seed=3  # of all"), "")
+        assert "seed=12  # of all" in with_seed(tight, 12).text
+        with pytest.raises(InvalidOptionError, match="a seed is an integer from 0 on, not -1"):
+            with_seed(recipe, -1)
 
     def test_a_file_that_is_no_text_is_refused(self, tmp_path: Path) -> None:
         path = tmp_path / "binary.toml"
@@ -102,6 +135,9 @@ class TestReading:
         ("old", "new", "cause"),
         [
             ("seed = 3", "seed = ", "Invalid value"),
+            ("seed = 3", "seed = -1", "a seed is an integer from 0 on, not -1"),
+            ("seed = 3", "seed = 1.5", "a seed is an integer from 0 on, not 1.5"),
+            ("seed = 3", "seed = true", "a seed is an integer from 0 on, not True"),
             ("seed = 3", "sed = 3", "no setting 'sed'; allowed: system, name, seed"),
             ("seed = 3\n", "", "lacks the setting 'seed'"),
             ('"pendulum"', '"pendula"', "unknown system 'pendula'; allowed: mass-spring"),

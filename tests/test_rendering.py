@@ -9,11 +9,14 @@ import numpy as np
 import pygame
 import pytest
 
+from hnn_envs.checkpoints import shipped_checkpoints
 from hnn_envs.drawing.canvas import Canvas, draw_frame
-from hnn_envs.drawing.colors import ACTION, BASELINE, HNN, ODE, OTHER, colour_of, mix, rgb
+from hnn_envs.drawing.colors import ACTION, BASELINE, HNN, ODE, OTHER, colour_of, colours_of, mix, rgb
 from hnn_envs.drawing.view import View
 from hnn_envs.drawing.window import Window
+from hnn_envs.dynamics import make_dynamics, role_by_name
 from hnn_envs.errors import DisplayError
+from hnn_envs.systems import SYSTEMS
 from hnn_envs.tasks import TASKS
 
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS.keys())
@@ -25,6 +28,7 @@ def view_of(task, dynamics="ode", *, action=0.0, state=None, trail=1, **changes)
     inputs = task.system.field.input_matrix.shape[-1]
     energy = float(task.system.value(x))
     given = {"energy": energy, "believed_energy": energy, "time": 1.0} | changes
+    given = {"colour": colour_of(dynamics)} | given
     return View(state=x, trail=np.tile(x, (trail, 1)), action=np.full(inputs, action), dynamics=dynamics, **given)
 
 
@@ -118,20 +122,28 @@ def test_world_coordinates_have_y_up():
 
 
 @pytest.mark.parametrize(
-    ("dynamics", "colour"),
-    [
-        ("ode", ODE),
-        ("hnn", HNN),
-        ("paper/hnn", HNN),
-        ("default/hnn-64", HNN),
-        ("runs/mine-hnn.safetensors", HNN),
-        ("baseline", BASELINE),
-        ("paper/baseline", BASELINE),
-        ("paper/structured", OTHER),
-    ],
+    ("role", "colour"), [("ode", ODE), ("hnn", HNN), ("baseline", BASELINE), ("other", OTHER), ("", OTHER)]
 )
-def test_every_physics_has_its_colour(dynamics, colour):
-    assert colour_of(dynamics) == colour
+def test_every_physics_has_the_colour_of_what_it_is(role, colour):
+    assert colour_of(role) == colour
+
+
+@pytest.mark.parametrize("name", [name for name in SYSTEMS if shipped_checkpoints(name)])
+def test_what_a_shipped_physics_is_does_not_depend_on_its_name(name):
+    for dynamics in shipped_checkpoints(name):
+        role = make_dynamics(name, dynamics).role
+        assert role == ("baseline" if "baseline" in dynamics else "hnn")
+        assert role_by_name(name, dynamics) == role
+    assert make_dynamics(name, "ode").role == role_by_name(name, "ode") == "ode"
+    assert role_by_name(name, "nobody") == "other"
+
+
+def test_two_of_a_kind_can_be_told_apart_in_a_figure():
+    assert colours_of(["ode", "hnn", "baseline"]) == [ODE, HNN, BASELINE]
+    mixed = colours_of(["hnn", "hnn", "ode", "hnn", "hnn"])
+    assert mixed[:3] == [HNN, OTHER, ODE]
+    assert len(set(mixed)) == 5
+    assert len(set(colours_of(["hnn", "hnn", "other"]))) == 3
 
 
 def test_colours_mix():

@@ -22,6 +22,7 @@ from hnn_envs.evaluation.records import Row, write_rows
 from hnn_envs.report import write_report
 from hnn_envs.report.sources import collect
 from hnn_envs.report.tables import number, targets_table
+from hnn_envs.systems import get_spec
 
 SYSTEMS = ("mass-spring", "pendulum", "real-pendulum", "two-body", "three-body")
 
@@ -117,7 +118,7 @@ class TestContent:
 
     def test_targets_are_judged(self) -> None:
         def verdicts(error: float) -> str:
-            return targets_table([Row("stability", "pendulum", "hnn", "max_relative_energy_error", error)])
+            return targets_table([Row("stability", "pendulum", "hnn", "max_relative_energy_error", error)], get_spec)
 
         assert 'class="met"' in verdicts(1e-5)
         assert 'class="missed"' in verdicts(1e-2)

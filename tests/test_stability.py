@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,15 @@ from hnn_envs.benchmarks.stability import streaming
 from hnn_envs.benchmarks.stability.cells import Cell, make_cells
 from hnn_envs.benchmarks.stability.streaming import Plan, load_trace, simulate
 from hnn_envs.benchmarks.stability.suite import run
-from hnn_envs.checkpoints import shipped_checkpoints
+from hnn_envs.checkpoints import ALIASES, shipped_checkpoints
 from hnn_envs.cli import app
 from hnn_envs.dynamics import make_dynamics
 from hnn_envs.errors import InvalidOptionError, ResultsError, UnknownNameError
 from hnn_envs.evaluation import metrics
 from hnn_envs.evaluation.records import Row, read_rows
 from hnn_envs.rollouts import rollout
-from hnn_envs.systems import get_system
+from hnn_envs.systems import SYSTEMS, SystemSpec, get_system
+from hnn_envs.systems.pendulum import Pendulum
 
 PENDULUM, SPRING = get_system("pendulum"), get_system("mass-spring")
 
@@ -225,6 +227,17 @@ def by_name(rows: list[Row]) -> dict[tuple[str, str], float]:
     return {(row.dynamics, row.metric): row.value for row in rows}
 
 
+class Lonely(Pendulum):
+    """A system that there is no task on, which would say how long a step is."""
+
+    @property
+    def spec(self) -> SystemSpec:
+        return replace(super().spec, name="lonely")
+
+
+LONELY = Lonely()
+
+
 class TestBenchmark:
     def test_hnn_beside_ode(self, tmp_path: Path) -> None:
         rows = run(["pendulum"], ["ode", "hnn"], steps=600, starts=4, jobs=1, folder=tmp_path)
@@ -276,13 +289,27 @@ class TestBenchmark:
             make_cells(["pendulum"], ["ode"], ["pefrl:x"], 10, 2, 0)
 
     def test_what_is_shipped_is_run_by_default(self) -> None:
-        labels = {cell.label for cell in make_cells(["pendulum"], [], [], 10, 2, 0)} - {"reference", "ode"}
-        assert labels == {name.removeprefix("default/") for name in shipped_checkpoints("pendulum")}
+        short = {name: alias for alias, name in ALIASES.items()}
+        cells = make_cells([], [], [], 10, 2, 0)
+        for system in SYSTEMS:
+            labels = {cell.label for cell in cells if cell.system == system} - {"reference", "ode"}
+            assert labels == {short.get(name, name) for name in shipped_checkpoints(system)}
+
+    @pytest.mark.parametrize("pattern", ["default/*", "hnn*"])
+    def test_a_pattern_means_names_with_and_without_their_folder(self, pattern: str) -> None:
+        labels = {cell.label for cell in make_cells(["pendulum"], [pattern], [], 10, 2, 0)}
+        assert labels == {"reference", "hnn"} | ({"baseline"} if pattern == "default/*" else set())
+
+    def test_it_runs_in_its_default_form(self, tmp_path: Path) -> None:
+        rows = run(steps=20, starts=2, jobs=1, folder=tmp_path)
+        assert {row.system for row in rows} == set(SYSTEMS)
+        assert all(row.dynamics in {*ALIASES, "ode"} or "/" in row.dynamics for row in rows)
 
     @pytest.mark.parametrize(
         ("changes", "error"),
         [
             ({"systems": ["sun"]}, UnknownNameError),
+            ({"systems": ["test_stability:LONELY"]}, UnknownNameError),
             ({"dynamics": ["oracle"]}, UnknownNameError),
             ({"integrators": ["euler"]}, UnknownNameError),
             ({"steps": 0}, InvalidOptionError),

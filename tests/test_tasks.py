@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from hnn_envs.dynamics import make_dynamics
 from hnn_envs.errors import UnknownNameError
 from hnn_envs.systems import SYSTEMS
-from hnn_envs.tasks import TASKS, get_task
-from hnn_envs.tasks.pixel_pendulum import PixelPendulumTask
+from hnn_envs.tasks import TASKS, ObservedTask, get_task
 
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS.keys())
 numeric_task = pytest.mark.parametrize("task", [task for name, task in TASKS.items() if name != "pixel-pendulum"])
@@ -64,7 +63,7 @@ def play(task, policy, x, *, steps=None, seed=1, substeps=None):
     rng, own = np.random.default_rng(seed), (task.system.spec.stepping is not None)
     dynamics = make_dynamics(task.system, dt=task.dt, substeps=None if own else substeps)
     # Frames take 2 ms each to draw, and the reward that is read off them is nearly that of the state: see its tests.
-    reward = task.reward_of_state if isinstance(task, PixelPendulumTask) else task.reward
+    reward = task.reward_of_state if isinstance(task, ObservedTask) else task.reward
     total, going, left = np.zeros(len(x)), np.ones(len(x), bool), np.zeros(len(x), bool)
     for _ in range(task.max_episode_steps if steps is None else steps):
         u = task.max_input * np.clip(policy(x, rng), -1, 1)

@@ -9,13 +9,14 @@ from typer.testing import CliRunner
 from hnn_envs.agents import controllers
 from hnn_envs.agents.episodes import bootstrap, by_policy, play
 from hnn_envs.agents.policies import load_policy
-from hnn_envs.agents.training import Run, load_hyperparameters, train, trained_tasks
+from hnn_envs.agents.training import Run, hyperparameters_folder, load_hyperparameters, train, trained_tasks
 from hnn_envs.benchmarks import transfer
 from hnn_envs.cli import app
 from hnn_envs.errors import CheckpointError, InvalidOptionError, ResultsError, TrainingError, UnknownNameError
 from hnn_envs.evaluation.records import read_rows
 from hnn_envs.tasks import TASKS
 
+PENDULUM = str(hyperparameters_folder() / "ppo" / "pendulum.yml")
 QUICK = """
 hnn_envs/MassSpring-v0:
   n_timesteps: 256
@@ -40,22 +41,24 @@ def values_of(rows):
 
 
 def test_the_regulator_is_within_one_percent_of_the_finite_horizons_optimum_and_shares_its_starts_with_others():
-    lqr = play("mass-spring", "ode", controllers.lqr(), 20, transfer.FIRST_START)
-    again = play("mass-spring", "ode", controllers.lqr("hnn"), 20, transfer.FIRST_START)
+    lqr = play("mass-spring", "ode", controllers.lqr(TASKS["mass-spring"]), 20, transfer.FIRST_START)
+    again = play("mass-spring", "ode", controllers.lqr(TASKS["mass-spring"], "hnn"), 20, transfer.FIRST_START)
     np.testing.assert_allclose(again, lqr, rtol=1e-2)
     idle = play("mass-spring", "ode", lambda seen, states: np.zeros((len(states), 1)), 20, transfer.FIRST_START)
     assert (lqr > idle).all()
 
 
 def test_energy_shaping_on_the_learned_hamiltonian_swings_the_true_pendulum_up():
-    learned, true = (play("pendulum", "ode", controllers.swing_up(name), 20, 0) for name in ("hnn", "ode"))
+    learned, true = (
+        play("pendulum", "ode", controllers.swing_up(TASKS["pendulum"], name), 20, 0) for name in ("hnn", "ode")
+    )
     assert learned.mean() > -250
     assert abs(learned.mean() - true.mean()) < 5
 
 
 def test_energy_shaping_needs_an_energy():
     with pytest.raises(InvalidOptionError, match="baseline"):
-        controllers.swing_up("baseline")
+        controllers.swing_up(TASKS["pendulum"], "baseline")
 
 
 def test_agents_are_trained_for_every_task_that_is_not_seen_as_pictures():
@@ -115,7 +118,7 @@ def test_retraining_keeps_what_is_finished_and_goes_on_with_the_rest(quick, tmp_
     transfer.run(["mass-spring"], ["ode"], **options, logs=tmp_path / "logs")
     first = (tmp_path / "p/mass-spring/ode-0.safetensors").read_bytes()
     rows = transfer.run(
-        ["mass-spring"], ["hnn"], **options, progress=lambda what, now, total: done.append((what, now, total))
+        ["mass-spring"], ["hnn"], **options, progress=lambda now, total, what: done.append((what, now, total))
     )
     assert (tmp_path / "p/mass-spring/ode-0.safetensors").read_bytes() == first
     assert ("training", 1, 2) in done
@@ -179,16 +182,42 @@ def test_the_command_plays_shipped_policies_and_writes_rows(tmp_path):
     ("arguments", "words"),
     [
         (["--tasks", "juggling"], "unknown task 'juggling'"),
-        (["--agents", "magic"], "unknown agent 'magic'"),
+        (["--dynamics", "magic"], "unknown dynamics 'magic'; allowed: baseline, hnn, ode"),
         (["--policies", "nowhere"], "--retrain"),
-        (["--retrain", "--hyperparameters", "nowhere.yml"], "nowhere.yml"),
+        (["--retrain", "--hyperparameters", "nowhere.yml"], "hyperparameters nowhere.yml does not exist"),
+        (["--hyperparameters", "nowhere.yml"], "hyperparameters nowhere.yml does not exist"),
+        (
+            ["--hyperparameters", str(hyperparameters_folder() / "ppo/pendulum.yml")],
+            "pendulum.yml, are for training agents; that needs --retrain",
+        ),
+        (["--seeds", "6"], "only training seeds 0, 1, 2, 3, 4 of mass-spring, not all 6"),
+        (["--tasks", "pixel-pendulum"], "no agents are trained for pixel-pendulum; allowed: mass-spring, pendulum,"),
+        (["--tasks", "pixel-pendulum", "--retrain"], "no agents are trained for pixel-pendulum; allowed: mass-spring"),
     ],
 )
 def test_bad_input_is_one_line(arguments, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, ["benchmark", "transfer", "--jobs", "1", *arguments])
     assert result.exit_code == 1
+    assert result.output.count("\n") == 1
     assert words in result.output
+
+
+def test_no_training_is_advised_where_there_is_none_to_do():
+    with pytest.raises(UnknownNameError, match=r"^no agents are trained for pixel-pendulum; allowed: [a-z, -]+$"):
+        transfer.run(["pixel-pendulum"])
+
+
+def test_as_many_training_seeds_as_were_asked_for_or_none(quick, tmp_path):
+    table = load_hyperparameters("mass-spring", quick)
+    for seed in (0, 2):
+        train(Run("mass-spring", "ode", seed), tmp_path, table)
+    options = {"policies": tmp_path, "episodes": 2}
+    assert values_of(transfer.run(["mass-spring"], ["ode"], **options))["mass-spring", "ode", "training_seeds"] == 2
+    with pytest.raises(ResultsError, match=r"only training seeds 0, 2 of mass-spring, not all 3 that were asked for"):
+        transfer.run(["mass-spring"], ["ode"], seeds=3, **options)
+    with pytest.raises(ResultsError, match=r"no training seed of pendulum, not all 3 .* --retrain"):
+        transfer.run(["pendulum"], ["ode"], seeds=3, **options)
 
 
 def test_options_out_of_range_are_refused():

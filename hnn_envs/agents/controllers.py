@@ -1,11 +1,13 @@
 """What trained agents are held against: controllers that nothing was trained for, beyond the physics they are made in.
 
-Every anchor is a controller of states. Those that are designed in a physics say so in their name: "mpc/hnn".
+Every one is made by a function (task, dynamics) -> controller, and tasks name the ones that suit them
+(``hnn_envs.tasks.optional.Reference``).
 """
 
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import numpy as np
 import scipy.linalg
@@ -18,12 +20,37 @@ from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian
 from hnn_envs.systems import spec_of
 from hnn_envs.tasks import Task
-from hnn_envs.tasks.mass_spring import MassSpringTask
-from hnn_envs.tasks.pendulum import PendulumTask
 
 CATCH_ANGLE = 0.5  # rad from upright, within which the regulator may take over ...
 CATCH_ACTION = 3.0  # ... where it asks for at most this many times the largest torque
 PUMP_GAIN = 4.0  # torque per missing energy, before it is limited
+
+
+class QuadraticTask(Task, Protocol):
+    """Drive a system with one input to rest at 0: the cost is |x|^2 and ``input_cost`` times u^2."""
+
+    @property
+    def input_cost(self) -> float:
+        """Cost per input squared."""
+        ...
+
+
+class SwingUpTask(Task, Protocol):
+    """Swing a pendulum up: the cost is the angle from upright squared, and these per velocity and torque squared.
+
+    Attributes:
+        velocity_unit, torque_unit: the unit of the cost's velocity per momentum, and of its torque per input.
+        velocity_cost, torque_cost: cost per square of these.
+    """
+
+    @property
+    def velocity_unit(self) -> float: ...  # noqa: D102 - documented together
+    @property
+    def torque_unit(self) -> float: ...  # noqa: D102
+    @property
+    def velocity_cost(self) -> float: ...  # noqa: D102
+    @property
+    def torque_cost(self) -> float: ...  # noqa: D102
 
 
 def random_policy(task: Task, seed: int = 0) -> Controller:
@@ -51,15 +78,15 @@ def regulator(task: Task, dynamics: Dynamics, rest: Array, costs: Array, input_c
     return gain
 
 
-def lqr(physics: str = "ode") -> Controller:
-    """The linear-quadratic regulator of the mass on a spring: but for the horizon's end, the optimum."""
-    task = MassSpringTask()
-    dynamics = make_dynamics(task.system, physics, dt=task.dt)
-    gain = regulator(task, dynamics, np.zeros(2), np.ones(2), task.input_cost)
+def lqr(task: QuadraticTask, dynamics: str = "ode") -> Controller:
+    """The linear-quadratic regulator of a task with a quadratic cost: but for the horizon's end, the optimum."""
+    made = make_dynamics(task.system, dynamics, dt=task.dt)
+    size = 2 * spec_of(task.system).dof
+    gain = regulator(task, made, np.zeros(size), np.ones(size), task.input_cost)
     return lambda observations, states: np.clip(-(states @ gain.T) / task.max_input, -1.0, 1.0)
 
 
-def swing_up(physics: str = "hnn") -> Controller:
+def swing_up(task: SwingUpTask, dynamics: str = "hnn") -> Controller:
     """Energy shaping with a regulator at the top, designed on the Hamiltonian of a physics.
 
     The torque pumps along the learned velocity dH/dp while the learned energy is below that of the learned upright
@@ -68,14 +95,13 @@ def swing_up(physics: str = "hnn") -> Controller:
     Raises:
         InvalidOptionError: the physics has no Hamiltonian.
     """
-    task = PendulumTask()
-    dynamics = make_dynamics(task.system, physics, dt=task.dt)
-    if not isinstance(dynamics.field, PortHamiltonian):
-        raise InvalidOptionError(f"energy shaping needs a Hamiltonian, and dynamics {physics!r} has none")
-    hamiltonian = dynamics.field.hamiltonian
+    made = make_dynamics(task.system, dynamics, dt=task.dt)
+    if not isinstance(made.field, PortHamiltonian):
+        raise InvalidOptionError(f"energy shaping needs a Hamiltonian, and dynamics {dynamics!r} has none")
+    hamiltonian = made.field.hamiltonian
     top = upright(hamiltonian)
     costs = np.array([1.0, task.velocity_cost * task.velocity_unit**2])
-    gain = regulator(task, dynamics, top, costs, task.torque_cost * task.torque_unit**2)
+    gain = regulator(task, made, top, costs, task.torque_cost * task.torque_unit**2)
     goal = hamiltonian.value(top)
 
     def controller(observations: Array, states: Array) -> Array:
@@ -101,7 +127,7 @@ def upright(hamiltonian: Hamiltonian) -> Array:
     return x
 
 
-def mpc(task: str, physics: str, seed: int = 0) -> Controller:
+def mpc(task: Task | str, dynamics: str = "hnn", seed: int = 0) -> Controller:
     """Model-predictive control in a physics, by the cross-entropy method."""
-    planner = Planner(task, physics, seed=seed)
+    planner = Planner(task, dynamics, seed=seed)
     return lambda observations, states: planner.plan(states)

@@ -11,11 +11,14 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from hnn_envs.agents.policies import Policy
-from hnn_envs.agents.training import NAMES
 from hnn_envs.arrays import Array
+from hnn_envs.ids import environment_of
 
 Controller = Callable[[Array, Array], Array]
-"""(observations (n, observations), states (n, 2*dof)) -> actions in [-1, 1], (n, inputs)."""
+"""What plays episodes: (observations (n, observations), states (n, 2*dof)) -> actions in [-1, 1], (n, inputs).
+
+What drives a rollout, (time, states) -> inputs in physical units, is a ``hnn_envs.rollouts.ControlLaw``.
+"""
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -28,11 +31,9 @@ def by_policy(policy: Policy) -> Controller:
 
 def play(task: str, dynamics: str, controller: Controller, episodes: int, seed: int) -> Array:
     """Returns of one episode from each of ``episodes`` starts, shape (episodes,); start i is drawn by seed + i."""
+    name, options = environment_of(task)
     batch: Any = gymnasium.make_vec(
-        f"hnn_envs:hnn_envs/{NAMES[task]}-v0",
-        num_envs=episodes,
-        dynamics=dynamics,
-        autoreset_mode=AutoresetMode.NEXT_STEP.value,
+        name, num_envs=episodes, dynamics=dynamics, autoreset_mode=AutoresetMode.NEXT_STEP.value, **options
     )
     try:
         observations, _ = batch.reset(seed=seed)

@@ -19,54 +19,10 @@ import numpy as np
 from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import Checkpoint
 from hnn_envs.dynamics import make_dynamics
-from hnn_envs.errors import InvalidOptionError, InvalidStateError
+from hnn_envs.errors import InvalidStateError
 from hnn_envs.systems import spec_of
 from hnn_envs.tasks import Task, resolve_task
-from hnn_envs.tasks.pixel_pendulum import PixelPendulumTask
-
-
-@dataclass(frozen=True)
-class Search:
-    """How a planner searches.
-
-    Attributes:
-        horizon: actions per plan.
-        hold: steps for which each action is held.
-        candidates: plans per iteration.
-        elites: how many of them the distribution is refitted to.
-        iterations: refits per step of the environment.
-        spread: standard deviation of an action that nothing is known about; actions are in [-1, 1].
-        smallest_spread: what it may shrink to, so that the next step can still change its mind.
-    """
-
-    horizon: int = 20
-    hold: int = 2
-    candidates: int = 200
-    elites: int = 20
-    iterations: int = 3
-    spread: float = 0.7
-    smallest_spread: float = 0.1
-
-    def __post_init__(self) -> None:
-        for name in ("horizon", "hold", "candidates", "elites", "iterations"):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-                raise InvalidOptionError(f"{name} must be a positive integer, not {value!r}")
-        if self.elites >= self.candidates:
-            raise InvalidOptionError(f"{self.elites} elites need more than {self.candidates} candidates")
-        if not 0 <= self.smallest_spread <= self.spread:
-            raise InvalidOptionError(f"smallest_spread must be between 0 and spread, not {self.smallest_spread!r}")
-
-
-SEARCHES = {
-    "mass-spring": Search(horizon=20, hold=2),
-    "pendulum": Search(horizon=20, hold=2),
-    "real-pendulum": Search(horizon=20, hold=5),
-    "two-body": Search(horizon=10, hold=5),
-    "three-body": Search(horizon=10, hold=6),
-    "pixel-pendulum": Search(horizon=20, hold=2),
-}
-"""What suits each task: a plan must be long enough to see the reward that it works for."""
+from hnn_envs.tasks.optional import Search, planning_reward_of, search_of
 
 
 @dataclass
@@ -76,7 +32,7 @@ class Planner:
     Args:
         task: a task or its name.
         dynamics: the physics to plan in, as for ``make_dynamics``.
-        search: how to search; by default what suits the task.
+        search: how to search; by default what the task states.
         seed: of the candidates.
     """
 
@@ -88,13 +44,12 @@ class Planner:
 
     def __post_init__(self) -> None:
         self._task = resolve_task(self.task)
-        self._search = SEARCHES.get(self._task.name, Search()) if self.search is None else self.search
+        self._search = search_of(self._task) if self.search is None else self.search
         hold = self._search.hold
         # One integrator step per step of the environment: a plan need not be as exact as what is planned for.
         self._dynamics = make_dynamics(self._task.system, self.dynamics, dt=hold * self._task.dt, substeps=hold)
         # A plan sees states; their frames would only cost time.
-        task = self._task
-        self._reward = task.reward_of_state if isinstance(task, PixelPendulumTask) else task.reward
+        self._reward = planning_reward_of(self._task)
         self._inputs = spec_of(self._task.system).force_matrix.shape[-1]
         self._rng = np.random.default_rng(self.seed)
 
@@ -111,9 +66,7 @@ class Planner:
         given = np.asarray(state, dtype=np.float64)
         x, size = np.atleast_2d(given), 2 * spec_of(self._task.system).dof
         if x.ndim != 2 or x.shape[-1] != size or not np.isfinite(x).all():
-            raise InvalidStateError(
-                f"{self._task.name} has finite states of {2 * spec_of(self._task.system).dof} numbers"
-            )
+            raise InvalidStateError(f"{self._task.name} has finite states of {size} numbers")
         best = self._optimise(x)
         return best.reshape((*given.shape[:-1], self._inputs)).astype(np.float32)
 

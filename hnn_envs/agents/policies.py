@@ -20,11 +20,11 @@ import numpy as np
 
 from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import checkpoints_folder
-from hnn_envs.errors import CheckpointError, HnnEnvsError, InvalidOptionError, UnknownNameError
+from hnn_envs.errors import CheckpointError, HnnEnvsError, InvalidOptionError, UnknownNameError, suggestion
 from hnn_envs.parsing import Extended, is_file, parse, shown, user_path
 from hnn_envs.storage import Shapes, open_sealed, write_tensors
 from hnn_envs.systems import spec_of
-from hnn_envs.tasks import TASKS, Task, get_task
+from hnn_envs.tasks import TASKS, Task, get_task, resolve_task
 from hnn_envs.version import __version__
 
 if TYPE_CHECKING:
@@ -101,12 +101,12 @@ class Policy:
         return OUTPUTS[self.card.output](z).astype(np.float32)
 
 
-def load_policy(name: str | Path, *, task: str | None = None) -> Policy:
+def load_policy(name: str | Path, *, task: str | Task | None = None) -> Policy:
     """Loads a policy by the name of a shipped one, "pendulum/hnn-0", or by path.
 
     Args:
         name: the name or the path.
-        task: the task that it must be for; None accepts any.
+        task: the task that it must be for, or its name; None accepts any registered one.
 
     Raises:
         UnknownNameError: no policy of that name is shipped, and it is no path.
@@ -115,16 +115,16 @@ def load_policy(name: str | Path, *, task: str | None = None) -> Policy:
     path = user_path(name)
     if path.suffix != ".safetensors" and not is_file(path):
         if str(name) not in shipped_policies():
+            hint = suggestion(name, shipped_policies())
             raise UnknownNameError(
-                f"unknown policy {str(name)!r}; shipped: {', '.join(shipped_policies()) or 'none'}; "
-                "or the path of a .safetensors file"
+                f"unknown policy {str(name)!r}; allowed: the name of a shipped one, such as pendulum/hnn-0, or a "
+                f"path that ends in .safetensors{hint}"
             )
         path = policies_folder() / f"{name}.safetensors"
     with open_sealed(path, HEADER, "policy", (FORMAT,)) as file:
         card = _parse_card(path, file.values)
-        if task is not None and card.task != get_task(task).name:
-            raise CheckpointError(f"policy {path} was trained for task {card.task!r}, not for {task!r}")
-        if file.shapes != _expected_shapes(get_task(card.task), file.shapes):
+        wanted = _task_of(path, card, task)
+        if file.shapes != _expected_shapes(wanted, file.shapes):
             raise CheckpointError(f"policy {path} has weights {shown(file.shapes)} that do not fit task {card.task!r}")
         policy = Policy(card, file.read())
     _check_weights(path, policy)
@@ -179,7 +179,7 @@ def export_weights(agent: BaseAlgorithm, normalizer: VecNormalize | None) -> dic
 def _parse_card(path: Path, values: dict[str, Any]) -> PolicyCard:
     try:
         card = parse(PolicyCard, values, "its card", whole=True)
-        for name, allowed in (("task", TASKS), ("activation", ACTIVATIONS), ("output", OUTPUTS)):
+        for name, allowed in (("activation", ACTIVATIONS), ("output", OUTPUTS)):
             if getattr(card, name) not in allowed:
                 raise UnknownNameError.of(name, getattr(card, name), allowed)
     except HnnEnvsError as error:
@@ -187,6 +187,16 @@ def _parse_card(path: Path, values: dict[str, Any]) -> PolicyCard:
     if not card.observation_clip > 0:
         raise CheckpointError(f"policy {path} has an observation_clip that is not positive: {card.observation_clip}")
     return card
+
+
+def _task_of(path: Path, card: PolicyCard, task: Any) -> Task:
+    """The task that a policy is for, which must be the one that is given, if one is."""
+    wanted = None if task is None else resolve_task(task)
+    if wanted is not None and card.task != wanted.name:
+        raise CheckpointError(f"policy {path} was trained for task {card.task!r}, not for {wanted.name!r}")
+    if wanted is None and card.task not in TASKS:
+        raise CheckpointError(f"policy {path} is for task {shown(card.task)}, which is not registered")
+    return get_task(card.task) if wanted is None else wanted
 
 
 def _check_weights(path: Path, policy: Policy) -> None:

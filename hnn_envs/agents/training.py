@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files as package_files
 from importlib.util import find_spec
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from hnn_envs.agents.policies import Policy, PolicyCard, export_weights, load_policy, save_policy
-from hnn_envs.errors import InvalidOptionError, TrainingError, UnknownNameError
-from hnn_envs.ids import ENVIRONMENTS
+from hnn_envs.errors import InvalidOptionError, TrainingError
+from hnn_envs.ids import environment_of
+from hnn_envs.progress import Progress, silent
 from hnn_envs.tasks import TASKS, get_task
 
 if TYPE_CHECKING:
@@ -22,16 +23,17 @@ if TYPE_CHECKING:
 
 ALGORITHM = "ppo"
 SCHEDULES = ("learning_rate", "clip_range")
-NAMES = {task: name for name, (task, _) in ENVIRONMENTS.items()}
-"""Task -> name in the environment's id."""
-
-Progress = Callable[[int, int], object]
-"""(steps done, steps in all)"""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training: a task, the physics to train in, and a seed."""
+    """One training: a task, the physics to train in, and a seed.
+
+    Attributes:
+        task: its name, or "module:object".
+        dynamics: as for ``make_dynamics``.
+        seed: of the training.
+    """
 
     task: str
     dynamics: str
@@ -40,7 +42,7 @@ class Run:
     @property
     def name(self) -> str:
         """Such as "pendulum/hnn-0"."""
-        return f"{self.task}/{self.dynamics}-{self.seed}"
+        return f"{get_task(self.task).name}/{self.dynamics}-{self.seed}"
 
     def path(self, folder: Path) -> Path:
         """The file of its policy."""
@@ -61,6 +63,8 @@ def trained_tasks() -> list[str]:
 def load_hyperparameters(task: str, path: Path | None = None) -> dict[str, Any]:
     """The hyperparameters of a task, from a YAML file whose tables are named by environments' ids.
 
+    The table of a task whose environment has no id of its own has the task's name.
+
     Args:
         task: the task.
         path: the file; by default the shipped one.
@@ -69,7 +73,8 @@ def load_hyperparameters(task: str, path: Path | None = None) -> dict[str, Any]:
         InvalidOptionError: the file is missing or damaged, or has no table for the task.
     """
     path = _shipped_hyperparameters(get_task(task).name) if path is None else path
-    key = f"hnn_envs/{NAMES[task]}-v0"
+    name, options = environment_of(task)
+    key = get_task(task).name if options else name.partition(":")[2]
     try:
         tables = yaml.safe_load(path.read_text(encoding="utf-8"))
         table = tables[key]
@@ -101,7 +106,7 @@ def train(
     hyperparameters: Mapping[str, Any],
     *,
     logs: Path | None = None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = silent,
 ) -> Policy:
     """Trains an agent with Stable-Baselines3's PPO on the native batch and writes its policy.
 
@@ -127,13 +132,13 @@ def train(
         if logs is not None:
             _log(agent, logs / run.name)
         began = time.process_time()  # of one thread: what an idle core would take, whatever else runs
-        agent.learn(total, callback=_reporter(total, progress))
+        agent.learn(total, callback=_reporter(total, run.name, progress))
         seconds = time.process_time() - began
     weights = export_weights(agent, agent.get_vec_normalize_env())
     if not all(np.isfinite(value).all() for value in weights.values()):
         raise TrainingError(f"training {run.name} ended in weights that are not finite")
     card = PolicyCard(
-        task=run.task,
+        task=get_task(run.task).name,
         dynamics=run.dynamics,
         algorithm=ALGORITHM,
         hyperparameters=dict(hyperparameters),
@@ -156,7 +161,8 @@ def _make_agent(run: Run, hyperparameters: Mapping[str, Any]) -> PPO:
     settings.pop("n_timesteps")
     policy, normalize = settings.pop("policy"), settings.pop("normalize", False)
     n_envs = settings.pop("n_envs", 1)
-    environments: VecEnv = make_vec_env(NAMES[run.task], n_envs, dynamics=run.dynamics, seed=run.seed)
+    name, keywords = environment_of(run.task)
+    environments: VecEnv = make_vec_env(name, n_envs, dynamics=run.dynamics, seed=run.seed, **keywords)
     if normalize:
         options = normalize if isinstance(normalize, dict) else {}
         environments = VecNormalize(environments, gamma=settings.get("gamma", 0.99), **options)
@@ -189,7 +195,7 @@ def _log(agent: PPO, folder: Path) -> None:
     agent.set_logger(configure(str(folder), ["tensorboard" if find_spec("tensorboard") else "csv"]))
 
 
-def _reporter(total: int, progress: Progress) -> Any:
+def _reporter(total: int, name: str, progress: Progress) -> Any:
     """A callback of Stable-Baselines3 that reports once per rollout."""
     from stable_baselines3.common.callbacks import BaseCallback
 
@@ -198,16 +204,6 @@ def _reporter(total: int, progress: Progress) -> Any:
             return True
 
         def _on_rollout_end(self) -> None:
-            progress(min(self.num_timesteps, total), total)
+            progress(min(self.num_timesteps, total), total, name)
 
     return Reporter()
-
-
-def check_dynamics(name: str, allowed: tuple[str, ...]) -> None:
-    """Checks the name of an agent.
-
-    Raises:
-        UnknownNameError: there is none of that name.
-    """
-    if name not in allowed:
-        raise UnknownNameError.of("agent", name, allowed)

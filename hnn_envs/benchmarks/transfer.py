@@ -14,22 +14,24 @@ from the same starts, next to reference controllers, which need no training. ``r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed, parallel_config
 
-from hnn_envs.agents import controllers
 from hnn_envs.agents.episodes import Estimate, bootstrap, by_policy, play
 from hnn_envs.agents.policies import load_policy, policies_folder
-from hnn_envs.agents.training import Run, check_dynamics, is_finished, load_hyperparameters, train, trained_tasks
+from hnn_envs.agents.training import Run, is_finished, load_hyperparameters, train, trained_tasks
 from hnn_envs.arrays import Array
-from hnn_envs.errors import InvalidOptionError, ResultsError
+from hnn_envs.benchmarks.jobs import processes
+from hnn_envs.errors import InvalidOptionError, NoTruthError, ResultsError, UnknownNameError
 from hnn_envs.evaluation.records import Row
+from hnn_envs.progress import Progress, silent
+from hnn_envs.systems import truth_of
 from hnn_envs.tasks import TASKS, get_task
+from hnn_envs.tasks.optional import Reference, references_of
 
 SUITE = "transfer"
 AGENTS = ("ode", "hnn", "baseline")
@@ -39,23 +41,8 @@ FIRST_START = 10_000  # seed of the first evaluated start; no training draws its
 LEAST_IMPROVEMENT = 0.95  # target of the hnn-trained agent
 LARGEST_GAP = 0.05  # target for its believed return
 
-MAKERS: dict[str, Callable[[str], Any]] = {
-    "random": lambda task: controllers.random_policy(get_task(task)),
-    "lqr": lambda task: controllers.lqr(),
-    "energy-shaping/ode": lambda task: controllers.swing_up("ode"),
-    "energy-shaping/hnn": lambda task: controllers.swing_up("hnn"),
-    "mpc/ode": lambda task: controllers.mpc(task, "ode"),
-    "mpc/hnn": lambda task: controllers.mpc(task, "hnn"),
-}
-ANCHORS: dict[str, tuple[str, ...]] = {
-    "mass-spring": ("random", "lqr"),
-    "pendulum": ("random", "energy-shaping/ode", "energy-shaping/hnn", "mpc/ode", "mpc/hnn"),
-    "two-body": ("random", "mpc/ode", "mpc/hnn"),
-}
-"""The reference controllers of each task; the others have the random policy."""
-
-Progress = Callable[[str, float, float], object]
-"""(what is being done, amount done, amount in all)"""
+RANDOM = Reference("random", "hnn_envs.agents.controllers:random_policy")
+"""What every task has beside its own references."""
 
 
 @dataclass(frozen=True)
@@ -69,53 +56,77 @@ class Played:
 
 def run(
     tasks: Sequence[str] = (),
-    agents: Sequence[str] = (),
+    dynamics: Sequence[str] = (),
     *,
-    seeds: int = SEEDS,
+    seeds: int | None = None,
     episodes: int = EPISODES,
     policies: Path | None = None,
     retrain: bool = False,
     hyperparameters: Path | None = None,
     logs: Path | None = None,
-    jobs: int = 1,
-    progress: Progress = lambda what, done, total: None,
+    jobs: int | None = None,
+    progress: Progress = silent,
 ) -> list[Row]:
     """Plays all agents and reference controllers, after training the agents that are asked for and not there.
 
-    A task is played with the training seeds that all its agents have; ``training_seeds`` says how many.
-
     Args:
         tasks: names; none for all that agents are trained for.
-        agents: the physics that agents were trained in, of ``AGENTS``; none for all. "ode" is always played, too.
-        seeds: training seeds, from 0 on.
+        dynamics: the physics that agents were trained in, of ``AGENTS``; none for all. "ode" is always played, too.
+        seeds: training seeds, from 0 on, all of which must be there or are trained. None trains ``SEEDS``, and plays of
+            these the ones that all agents of a task have; ``training_seeds`` says how many.
         episodes: starts per training seed.
         policies: the folder of the policies; by default the shipped ones.
         retrain: trains what is missing in ``policies``, which must be given then, or was trained otherwise.
-        hyperparameters: a YAML file to train by instead of the shipped ones.
+        hyperparameters: a YAML file to train by instead of the shipped ones; only with ``retrain``.
         logs: folder of the trainings' logs.
-        jobs: processes, each with one thread.
+        jobs: processes, each with one thread; by default one per core.
         progress: told how far it is.
 
     Raises:
-        UnknownNameError: an unknown task or agent.
+        UnknownNameError: an unknown task or dynamics, or a task that no agents are trained for.
         InvalidOptionError: an option that is out of range, or does not fit.
         ResultsError: policies are missing.
         CheckpointError: a policy cannot be used.
     """
-    for task in tasks:
-        get_task(task)
-    for agent in agents:
-        check_dynamics(agent, AGENTS)
-    if seeds < 1 or episodes < 1 or jobs < 1:
-        raise InvalidOptionError(f"seeds, episodes and jobs must be positive, not {seeds}, {episodes} and {jobs}")
+    folder, count = policies_folder() if policies is None else policies, processes(jobs)
+    _check(tasks, dynamics, retrain=retrain, policies=policies, hyperparameters=hyperparameters)
+    if episodes < 1 or (seeds is not None and seeds < 1):
+        raise InvalidOptionError(f"seeds and episodes must be positive integers, not {seeds} and {episodes}")
+    chosen = [agent for agent in AGENTS if agent == "ode" or agent in dynamics or not dynamics]
+    numbers = range(SEEDS if seeds is None else seeds)
+    runs = [Run(task, agent, seed) for seed in numbers for task in tasks or trained_tasks() for agent in chosen]
+    if retrain:
+        _train_all(runs, folder, hyperparameters, logs, count, progress)
+    return _rows(_play_all(_complete(runs, folder, some=seeds is None), folder, episodes, count, progress))
+
+
+def _check(
+    tasks: Sequence[str],
+    dynamics: Sequence[str],
+    *,
+    retrain: bool,
+    policies: Path | None,
+    hyperparameters: Path | None,
+) -> None:
+    """Refuses names that do not exist, and options that do not fit together."""
+    for name in dynamics:
+        if name not in AGENTS:
+            raise UnknownNameError.of("dynamics", name, AGENTS)
     if retrain and policies is None:
         raise InvalidOptionError("name the folder that retrained policies go to")
-    chosen = [agent for agent in AGENTS if agent == "ode" or agent in agents or not agents]
-    runs = [Run(task, agent, seed) for seed in range(seeds) for task in tasks or trained_tasks() for agent in chosen]
-    folder = policies_folder() if policies is None else policies
-    if retrain:
-        _train_all(runs, folder, hyperparameters, logs, jobs, progress)
-    return _rows(_play_all(runs, folder, episodes, jobs, progress))
+    if hyperparameters is not None and not hyperparameters.is_file():
+        raise InvalidOptionError(f"the file of hyperparameters {hyperparameters} does not exist")
+    if hyperparameters is not None and not retrain:
+        raise InvalidOptionError(f"hyperparameters, {hyperparameters}, are for training agents; that needs --retrain")
+    for task in tasks:
+        name = get_task(task).name
+        if truth_of(get_task(task).system) is None:
+            raise NoTruthError(
+                f"task {name!r} cannot be played under the ODE: the equations of its system are not known"
+            )
+        own = hyperparameters is not None or (policies is not None and (policies / name).is_dir())
+        if name not in trained_tasks() and not own:
+            raise UnknownNameError(f"no agents are trained for {task}; allowed: {', '.join(trained_tasks())}")
 
 
 def _train_all(
@@ -125,12 +136,12 @@ def _train_all(
     settings = {task: load_hyperparameters(task, file) for task in dict.fromkeys(run.task for run in runs)}
     left = [run for run in runs if not is_finished(run, folder, settings[run.task])]
     done = len(runs) - len(left)
-    progress("training", done, len(runs))
+    progress(done, len(runs), "training")
     if jobs == 1:
         for index, run in enumerate(left, start=done):
 
-            def report(steps: int, total: int, index: int = index, name: str = run.name) -> None:
-                progress(f"training {name}", index + steps / total, len(runs))
+            def report(steps: float, total: float, name: str, index: int = index) -> None:
+                progress(index + steps / total, len(runs), f"training {name}")
 
             train(run, folder, settings[run.task], logs=logs, progress=report)
         return
@@ -138,38 +149,44 @@ def _train_all(
     with parallel_config("loky", inner_max_num_threads=1):
         for finished in Parallel(n_jobs=jobs, return_as="generator_unordered")(calls):
             done += 1
-            progress(f"trained {finished.card.name}", done, len(runs))
+            progress(done, len(runs), f"trained {finished.card.name}")
 
 
 def _play_all(
     runs: Sequence[Run], folder: Path, episodes: int, jobs: int, progress: Progress
 ) -> dict[tuple[str, str], Played]:
     """Plays all agents and reference controllers: (task, name) -> returns."""
-    runs = _complete(runs, folder)
     tasks = list(dict.fromkeys(run.task for run in runs))
     trained = {task: list(dict.fromkeys(run.seed for run in runs if run.task == task)) for task in tasks}
-    names = [(task, name) for task in tasks for name in ANCHORS.get(task, ("random",))]
-    calls = [delayed(_play_anchor)(task, name, trained[task], episodes) for task, name in names]
+    references = [(task, each) for task in tasks for each in (RANDOM, *references_of(get_task(task)))]
+    calls = [delayed(_play_reference)(task, each, trained[task], episodes) for task, each in references]
     calls += [delayed(_play_agent)(run, folder, episodes) for run in runs]
     results = []
     with parallel_config("loky", inner_max_num_threads=1):
         for result in Parallel(n_jobs=jobs, return_as="generator")(calls):
             results.append(result)
-            progress("playing", len(results), len(calls))
-    played = dict(zip(names, results, strict=False))
-    by_run = dict(zip(runs, results[len(names) :], strict=True))
+            progress(len(results), len(calls), "playing")
+    played = {(task, each.name): result for (task, each), result in zip(references, results, strict=False)}
+    by_run = dict(zip(runs, results[len(references) :], strict=True))
     for task, agent in dict.fromkeys((run.task, run.dynamics) for run in runs):
         played[task, agent] = _joined([by_run[Run(task, agent, seed)] for seed in trained[task]])
     return played
 
 
-def _complete(runs: Sequence[Run], folder: Path) -> list[Run]:
+def _complete(runs: Sequence[Run], folder: Path, *, some: bool) -> list[Run]:
     """The runs of those training seeds that all agents of a task have, so that all are compared on the same ones.
 
+    Args:
+        runs: what is asked for.
+        folder: where the policies are.
+        some: whether fewer training seeds will do, as long as there is one.
+
     Raises:
-        ResultsError: a task has none.
+        ResultsError: a task has too few.
     """
     missing = {run for run in runs if not run.path(folder).is_file()}
+    if missing and not some:
+        raise ResultsError(_too_few(runs, missing, folder))
     gaps = {(run.task, run.seed) for run in missing}
     kept = [run for run in runs if (run.task, run.seed) not in gaps]
     lost = sorted({run.task for run in runs} - {run.task for run in kept})
@@ -180,6 +197,15 @@ def _complete(runs: Sequence[Run], folder: Path) -> list[Run]:
             "train what is missing with --retrain"
         )
     return kept
+
+
+def _too_few(runs: Sequence[Run], missing: set[Run], folder: Path) -> str:
+    """Says which training seeds there are, of the first task that lacks one."""
+    task = next(run.task for run in runs if run in missing)
+    asked = {run.seed for run in runs}
+    there = sorted(asked - {run.seed for run in missing if run.task == task})
+    seeds = f"only training seeds {', '.join(map(str, there))}" if there else "no training seed"
+    return f"{folder} has {seeds} of {task}, not all {len(asked)} that were asked for; train the others with --retrain"
 
 
 def _play_agent(run: Run, folder: Path, episodes: int) -> Played:
@@ -193,10 +219,10 @@ def _play_agent(run: Run, folder: Path, episodes: int) -> Played:
     return Played(real[None], believed[None], policy.card.metrics.get("steps_per_second"))
 
 
-def _play_anchor(task: str, name: str, seeds: Sequence[int], episodes: int) -> Played:
-    """An anchor from the starts of all training seeds; planning is slow, and plays from the first seed's only."""
-    controller = MAKERS[name](task)
-    chosen = seeds[:1] if name.startswith("mpc/") else seeds
+def _play_reference(task: str, reference: Reference, seeds: Sequence[int], episodes: int) -> Played:
+    """A reference controller from the starts of all training seeds; a slow one plays from the first seed's only."""
+    controller = reference.make(get_task(task))
+    chosen = seeds[:1] if reference.slow else seeds
     returns = [play(task, "ode", controller, episodes, FIRST_START + seed * episodes) for seed in chosen]
     return Played(np.stack(returns))
 
@@ -212,9 +238,9 @@ def _joined(parts: Sequence[Played]) -> Played:
 
 
 def _rows(played: dict[tuple[str, str], Played]) -> list[Row]:
-    rows = []
-    for (task, name), each in sorted(played.items(), key=lambda item: list(TASKS).index(item[0][0])):
-        ode, random = played[task, "ode"], played[task, "random"]
+    rows, order = [], list(dict.fromkeys((*TASKS, *(task for task, _ in played))))
+    for (place, name), each in sorted(played.items(), key=lambda item: order.index(item[0][0])):
+        ode, random, task = played[place, "ode"], played[place, "random"], get_task(place).name
         rows += _interval(task, name, "return", bootstrap(lambda real: real, each.real))
         if name != "random":
             share = bootstrap(_share, each.real, ode.real, random.real)

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hnn_envs.commands import speed
-from hnn_envs.commands.console import console, names_in, plain_errors, say, timing
+from hnn_envs.commands.console import Jobs, check_file, check_folder, console, names_in, plain_errors, say, timing
 from hnn_envs.commands.paper import paper
 from hnn_envs.commands.transfer import transfer
 
@@ -36,8 +36,8 @@ STABILITY_COLUMNS = {
 
 @app.command()
 def stability(
-    steps: Annotated[int, typer.Option(help="Environment steps, up to millions: they are streamed.")] = 1000,
-    starts: Annotated[int, typer.Option(help="Initial states per system.")] = 16,
+    steps: Annotated[int, typer.Option(min=1, help="Environment steps, up to millions: they are streamed.")] = 1000,
+    starts: Annotated[int, typer.Option(min=1, help="Initial states per system.")] = 16,
     systems: Annotated[str, typer.Option(help="Systems, separated by commas; by default all.")] = "",
     dynamics: Annotated[
         str, typer.Option(help="Physics, such as ode,hnn,paper/*; by default the ODE and all shipped checkpoints.")
@@ -45,7 +45,7 @@ def stability(
     integrators: Annotated[
         str, typer.Option(help="Integrators; 'default' is each physics' own, 'all' is all that fit.")
     ] = "default",
-    jobs: Annotated[Optional[int], typer.Option(min=1, help="Processes; by default one per core.")] = None,  # noqa: UP045
+    jobs: Jobs = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the initial states.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder for results and kept work.", file_okay=False)] = Path(
         "runs/stability"
@@ -61,7 +61,10 @@ def stability(
     from hnn_envs.benchmarks.stability.suite import run
     from hnn_envs.evaluation.records import write_rows
 
+    results = json or out / "stability.json"
     with plain_errors(), timing() as bar:
+        check_folder(out)
+        check_file(results)
         task = bar.add_task("stability", total=None)
         rows = run(
             names_in(systems),
@@ -72,11 +75,12 @@ def stability(
             seed=seed,
             jobs=jobs,
             folder=out,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=lambda done, total, _: bar.update(task, completed=done, total=total),
+            message=say,
         )
-        write_rows(json or out / "stability.json", rows)
+        write_rows(results, rows)
     console.print(_stability_table(rows, steps, starts))
-    say(f"results: {json or out / 'stability.json'}, {out / 'stability.csv'}, {out / 'curves.csv'}")
+    say(f"results: {results}, {out / 'stability.csv'}, {out / 'curves.csv'}")
     say("to see them: hnn-envs report")
 
 

@@ -11,7 +11,8 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from hnn_envs.commands.console import console, counting, names_in, plain_errors, say
+from hnn_envs.commands.console import Jobs, check_file, check_folder, console, counting, names_in, plain_errors, say
+from hnn_envs.errors import InvalidOptionError
 
 if TYPE_CHECKING:
     from hnn_envs.evaluation.records import Row
@@ -37,21 +38,27 @@ extrapolated to all."""
 
 
 def paper(
-    system: Annotated[str, typer.Option(help="Systems, separated by commas; by default all.")] = "",
-    models: Annotated[str, typer.Option(help="Models, such as paper/hnn,paper/structured; by default all.")] = "",
+    systems: Annotated[str, typer.Option(help="Systems, separated by commas; by default all.")] = "",
+    dynamics: Annotated[str, typer.Option(help="Models, such as paper/hnn,paper/structured; by default all.")] = "",
     retrain: Annotated[
         bool, typer.Option("--retrain", help="Start from the data, not from shipped checkpoints.")
     ] = False,
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds of data and training, with --retrain.")] = 5,
-    jobs: Annotated[int, typer.Option(help="Processes; -1 takes all cores.")] = 1,
+    seeds: Annotated[
+        Optional[int],  # noqa: UP045 - typer
+        typer.Option(min=1, help="Seeds of data and training, with --retrain; by default 5."),
+    ] = None,
+    jobs: Jobs = None,
     data: Annotated[
-        Optional[str],  # noqa: UP045 - typer
+        Optional[str],  # noqa: UP045
         typer.Option(help="File or folder of the measured series, for real-pendulum; or set HNN_ENVS_DATA."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for retrained checkpoints.", file_okay=False)] = Path(
-        "runs/benchmark/paper"
+    out: Annotated[Path, typer.Option(help="Folder for results and retrained checkpoints.", file_okay=False)] = Path(
+        "runs/paper"
     ),
-    json: Annotated[Optional[Path], typer.Option(help="Also write the rows to this file.", dir_okay=False)] = None,  # noqa: UP045
+    json: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Where to write the rows; by default OUT/paper.json.", dir_okay=False),
+    ] = None,
 ) -> None:
     """Test loss and energy MSE of the seed paper's models and of ours, beside the published numbers.
 
@@ -60,29 +67,34 @@ def paper(
     from hnn_envs.benchmarks.paper.suite import Retraining, run
     from hnn_envs.evaluation.records import write_rows
 
+    results = json or out / "paper.json"
     with plain_errors(), counting() as bar:
+        if seeds is not None and not retrain:
+            raise InvalidOptionError("--seeds says how many seeds to train, which needs --retrain")
+        check_folder(out)
+        check_file(results)
         task = bar.add_task("paper", total=None)
         rows = run(
-            names_in(system),
-            names_in(models),
+            names_in(systems),
+            names_in(dynamics),
             data_path=data,
-            retraining=Retraining(seeds, jobs, out) if retrain else None,
+            retraining=Retraining(out=out, **({} if seeds is None else {"seeds": seeds})) if retrain else None,
             jobs=jobs,
-            progress=lambda words, done, total: bar.update(
+            progress=lambda done, total, words: bar.update(
                 task, description=f"paper: done with {words}", completed=done, total=total
             ),
-            filming=lambda done, frames: bar.update(task, description="paper: filming", completed=done, total=frames),
+            filming=lambda done, frames, _: bar.update(
+                task, description="paper: filming", completed=done, total=frames
+            ),
             message=say,
         )
-        if json is not None:
-            write_rows(json, rows)
+        write_rows(results, rows)
     for name in dict.fromkeys(row.system for row in rows):
         console.print(_table(name, [row for row in rows if row.system == name]))
     errors = "over seeds" if retrain else "over the test's trajectories and starts"
     say(NOTES.replace("\n", " "))
     say(f"Standard errors are {errors}. Published: arXiv 1906.01563; re-run: the authors' code, once.")
-    if json is not None:
-        say(f"results: {json}")
+    say(f"results: {results}")
 
 
 def _table(system: str, rows: Sequence[Row]) -> Table:

@@ -7,12 +7,16 @@ from typing import Annotated, Optional
 
 import typer
 
-from hnn_envs.commands.console import names_in, plain_errors
+from hnn_envs.commands.console import check_folder, names_in, plain_errors
 
 
 def play(
-    system: Annotated[str, typer.Argument(help="The system, such as pendulum.")] = "pendulum",
-    dynamics: Annotated[str, typer.Option(help="Physics side by side, separated by commas.")] = "ode,hnn",
+    system: Annotated[
+        str, typer.Argument(help="The system, such as pendulum, or a checkpoint that says what it is of.")
+    ] = "pendulum",
+    dynamics: Annotated[
+        str, typer.Option(help="Physics side by side, separated by commas; by default the ODE and hnn.")
+    ] = "",
     integrator: Annotated[Optional[str], typer.Option(help="For all; by default each physics' own.")] = None,  # noqa: UP045
     seed: Annotated[Optional[int], typer.Option(min=0, help="Of the starts.")] = None,  # noqa: UP045
     out: Annotated[Path, typer.Option(help="Folder for recordings.", file_okay=False)] = Path("runs/play"),
@@ -22,4 +26,5 @@ def play(
     from hnn_envs.play import play as open_window
 
     with plain_errors():
-        open_window(system, names_in(dynamics), integrator=integrator, seed=seed, folder=out, frames=frames)
+        check_folder(out)
+        open_window(system, names_in(dynamics) or None, integrator=integrator, seed=seed, folder=out, frames=frames)

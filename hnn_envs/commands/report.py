@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from hnn_envs.commands.console import plain_errors, say
+from hnn_envs.commands.console import check_file, plain_errors, say
 
 
 def report(
@@ -21,5 +21,6 @@ def report(
     from hnn_envs.report import write_report
 
     with plain_errors():
+        check_file(out)
         write_report(sources or [Path("runs")], out)
     say(f"report: {out}")

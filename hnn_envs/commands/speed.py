@@ -11,15 +11,24 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from hnn_envs.commands.console import console, plain_errors, say, timing
+from hnn_envs.commands.console import check_file, console, plain_errors, say, timing
 
 if TYPE_CHECKING:
     from hnn_envs.evaluation.records import Row
 
+DEFAULT_FOLDER = Path("runs/speed")
+
 
 def speed(
-    json: Annotated[Optional[Path], typer.Option(help="Where to write the rows.", dir_okay=False)] = None,  # noqa: UP045
-    quick: Annotated[bool, typer.Option("--quick", help="A moment only: to see that it works.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A moment only, to see that it works.")] = False,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045 - typer
+        typer.Option(help="Folder for results; by default runs/speed, or nowhere if quick.", file_okay=False),
+    ] = None,
+    json: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Where to write the rows; by default OUT/speed.json.", dir_okay=False),
+    ] = None,
 ) -> None:
     """Measure speed: single environments, batches, rollouts, training, start-up, next to peers that are installed.
 
@@ -30,23 +39,27 @@ def speed(
     from hnn_envs.benchmarks.speed.peers import has_jax
     from hnn_envs.evaluation.records import write_rows
 
+    folder = out or (None if quick else DEFAULT_FOLDER)
+    results = json or (folder and folder / "speed.json")
     with plain_errors(), timing() as bar:
+        if results is not None:
+            check_file(results)
         task = bar.add_task("speed", total=None)
 
-        def progress(done: int, total: int, part: str) -> None:
+        def progress(done: float, total: float, part: str) -> None:
             bar.update(task, description=f"speed: {part}", completed=done, total=total)
 
         rows = run(QUICK if quick else FULL, progress)
-        if json is not None:
-            write_rows(json, rows)
+        if results is not None:
+            write_rows(results, rows)
     console.print(_table(rows))
     if not has_jax():
         say("JAX is not installed, and was left out; pip install 'hnn_envs[peers]' brings it.")
     say("'free' are environments that cost nothing: what they reach is as far as PPO itself lets any get.")
     short = [row for row in rows if missed(row)]
     say(f"{len(short)} of {sum(row.reference is not None for row in rows)} targets missed.")
-    if json is not None:
-        say(f"results: {json}")
+    if results is not None:
+        say(f"results: {results}")
 
 
 def _table(rows: Sequence[Row]) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -12,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from hnn_envs.commands.console import console, names_in, plain_errors, say, timing
+from hnn_envs.commands.console import Jobs, check_file, check_folder, console, names_in, plain_errors, say, timing
 
 if TYPE_CHECKING:
     from hnn_envs.evaluation.records import Row
@@ -25,22 +24,24 @@ def transfer(
     tasks: Annotated[
         str, typer.Option(help="Tasks, separated by commas; by default all that agents are trained for.")
     ] = "",
-    agents: Annotated[str, typer.Option(help="Physics that agents were trained in: ode,hnn,baseline.")] = "",
-    seeds: Annotated[int, typer.Option(min=1, help="Training seeds.")] = 5,
+    dynamics: Annotated[
+        str, typer.Option(help="Physics that agents were trained in, of ode,hnn,baseline; by default all.")
+    ] = "",
+    seeds: Annotated[
+        Optional[int],  # noqa: UP045 - typer
+        typer.Option(min=1, help="Training seeds; by default 5 to train, and to play those that are there."),
+    ] = None,
     episodes: Annotated[int, typer.Option(min=1, help="Episodes per training seed.")] = 20,
     policies: Annotated[
-        Optional[Path],  # noqa: UP045 - typer
+        Optional[Path],  # noqa: UP045
         typer.Option(help="Folder of the policies; by default the shipped ones, or OUT/policies.", file_okay=False),
     ] = None,
     retrain: Annotated[bool, typer.Option("--retrain", help="Train the agents that are not in POLICIES yet.")] = False,
     hyperparameters: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="YAML file to train by, in rl-baselines3-zoo's form.", dir_okay=False),
+        typer.Option(help="YAML file to train by, in rl-baselines3-zoo's form; with --retrain.", dir_okay=False),
     ] = None,
-    jobs: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(min=1, help="Processes, each with one thread; by default one per core."),
-    ] = None,
+    jobs: Jobs = None,
     out: Annotated[Path, typer.Option(help="Folder for results, logs and retrained policies.", file_okay=False)] = Path(
         "runs/transfer"
     ),
@@ -57,21 +58,27 @@ def transfer(
     from hnn_envs.benchmarks.transfer import run
     from hnn_envs.evaluation.records import write_rows
 
+    results = json or out / "transfer.json"
+    folder = policies or (out / "policies" if retrain else None)
     with plain_errors(), timing() as bar:
+        check_folder(out)
+        check_file(results)
+        if retrain and folder is not None:
+            check_folder(folder)
         task = bar.add_task("transfer", total=None)
         rows = run(
             names_in(tasks),
-            names_in(agents),
+            names_in(dynamics),
             seeds=seeds,
             episodes=episodes,
-            policies=policies or (out / "policies" if retrain else None),
+            policies=folder,
             retrain=retrain,
             hyperparameters=hyperparameters,
             logs=out / "logs",
-            jobs=jobs or os.cpu_count() or 1,
-            progress=lambda what, done, total: bar.update(task, description=what, completed=done, total=total),
+            jobs=jobs,
+            progress=lambda done, total, what: bar.update(task, description=what, completed=done, total=total),
         )
-        write_rows(json or out / "transfer.json", rows)
+        write_rows(results, rows)
     for name in dict.fromkeys(row.system for row in rows):
         console.print(transfer_table(rows, name))
     say(
@@ -80,7 +87,7 @@ def transfer(
     )
     for line in verdict(rows):
         say(line)
-    say(f"results: {json or out / 'transfer.json'}")
+    say(f"results: {results}")
 
 
 def transfer_table(rows: Sequence[Row], task: str) -> Table:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.drawing.colors import ACTION, GUIDE, PAPER, TEXT, colour_of, mix, rgb
+from hnn_envs.drawing.colors import ACTION, GUIDE, PAPER, TEXT, mix, rgb
 from hnn_envs.drawing.view import View
 
 Point = Sequence[float] | Array
@@ -172,7 +172,7 @@ class Canvas:
 
     def caption(self, view: View, title: str) -> None:
         """The head of every drawing: what it is, which physics moves it, and the time."""
-        colour, name = colour_of(view.dynamics), _physics_name(view.dynamics)
+        colour, name = view.colour, _physics_name(view.dynamics)
         self._pygame.draw.circle(self._surface, colour, (24 * SUPERSAMPLING, 25 * SUPERSAMPLING), 7 * SUPERSAMPLING)
         self._write((38, 25), name, 17, colour, "midleft", bold=True)
         taken, wanted = _font(17, True).size(name)[0], _font(14, False).size(title)[0]
@@ -206,12 +206,14 @@ class Canvas:
         if target is not None:
             y = height_of(target)
             self._flat((left - 6, y), (right + 6, y), ACTION, 2)
-        y = height_of(view.believed_energy)
-        self._flat((left - 4, y), (right + 4, y), colour_of(view.dynamics), 4)
+        if math.isfinite(view.believed_energy):
+            y = height_of(view.believed_energy)
+            self._flat((left - 4, y), (right + 4, y), view.colour, 4)
         middle = (left + right) / 2
         self._write((middle, top - 12), _number(high, "g"), 11, TEXT, "center")
         self._write((middle, bottom + 12), _number(low, "g"), 11, TEXT, "center")
-        self._write((self.width - 12, self.height - 22), f"H = {_number(view.energy, '.2f')}", 12, TEXT, "midright")
+        if math.isfinite(view.energy):
+            self._write((self.width - 12, self.height - 22), f"H = {_number(view.energy, '.2f')}", 12, TEXT, "midright")
 
     def to_array(self) -> Array:
         """The picture, uint8, shape (height, width, 3)."""

@@ -1,14 +1,15 @@
-"""The colours of drawings and plots: who moves it. Safe for colour-blind readers (Okabe and Ito)."""
+"""The colours of drawings and plots: what moves it. Safe for colour-blind readers (Okabe and Ito)."""
 
 from __future__ import annotations
 
-import re
-from pathlib import PurePath
+from collections.abc import Sequence
 
 ODE = "#000000"
 HNN = "#0072B2"
 BASELINE = "#E69F00"
-OTHER = "#AA4499"  # a checkpoint that is none of the usual ones; Tol's purple
+OTHER = "#AA4499"  # a physics of which nothing is known, and the second of a kind in a figure; Tol's purple
+COLOURS = {"ode": ODE, "hnn": HNN, "baseline": BASELINE}
+SPARE = (OTHER, "#882255", "#44AA99")  # Tol's wine and teal
 
 ACTION = "#009E73"  # what the agent does
 GUIDE = "#B8BCC2"  # axes, marks, targets
@@ -16,18 +17,22 @@ TEXT = "#3A3F45"
 PAPER = "#FFFFFF"
 
 
-def colour_of(dynamics: str) -> str:
+def colour_of(role: str) -> str:
     """The colour of a physics, "#RRGGBB": black the ODE, blue an HNN, orange a baseline, purple anything else.
 
     Args:
-        dynamics: "ode", "hnn", "baseline", a checkpoint's name such as "paper/hnn" or "default/hnn-64", or its path.
+        role: what the physics is, "ode", "hnn" or "baseline" (``hnn_envs.dynamics.Dynamics.role``).
     """
-    stem = re.sub(r"-\d+$", "", PurePath(dynamics).name.removesuffix(".safetensors"))
-    if stem == "ode":
-        return ODE
-    if stem.endswith("hnn"):
-        return HNN
-    return BASELINE if stem.endswith("baseline") else OTHER
+    return COLOURS.get(role, OTHER)
+
+
+def colours_of(roles: Sequence[str]) -> list[str]:
+    """The colours of several physics in one figure: those after the first of a role have colours of their own."""
+    found: list[str] = []
+    for role in roles:
+        free = (colour for colour in (colour_of(role), *SPARE) if colour not in found)
+        found.append(next(free, OTHER))
+    return found
 
 
 def rgb(colour: str) -> tuple[int, int, int]:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hnn_envs.arrays import Array, split
-from hnn_envs.camera import ROD
-from hnn_envs.drawing.colors import GUIDE, PAPER, TEXT, colour_of, mix
+from hnn_envs.drawing.canvas import Canvas
+from hnn_envs.drawing.colors import GUIDE, PAPER, TEXT, mix
 from hnn_envs.drawing.view import View
 
-if TYPE_CHECKING:
-    from hnn_envs.drawing.canvas import Canvas
-    from hnn_envs.models.pixels import Eye
-
-SQUARE = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0))
 DARK_GUIDE = mix(GUIDE, TEXT, 0.35)
 
 
@@ -34,7 +28,7 @@ def draw_pendulum(canvas: Canvas, view: View, marks: tuple[float, ...]) -> None:
 
     The trail is drawn on a spiral, older to the inside, so that swings to and fro do not hide each other.
     """
-    colour = colour_of(view.dynamics)
+    colour = view.colour
     canvas.look_at((0.0, 0.0), 1.32)
     canvas.circle((0, 0), 1.0, mix(GUIDE, PAPER, 0.6), width=1)
     for angle in np.arange(12) * math.pi / 6:
@@ -48,20 +42,6 @@ def draw_pendulum(canvas: Canvas, view: View, marks: tuple[float, ...]) -> None:
     canvas.disc(bob, 0.12, colour)
     # Angles of pendulums start at the bottom and those of the page at the right.
     canvas.arc_arrow((0, 0), 0.3, view.state[0] - math.pi / 2, 2.2 * float(view.action[0]), width=5)
-
-
-def draw_film(canvas: Canvas, view: View, eye: Eye, camera: Eye) -> None:
-    """The frame that an eye shows, enlarged, with the torque as an arc; beside it the camera's, if there is a truth."""
-    shown = [(eye, view.state, "shown", view.dynamics)]
-    if view.truth is not None:
-        shown.append((camera, view.truth, "true", "ode"))
-    for panel, (seen_by, state, label, dynamics) in enumerate(shown):
-        canvas.look_at((0.0, 0.0), 1.04, panel=panel, panels=len(shown))
-        canvas.picture((0, 0), 1.0, seen_by.frames(state[:1])[0] / ROD, colour_of(dynamics))
-        canvas.path(SQUARE, mix(GUIDE, PAPER, 0.4), width=1)
-        canvas.arc_arrow((0, 0), 0.3, state[0] - math.pi / 2, 2.2 * float(view.action[0]), width=5)
-        if view.truth is not None:
-            canvas.text((0, -1.1), label, size=14, colour=colour_of(dynamics))
 
 
 def _bob(angle: float, radius: float) -> Array:
@@ -82,9 +62,41 @@ def draw_bodies(canvas: Canvas, view: View, forces: Array, *, radius: float = 0.
     bodies = len(forces)
     trails = split(view.trail)[0].reshape(-1, bodies, 2)
     positions = split(view.state)[0].reshape(bodies, 2)
-    shades = [mix(colour_of(view.dynamics), PAPER, 0.3 * body) for body in range(bodies)]
+    shades = [mix(view.colour, PAPER, 0.3 * body) for body in range(bodies)]
     for body, shade in enumerate(shades):
         canvas.trail(trails[:, body], shade, width=5)
     for position, force, shade in zip(positions, forces, shades, strict=True):
         canvas.disc(position, radius, shade)
         canvas.arrow(position, force, width=4)
+
+
+def draw_spring(canvas: Canvas, view: View, farthest: float) -> None:
+    """A mass that slides on a spring, with a tick at every whole displacement, and the force as an arrow.
+
+    Its past runs down from it, as the paper of a chart recorder does.
+
+    Args:
+        canvas: where to draw.
+        view: what to draw; the displacement is the first coordinate.
+        farthest: the largest displacement that stays on the page.
+    """
+    colour, trail = view.colour, view.trail[:, 0]
+    half = zoom(1.5, 1.3 * float(np.abs(trail).max(initial=abs(view.state[0]))), 1.3 * farthest)
+    canvas.look_at((0.0, 0.0), half)
+    top = 0.55 * half
+    past = np.stack((trail, top - 1.5 * half * np.arange(len(trail))[::-1] / 120), axis=-1)
+    canvas.line((0, top), (0, -half), mix(GUIDE, PAPER, 0.4), width=1)
+    canvas.trail(past, colour, width=5)
+    _draw_floor(canvas, half, top - 0.17 * half)
+    canvas.spring((-half, top), (view.state[0], top), TEXT, radius=0.07 * half)
+    canvas.line((-half, top - 0.17 * half), (-half, top + 0.2 * half), TEXT, width=4)
+    canvas.box((view.state[0], top), 0.13 * half, 0.13 * half, colour)
+    canvas.arrow((view.state[0], top + 0.22 * half), (0.4 * half * float(view.action[0]), 0.0), width=5)
+
+
+def _draw_floor(canvas: Canvas, half: float, height: float) -> None:
+    stride = max(1, math.ceil(half / 8))
+    canvas.line((-half, height), (half, height), GUIDE, width=2)
+    for tick in range(-math.floor(half / stride) * stride, math.floor(half) + 1, stride):
+        canvas.line((tick, height), (tick, height - 0.04 * half), GUIDE, width=2)
+        canvas.text((tick, height - 0.1 * half), f"{tick}".replace("-", "\N{MINUS SIGN}"), size=12)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from hnn_envs.arrays import Array, namespace
+from hnn_envs.observation import ObservationModel
 from hnn_envs.systems import known_truth, spec_of
-from hnn_envs.tasks import Task
+from hnn_envs.tasks import ObservedTask, Task
 from hnn_envs.tasks.mass_spring import MassSpringTask
 from hnn_envs.tasks.pendulum import PendulumTask
-from hnn_envs.tasks.pixel_pendulum import PixelPendulumTask
 from hnn_envs.tasks.real_pendulum import RealPendulumTask
 from hnn_envs.tasks.three_body import ThreeBodyTask
 from hnn_envs.tasks.two_body import TwoBodyTask
@@ -51,54 +51,47 @@ class Referee(Protocol):
         ...
 
 
-def make_referee(task: Task, device: str | None) -> Referee:
+def make_referee(task: Task, device: str | None, observation_model: ObservationModel | None = None) -> Referee:
     """The fastest referee of a task for arrays on a device; None is NumPy on the CPU."""
-    if type(task) is PixelPendulumTask:
-        return FilmReferee(task)
     if device is None and type(task) in _NUMBERS:
         return CompiledReferee(task)
-    return ArrayReferee(task)
+    return ArrayReferee(task, observation_model)
 
 
 @dataclass(frozen=True)
 class ArrayReferee:
-    """The definition: the functions of the task, for NumPy and torch."""
+    """The definition: the functions of the task, for NumPy and torch.
+
+    Attributes:
+        task: whose rules these are.
+        observation_model: what shows the states of a task that is seen through frames; None for the task's own.
+    """
 
     task: Task
+    observation_model: ObservationModel | None = None
 
     def judge(self, x: Array, u: Array, x_next: Array) -> Outcome:
         """See ``Referee``."""
         task = self.task
         with np.errstate(all="ignore"):
-            # A diverged state goes into the reward as it is: it is outside, and that has its price.
-            reward = task.reward(x, u, x_next)
-            x_next, outside, diverged = _settled(task, x, x_next)
-            observation, energy = self.look(x_next)
-        return Outcome(x_next, observation, reward, energy, task.terminated(x_next), outside, diverged)
+            settled, outside, diverged = _settled(task, x, x_next)
+            observation, energy = self.look(settled)
+            if self._observed is None:
+                # A diverged state goes into the reward as it is: it is outside, and that has its price.
+                reward = task.reward(x, u, x_next)
+            else:  # paid by what is seen, which is drawn once for both
+                reward = self._observed.reward_of_observation(observation, u, namespace(x).logical_not(outside))
+        return Outcome(settled, observation, reward, energy, task.terminated(settled), outside, diverged)
 
     def look(self, x: Array) -> tuple[Array, Array]:
         """See ``Referee``."""
-        return self.task.observation(x), known_truth(self.task.system).value(x)
+        model = self.observation_model
+        seen = self.task.observation(x) if model is None else model.observe(x)
+        return seen, known_truth(self.task.system).value(x)
 
-
-@dataclass(frozen=True)
-class FilmReferee:
-    """The same where agents are paid by the frames that they see: these are shown once, for both."""
-
-    task: PixelPendulumTask
-
-    def judge(self, x: Array, u: Array, x_next: Array) -> Outcome:
-        """See ``Referee``. Of a diverged state, the frames of the last one are seen and paid for."""
-        task = self.task
-        with np.errstate(all="ignore"):
-            x_next, outside, diverged = _settled(task, x, x_next)
-            frames, energy = self.look(x_next)
-            reward = task.reward_of_frames(frames, u, namespace(x).logical_not(outside))
-        return Outcome(x_next, frames, reward, energy, task.terminated(x_next), outside, diverged)
-
-    def look(self, x: Array) -> tuple[Array, Array]:
-        """See ``Referee``."""
-        return self.task.observation(x), known_truth(self.task.system).value(x)
+    @cached_property
+    def _observed(self) -> ObservedTask | None:
+        return self.task if isinstance(self.task, ObservedTask) else None
 
 
 def _settled(task: Task, x: Array, x_next: Array) -> tuple[Array, Array, Array]:

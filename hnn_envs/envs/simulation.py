@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,20 +11,20 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from hnn_envs.arrays import Array
+from hnn_envs.arrays import Array, namespace
 from hnn_envs.checkpoints import Domain
+from hnn_envs.drawing.colors import colour_of
 from hnn_envs.drawing.view import View
-from hnn_envs.dynamics import make_dynamics
+from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.envs.rules import LARGEST, Outcome, make_referee
-from hnn_envs.envs.sight import GroundTruth, check_sight, checkpoint_for, through_the_eye_of
 from hnn_envs.errors import HnnEnvsError, InvalidActionError, InvalidOptionError, InvalidStateError
-from hnn_envs.models.pixels import Sighted
-from hnn_envs.systems import known_truth, spec_of
-from hnn_envs.tasks import get_task
-from hnn_envs.tasks.pixel_pendulum import PixelPendulumTask
+from hnn_envs.systems import spec_of
+from hnn_envs.tasks import ObservedTask, Task, get_task
 
 TRAIL = 120
 """How many past states a drawing shows."""
+CHANNELS = ("first", "last")
+"""Where the axis of the channels of frames may be."""
 
 
 class ResetNeededError(HnnEnvsError, gymnasium.error.ResetNeeded):
@@ -52,22 +53,24 @@ class Simulation:
         device: str | None = None,
         dtype: str | None = None,
         image_size: int | None = None,
+        channels: str | None = None,
         render_truth: bool = False,
     ) -> None:
-        asked = get_task(task)
-        check_sight(asked, image_size, render_truth)
-        self.spec = spec_of(asked.system)
+        asked = _asked(get_task(task), image_size, render_truth, channels)
+        chosen = asked.checkpoint_for(dynamics) if isinstance(asked, ObservedTask) else dynamics
+        self.task, self.spec = asked, spec_of(asked.system)
         steps: dict[str, Any] = {"integrator": integrator, "dt": asked.dt if dt is None else dt, "substeps": substeps}
-        chosen = checkpoint_for(asked, dynamics, image_size)
         self.dynamics = replace(make_dynamics(asked.system, chosen, device=device, dtype=dtype, **steps), name=dynamics)
-        self.task = through_the_eye_of(asked, self.dynamics, image_size)
+        own = self.dynamics.observation_model if isinstance(asked, ObservedTask) else None
+        if own is not None and isinstance(asked, ObservedTask):
+            asked.check_observation_model(own, dynamics)
         self._truth = make_dynamics(asked.system, "ode", **steps) if render_truth else None
         self.inputs = self.spec.force_matrix.shape[-1]
         self.action_space = spaces.Box(-1.0, 1.0, (self.inputs,), np.float32)
-        low, high = self.task.observation_low, self.task.observation_high
+        self._channels_last = channels == "last"
+        low, high = (self._arranged(bound) for bound in (self.task.observation_low, self.task.observation_high))
         self.observation_space = spaces.Box(low, high, dtype=low.dtype.type)
-        self._referee = make_referee(self.task, self.dynamics.device)
-        self.look = self._referee.look
+        self._referee = make_referee(self.task, self.dynamics.device, own)
         if self.dynamics.card is not None:
             self._warn_where_untrained(self.dynamics.card.domain)
 
@@ -125,20 +128,32 @@ class Simulation:
 
     def advance(self, x: Array, u: Array) -> Outcome:
         """One step. A state that diverged is replaced by the last one, so that nothing downstream ever sees a NaN."""
-        return self._referee.judge(x, u, self.dynamics.step(x, u))
+        outcome = self._referee.judge(x, u, self.dynamics.step(x, u))
+        return outcome._replace(observation=self._arranged(outcome.observation)) if self._channels_last else outcome
+
+    def look(self, x: Array) -> tuple[Array, Array]:
+        """Observation and energy of states."""
+        observation, energy = self._referee.look(x)
+        return self._arranged(observation), energy
+
+    def _arranged(self, observation: Array) -> Array:
+        """Frames as the user asked for them: the axis of the channels first or last."""
+        return namespace(observation).moveaxis(observation, -3, -1) if self._channels_last else observation
 
     def starts(self, generators: Sequence[np.random.Generator]) -> tuple[Array, Array]:
         """Where the physics starts, one state per generator, and where episodes truly begin.
 
-        Both are NumPy, shape (len(generators), 2*dof). They are the same, but for physics with an eye of its own, which
-        sees its start.
+        Both are NumPy, shape (len(generators), 2*dof). They are the same, but for physics with an observation model of
+        its own, which estimates its start from what the true one looks like.
         """
         true = np.stack([self.task.initial_state(generator) for generator in generators])
-        if isinstance(self.task, PixelPendulumTask) and isinstance(self.dynamics.field, Sighted):
-            return self.task.believed_state(true), true
-        return true, true
+        model = self.dynamics.observation_model
+        if model is None or not isinstance(self.task, ObservedTask):
+            return true, true
+        estimated = model.estimate(self.task.observation_model.observe(true))
+        return np.clip(estimated, self.task.low, self.task.high), true
 
-    def twin(self, num_envs: int) -> GroundTruth | None:
+    def ground_truth(self, num_envs: int) -> GroundTruth | None:
         """The true systems that are drawn beside the physics, if that is asked for."""
         return None if self._truth is None else GroundTruth(self._truth, num_envs)
 
@@ -171,16 +186,20 @@ class Simulation:
 
     def view(self, state: Array, trail: Array, action: Array, elapsed: int, truth: Array | None = None) -> View:
         """What a drawing shows of one environment; all arrays NumPy."""
-        x = self.dynamics.to_device(state)
+        made = self.dynamics
+        energy = made.reported_energy(state)
+        believed = math.nan if made.hamiltonian is None else float(made.energy(made.to_device(state)))
         return View(
             state=state,
             trail=trail,
             action=action,
-            energy=float(known_truth(self.task.system).value(state)),
-            believed_energy=float(self.dynamics.energy(x)),
-            dynamics=self.dynamics.name,
-            time=elapsed * self.dynamics.dt,
+            energy=math.nan if energy is None else float(energy),
+            believed_energy=believed,
+            dynamics=made.name,
+            time=elapsed * made.dt,
+            colour=colour_of(made.role),
             truth=truth,
+            observation_model=self.dynamics.observation_model,
         )
 
     def _warn_where_untrained(self, domain: Domain) -> None:
@@ -196,6 +215,44 @@ class Simulation:
                 f"{_excerpt(domain.high)}, and task {task.name!r} goes from {_excerpt(task.low)} to "
                 f"{_excerpt(task.high)}: it extrapolates beyond",
             )
+
+
+class GroundTruth:
+    """The true systems of a batch: started where episodes truly begin, and moved by the same inputs.
+
+    Args:
+        dynamics: the ODE, on the CPU.
+        num_envs: how many there are.
+    """
+
+    def __init__(self, dynamics: Dynamics, num_envs: int) -> None:
+        self._dynamics = dynamics
+        self.states = np.zeros((num_envs, 2 * dynamics.spec.dof))
+
+    def restart(self, states: Array, rows: Array) -> None:
+        """Starts some of them anew, at states (rows, 2*dof)."""
+        self.states[rows] = states
+
+    def step(self, u: Array) -> None:
+        """Moves all of them by one step under inputs (num_envs, inputs)."""
+        self.states = self._dynamics.step(self.states, u)
+
+
+def _asked(task: Task, image_size: Any, render_truth: Any, channels: Any) -> Task:
+    """The task with frames of the size that was asked for.
+
+    Raises:
+        InvalidOptionError: an option of tasks that are seen through frames is out of range, or the task is not one.
+    """
+    if render_truth not in (False, True):
+        raise InvalidOptionError(f"render_truth must be True or False, not {render_truth!r}")
+    if isinstance(task, ObservedTask):
+        check_choice("channels", channels, (None, *CHANNELS))
+        return task if image_size is None else task.with_image_size(image_size)
+    for name, value in (("image_size", image_size), ("channels", channels), ("render_truth", render_truth or None)):
+        if value is not None:
+            raise InvalidOptionError(f"{name} is for tasks that are seen through frames; {task.name!r} is not")
+    return task
 
 
 def check_choice(name: str, given: object, allowed: Sequence[str | None]) -> None:

@@ -63,6 +63,7 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
         device: None or "cpu", or a CUDA device for the physics.
         dtype: precision of a learned network, "float64" (default) or "float32".
         image_size: for tasks that are seen through frames, their width and height: 28 (default) or 64 pixels.
+        channels: for these tasks, "first" (default; shape (2, size, size), as torch wants images) or "last".
         render_truth: for these tasks, whether drawings show the true system beside what is stepped: it starts where
             the episode truly begins, and is moved by the same actions.
 
@@ -84,6 +85,7 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
         device: str | None = None,
         dtype: str | None = None,
         image_size: int | None = None,
+        channels: str | None = None,
         render_truth: bool = False,
     ) -> None:
         check_choice("render_mode", render_mode, (None, *PhysicsEnv.metadata["render_modes"]))
@@ -96,6 +98,7 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
             device=device,
             dtype=dtype,
             image_size=image_size,
+            channels=channels,
             render_truth=render_truth,
         )
         self.task, self.dynamics = self._simulation.task, self._simulation.dynamics
@@ -108,7 +111,7 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
         self._x: Array | None = None
         self._elapsed = 0
         self._trails = None if render_mode is None else Trails(1, self._simulation.inputs)
-        self._truth_beside = None if render_mode is None else self._simulation.twin(1)
+        self._truth_beside = None if render_mode is None else self._simulation.ground_truth(1)
         self._window: Any = None
 
     def __repr__(self) -> str:

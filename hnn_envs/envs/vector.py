@@ -46,6 +46,7 @@ class PhysicsVectorEnv(Specified, VectorEnv[Array, Array, Array]):
         device: where the physics computes.
         dtype: precision of a learned network.
         image_size: width and height of frames, for tasks that are seen through them; see ``PhysicsEnv``.
+        channels: "first" or "last", for these tasks.
         render_truth: whether drawings show the true system, too, for these tasks.
 
     Raises:
@@ -70,6 +71,7 @@ class PhysicsVectorEnv(Specified, VectorEnv[Array, Array, Array]):
         device: str | None = None,
         dtype: str | None = None,
         image_size: int | None = None,
+        channels: str | None = None,
         render_truth: bool = False,
     ) -> None:
         check_choice("render_mode", render_mode, (None, "rgb_array"))
@@ -85,6 +87,7 @@ class PhysicsVectorEnv(Specified, VectorEnv[Array, Array, Array]):
             device=device,
             dtype=dtype,
             image_size=image_size,
+            channels=channels,
             render_truth=render_truth,
         )
         self.task, self.dynamics = self._simulation.task, self._simulation.dynamics
@@ -104,7 +107,7 @@ class PhysicsVectorEnv(Specified, VectorEnv[Array, Array, Array]):
         self._elapsed = np.zeros(num_envs, dtype=np.int64)
         self._ended = np.zeros(num_envs, dtype=np.bool_)
         self._trails = None if render_mode is None else Trails(num_envs, self._simulation.inputs)
-        self._truth_beside = None if render_mode is None else self._simulation.twin(num_envs)
+        self._truth_beside = None if render_mode is None else self._simulation.ground_truth(num_envs)
         self._rows: list[SubEnvironment] = []
 
     def __repr__(self) -> str:

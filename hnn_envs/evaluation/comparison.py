@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,22 +14,17 @@ from scipy.integrate import solve_ivp
 from scipy.optimize import least_squares
 
 from hnn_envs.arrays import Array
-from hnn_envs.dynamics import Dynamics, make_dynamics
+from hnn_envs.checkpoints import Checkpoint
+from hnn_envs.drawing.canvas import Drawable
+from hnn_envs.dynamics import Dynamics
 from hnn_envs.errors import InvalidOptionError
+from hnn_envs.evaluation.subjects import Energy, Subject, SystemLike, domain_of
+from hnn_envs.observation import ObservationModel
+from hnn_envs.progress import Progress, silent
 from hnn_envs.recordings.measured import Series, load_real_pendulum
 from hnn_envs.rollouts import rollout
-from hnn_envs.systems import System, known_truth, resolve_system
-from hnn_envs.tasks import Task, find_task, get_task
-from hnn_envs.tasks.pixel_pendulum import seen_through
+from hnn_envs.systems import System, SystemSpec, known_truth
 
-# A wide swing, an orbit that is clearly an ellipse: what makes a drift visible.
-SHOWN_STARTS = {
-    "mass-spring": (1.0, 0.0),
-    "pendulum": (2.0, 0.0),
-    "real-pendulum": (1.2, 0.0),
-    "pixel-pendulum": (2.0, 0.0),
-    "two-body": (0.9, 0.0, -0.9, 0.0, 0.0, 0.45, 0.0, -0.45),
-}
 TIMED_STEPS = 50
 ROUNDS = 7
 
@@ -40,18 +35,22 @@ class Track:
 
     Attributes:
         dynamics: its name.
-        task: the task as this physics shows it.
+        role: what it is, as ``Dynamics.role`` says.
+        drawing: draws states.
+        observation_model: what this physics shows its states through; None for physics that is seen as states.
         states: shape (records, 2*dof); NaN from where it diverged.
-        energies: true energy along them, shape (records,).
-        believed_energies: the energy that this physics assigns to its states, shape (records,).
+        energies: ``Comparison.energy_name`` along them, shape (records,); NaN where there is none.
+        believed_energies: the energy that this physics assigns to its states, shape (records,); NaN where it has none.
         energy_drift: largest |H - H(0)|, relative to |H(0)|; for a damped system relative to the reference's energy
-            at the same time.
+            at the same time; NaN where there is no energy.
         state_error: root mean square over time of the distance to the reference's states.
         microseconds: per step, one state, median.
     """
 
     dynamics: str
-    task: Task
+    role: str
+    drawing: Drawable
+    observation_model: ObservationModel | None
     states: Array
     energies: Array
     believed_energies: Array
@@ -65,78 +64,88 @@ class Comparison:
     """Several physics from one start.
 
     Attributes:
-        task: the task, which can draw the states.
+        spec: what the system is.
         times: shape (records,).
         tracks: one per physics.
-        reference: the states that all are held against, the ODE's or the measured ones, shape (records, 2*dof).
-        measured: the measured series that was the reference, or None where the ODE was.
+        reference: the states that all are held against, shape (records, 2*dof): the ODE's, the measured ones, or where
+            neither is known those of the first physics.
+        reference_energies: the energy of these, shape (records,); NaN where there is none.
+        energy_name: what energies are called, "true energy H" or "energy H of hnn".
+        held_against: what the reference is, "ODE", "measurement", or the name of a physics.
+        measured: the measured series that was the reference; None where there was none.
     """
 
-    task: Task
+    spec: SystemSpec
     times: Array
     tracks: list[Track]
     reference: Array
+    reference_energies: Array
+    energy_name: str
+    held_against: str
     measured: Series | None = None
 
 
 def compare(
-    system: str,
-    physics: Sequence[str] = ("ode", "hnn", "baseline"),
+    system: SystemLike,
+    dynamics: Sequence[str | Checkpoint] | None = None,
     *,
     periods: float = 20,
     seed: int | None = None,
     integrator: str | None = None,
-    progress: Callable[[str], object] = lambda _: None,
+    progress: Progress = silent,
 ) -> Comparison:
     """Rolls out several physics from the same start, without actions, and holds each against the ODE.
 
+    Where the equations are not known, each is held against the first physics, and energies are those that the first
+    with a Hamiltonian has learned.
+
     Args:
-        system: name of the system.
-        physics: names as for ``make_dynamics``.
+        system: a system, its name or "module:object"; or a checkpoint or the path of one.
+        dynamics: names or checkpoints, as for ``make_dynamics``; None for the ODE and the default checkpoints, or the
+            one that was given in the system's place, as far as they are there.
         periods: length of the rollout, in the system's time scale.
         seed: draws the start from the task's own; by default a start that shows the system well.
         integrator: as for ``make_dynamics``.
         progress: called with the name of each physics before it is rolled out.
 
     Raises:
-        UnknownNameError: there is no such system, or no task on it.
         InvalidOptionError: a length that is not positive, or no physics.
+        NoTruthError: "ode" of a system whose equations are not known.
     """
     if not 0 < periods < math.inf:
         raise InvalidOptionError(f"periods must be a positive number, not {periods!r}")
-    resolve_system(system)  # a name that no system has is another mistake than a system without a task
-    task = find_task(system)
-    steps = max(1, round(periods * known_truth(task.system).spec.time_scale / task.dt))
+    subject = Subject.of(system)
+    made = [subject.make(each, integrator=integrator) for each in subject.chosen(dynamics)]
+    held = made[0] if subject.truth is None else subject.make("ode")
+    steps = max(1, round(periods * subject.spec.time_scale / held.dt))
     every = _stride(steps)
     steps = every * (steps // every)
-    movers = _movers(task, physics, integrator)
-    true = make_dynamics(task.system, "ode", dt=task.dt)
-    start = shown_start(task, seed)
-    reference = rollout(task.system, start, steps, dynamics=true, every=every)
-    costs = step_costs(movers, start)
-    tracks = []
-    for dynamics, cost in zip(movers, costs, strict=True):
-        progress(dynamics.name)
-        same = dynamics.name == "ode" and dynamics.integrator is true.integrator
-        run = reference if same else rollout(task.system, start, steps, dynamics=dynamics, every=every)
-        tracks.append(_track(task, dynamics, run.states[:, 0], reference.states[:, 0], cost))
-    return Comparison(task, reference.times, tracks, reference.states[:, 0])
+    start = subject.shown_start(seed, domain_of(made))
+    reference = rollout(subject.known, start, steps, dynamics=held, every=every)
+    costs, tracks = step_costs(made, start), []
+    yardstick = Yardstick.of(subject, made, reference.states[:, 0])
+    for number, (each, cost) in enumerate(zip(made, costs, strict=True)):
+        progress(number, len(made), each.name)
+        same = each is held or (each.card is None and each.integrator is held.integrator)
+        run = reference if same else rollout(subject.known, start, steps, dynamics=each, every=every)
+        tracks.append(yardstick.track(each, run.states[:, 0], cost))
+    return yardstick.comparison(reference.times, tracks, "ODE" if subject.truth is not None else held.name)
 
 
 def compare_with_measurement(
     path: str | Path | None,
-    physics: Sequence[str] = ("ode", "hnn", "baseline"),
+    dynamics: Sequence[str | Checkpoint] | None = None,
     *,
     integrator: str | None = None,
-    progress: Callable[[str], object] = lambda _: None,
+    progress: Progress = silent,
 ) -> Comparison:
-    """Rolls out several physics through the measured series of the real pendulum, and holds each against it.
+    """Rolls out several physics through the measured series of a system, and holds each against it.
 
     All start where the ODE follows the series best.
 
     Args:
         path: where the measured series is; None for HNN_ENVS_DATA.
-        physics: names as for ``make_dynamics``.
+        dynamics: as for ``compare``.
         integrator: as for ``make_dynamics``.
         progress: called with the name of each physics before it is rolled out.
 
@@ -144,18 +153,78 @@ def compare_with_measurement(
         DataError: the series is not there.
     """
     series = load_real_pendulum(path)
-    task = get_task("real-pendulum")
-    # The samples lie on a grid of a sixth of a second, with gaps.
-    records = np.rint((series.times - series.times[0]) / task.dt).astype(int)
-    movers = _movers(task, physics, integrator)
-    start = best_start(known_truth(task.system), series)
-    costs = step_costs(movers, start)
-    tracks = []
-    for dynamics, cost in zip(movers, costs, strict=True):
-        progress(dynamics.name)
-        run = rollout(task.system, start, int(records[-1]), dynamics=dynamics)
-        tracks.append(_track(task, dynamics, run.states[records, 0], series.states, cost))
-    return Comparison(task, series.times, tracks, series.states, series)
+    subject = Subject.of(series.system)
+    made = [subject.make(each, integrator=integrator) for each in subject.chosen(dynamics)]
+    # The samples lie on a grid of steps, with gaps.
+    records = np.rint((series.times - series.times[0]) / made[0].dt).astype(int)
+    start = best_start(known_truth(subject.known), series)
+    costs, tracks = step_costs(made, start), []
+    yardstick = Yardstick.of(subject, made, series.states)
+    for number, (each, cost) in enumerate(zip(made, costs, strict=True)):
+        progress(number, len(made), each.name)
+        run = rollout(subject.known, start, int(records[-1]), dynamics=each)
+        tracks.append(yardstick.track(each, run.states[records, 0], cost))
+    return yardstick.comparison(series.times, tracks, "measurement", series)
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """What tracks are held against: the states of a reference, and an energy.
+
+    Attributes:
+        subject: the system.
+        reference: states, shape (records, 2*dof).
+        name: of the energy.
+        energy: the energy of NumPy states; None where there is none.
+    """
+
+    subject: Subject
+    reference: Array
+    name: str
+    energy: Energy | None
+
+    @classmethod
+    def of(cls, subject: Subject, made: Sequence[Dynamics], reference: Array) -> Yardstick:
+        """The subject's energy, and the states."""
+        return cls(subject, reference, *subject.energy(made))
+
+    def energies(self, states: Array) -> Array:
+        """The energy along states, shape (records,); NaN where there is none."""
+        return np.full(len(states), np.nan) if self.energy is None else np.asarray(self.energy(states))
+
+    @np.errstate(all="ignore")  # what diverges overflows first
+    def track(self, dynamics: Dynamics, states: Array, microseconds: float) -> Track:
+        """What one physics did."""
+        energies, expected = self.energies(states), self.energies(self.reference)
+        # A damped system's energy should follow the reference; a conservative one's should stay where it began.
+        target = expected if self.subject.spec.dissipative else energies[:1]
+        drift = np.abs(energies - target) / np.abs(expected[0])
+        distance = np.square(states - self.reference).sum(-1)
+        believed = None if dynamics.hamiltonian is None else dynamics.energy(dynamics.to_device(states))
+        return Track(
+            dynamics=dynamics.name,
+            role=dynamics.role,
+            drawing=self.subject.drawing(dynamics),
+            observation_model=dynamics.observation_model,
+            states=states,
+            energies=energies,
+            believed_energies=np.full(len(states), np.nan) if believed is None else dynamics.to_numpy(believed),
+            energy_drift=self._largest(drift),
+            state_error=float(np.sqrt(distance.mean())) if np.isfinite(distance).all() else np.inf,
+            microseconds=microseconds,
+        )
+
+    def _largest(self, drift: Array) -> float:
+        if self.energy is None:
+            return np.nan
+        return float(drift.max()) if np.isfinite(drift).all() else np.inf
+
+    def comparison(
+        self, times: Array, tracks: list[Track], held_against: str, measured: Series | None = None
+    ) -> Comparison:
+        """All tracks with what they are held against."""
+        energies = self.energies(self.reference)
+        return Comparison(self.subject.spec, times, tracks, self.reference, energies, self.name, held_against, measured)
 
 
 def best_start(system: System, series: Series) -> Array:
@@ -174,53 +243,20 @@ def best_start(system: System, series: Series) -> Array:
     return least_squares(residuals, series.states[0]).x
 
 
-def shown_start(task: Task, seed: int | None) -> Array:
-    """A start that shows the system well, or with a seed one of the task's own."""
-    if seed is None and task.name in SHOWN_STARTS:
-        return np.array(SHOWN_STARTS[task.name])
-    return task.initial_state(np.random.default_rng(0 if seed is None else seed))
-
-
 @np.errstate(all="ignore")
-def step_costs(movers: Sequence[Dynamics], start: Array) -> list[float]:
+def step_costs(dynamics: Sequence[Dynamics], start: Array) -> list[float]:
     """Microseconds per step of one state: medians of interleaved rounds, after a warm-up."""
-    samples: list[list[float]] = [[] for _ in movers]
-    for dynamics in movers:
-        dynamics.step(dynamics.to_device(start))
+    samples: list[list[float]] = [[] for _ in dynamics]
+    for each in dynamics:
+        each.step(each.to_device(start))
     for _ in range(ROUNDS):
-        for dynamics, sample in zip(movers, samples, strict=True):
-            x = dynamics.to_device(start)
+        for each, sample in zip(dynamics, samples, strict=True):
+            x = each.to_device(start)
             began = time.perf_counter()
             for _ in range(TIMED_STEPS):
-                dynamics.step(x)
+                each.step(x)
             sample.append((time.perf_counter() - began) / TIMED_STEPS * 1e6)
     return [statistics.median(sample) for sample in samples]
-
-
-def _movers(task: Task, physics: Sequence[str], integrator: str | None) -> list[Dynamics]:
-    if not physics:
-        raise InvalidOptionError("name at least one physics to compare, such as ode or hnn")
-    return [make_dynamics(task.system, name, dt=task.dt, integrator=integrator) for name in physics]
-
-
-@np.errstate(all="ignore")  # what diverges overflows first
-def _track(task: Task, dynamics: Dynamics, states: Array, reference: Array, microseconds: float) -> Track:
-    system = known_truth(task.system)
-    energies, true_energies = system.value(states), system.value(reference)
-    # A damped system's energy should follow the reference; a conservative one's should stay where it began.
-    target = energies[:1] if system.field.damping is None else true_energies
-    drift = np.abs(energies - target) / np.abs(true_energies[0])
-    distance = np.square(states - reference).sum(-1)
-    return Track(
-        dynamics=dynamics.name,
-        task=seen_through(task, dynamics.field),
-        states=states,
-        energies=energies,
-        believed_energies=dynamics.to_numpy(dynamics.energy(dynamics.to_device(states))),
-        energy_drift=float(drift.max()) if np.isfinite(drift).all() else np.inf,
-        state_error=float(np.sqrt(distance.mean())) if np.isfinite(distance).all() else np.inf,
-        microseconds=microseconds,
-    )
 
 
 def _stride(steps: int, records: int = 4000) -> int:

@@ -18,6 +18,8 @@ from hnn_envs.version import __version__
 
 LARGEST_FILE = 2**26
 """Bytes; the largest file that the suites write has some millions."""
+CURVES_FORMAT = 2
+"""The layout of curves.json, which the stability benchmark writes and the report reads."""
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hnn_envs.arrays import Array, split
-from hnn_envs.drawing.colors import TEXT, colour_of
+from hnn_envs.drawing.colors import TEXT, colours_of
 from hnn_envs.evaluation.comparison import Comparison, Track
 from hnn_envs.hamiltonian import Hamiltonian, VectorField
-from hnn_envs.systems import known_truth
+from hnn_envs.systems import SystemSpec
 
 STYLE: dict[str, dict[str, Any]] = {
     "baseline": {"linewidth": 1.2, "zorder": 2},
@@ -28,81 +28,77 @@ MEASURED: dict[str, Any] = {"color": "0.6", "linestyle": "none", "marker": ".", 
 
 LABELS = {"ode": "ODE", "hnn": "HNN", "baseline": "baseline"}
 
-AXES = {
-    "mass-spring": ("displacement q", "momentum p"),
-    "pendulum": ("angle q (rad)", "momentum p"),
-    "real-pendulum": ("angle q (rad)", "angular velocity p (rad/s)"),
-    "pixel-pendulum": ("angle q (rad)", "momentum p (kg m$^2$/s)"),
-}
-UNITS = {"real-pendulum": ("s", "rad$^2$/s$^2$"), "pixel-pendulum": ("s", "J")}
-"""Of time and energy; the other systems are dimensionless."""
-DIMENSIONLESS = ("dimensionless", "dimensionless")
+DIMENSIONLESS = "dimensionless"
 
 
 def comparison_figure(comparison: Comparison) -> Figure:
-    """Phase portrait (orbits, for bodies), true energy over time, and the distance to the reference over time."""
+    """Phase portrait (orbits, for bodies), energy over time, and the distance to the reference over time."""
     figure = Figure(figsize=(13, 4.6), layout="constrained")
     portrait, energy, error = figure.subplots(1, 3)
-    name = comparison.task.name
-    phase_portrait(portrait, name, comparison.tracks, comparison.reference, measured=comparison.measured is not None)
+    phase_portrait(portrait, comparison)
     energy_over_time(energy, comparison)
     error_over_time(error, comparison)
     handles, labels = energy.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
-    figure.suptitle(f"{name}: the same start under {_listed([_label(track.dynamics) for track in comparison.tracks])}")
+    names = _listed([_label(track.dynamics) for track in comparison.tracks])
+    figure.suptitle(f"{comparison.spec.name}: the same start under {names}")
     return figure
 
 
-def phase_portrait(
-    axes: Axes, system: str, tracks: Sequence[Track], reference: Array, *, measured: bool = False
-) -> None:
+def phase_portrait(axes: Axes, comparison: Comparison) -> None:
     """Momentum over coordinate, or for bodies the orbit of each in the plane, from a dot at its start.
 
     Framed by the reference: a physics that diverges must not make the others invisible.
     """
-    if measured:
+    spec, reference = comparison.spec, comparison.reference
+    if comparison.measured is not None:
         axes.plot(*reference.T, **MEASURED, zorder=6)
-    for track in tracks:
-        style = _style(track.dynamics)
+    for track, style in _styled(comparison):
         style["linewidth"] *= PORTRAIT_WIDTH
-        for horizontal, vertical in _curves(system, track.states):
+        for horizontal, vertical in _curves(spec, track.states):
             axes.plot(horizontal, vertical, **style)
-    bodies = system not in AXES
+    bodies = spec.bodies > 0
     if bodies:
-        for horizontal, vertical in _curves(system, reference):
+        for horizontal, vertical in _curves(spec, reference):
             axes.plot(horizontal[0], vertical[0], "o", color=TEXT, markersize=6, zorder=7)
-    horizontal_name, vertical_name = AXES.get(system, ("position x", "position y"))
-    axes.set(xlabel=horizontal_name, ylabel=vertical_name, title="Orbits" if bodies else "Phase portrait")
-    _frame(axes, np.concatenate([np.stack(curve, axis=-1) for curve in _curves(system, reference)]), equal=bodies)
+    x, y = plane_titles(spec)
+    axes.set(xlabel=x, ylabel=y, title="Orbits" if bodies else "Phase portrait")
+    _frame(axes, np.concatenate([np.stack(curve, axis=-1) for curve in _curves(spec, reference)]), equal=bodies)
     _tidy(axes)
 
 
+def plane_titles(spec: SystemSpec) -> tuple[str, str]:
+    """What the axes of a portrait are: the places of bodies, else the first coordinate and its momentum."""
+    first = spec.coordinates[0]
+    return ("position x", "position y") if spec.bodies else (first.title, first.momentum_title)
+
+
 def energy_over_time(axes: Axes, comparison: Comparison) -> None:
-    """The true energy along every track."""
-    reference = known_truth(comparison.task.system).value(comparison.reference)
+    """The energy along every track."""
+    reference = comparison.reference_energies
     if comparison.measured is not None:
         axes.plot(comparison.times, reference, **MEASURED, label="measured")
-    for track in comparison.tracks:
-        axes.plot(comparison.times, track.energies, label=_legend(comparison, track), **_style(track.dynamics))
-    _, unit = UNITS.get(comparison.task.name, DIMENSIONLESS)
-    axes.set(ylabel=f"true energy H ({unit})", title="Energy", ylim=_energy_limits(reference, comparison.tracks))
+    for track, style in _styled(comparison):
+        axes.plot(comparison.times, track.energies, label=_legend(comparison, track), **style)
+    axes.set(ylabel=f"{comparison.energy_name} ({comparison.spec.energy_unit or DIMENSIONLESS})", title="Energy")
+    if np.isfinite(reference).all():
+        axes.set(ylim=_energy_limits(reference, comparison.tracks))
     _time_axis(axes, comparison)
 
 
 def error_over_time(axes: Axes, comparison: Comparison) -> None:
     """The distance of every track to the reference; what is the reference itself is left out."""
     far = 100 * np.abs(comparison.reference).max()
-    for track in comparison.tracks:
+    for track, style in _styled(comparison):
         with np.errstate(over="ignore"):
             distance = np.minimum(np.sqrt(np.square(track.states - comparison.reference).sum(-1)), far)
         if np.nanmax(distance) > 0:
             # The distance starts at zero, which a logarithmic axis cannot show.
-            axes.semilogy(comparison.times[1:], np.maximum(distance[1:], 1e-16), **_style(track.dynamics))
+            axes.semilogy(comparison.times[1:], np.maximum(distance[1:], 1e-16), **style)
     if not axes.lines:
         axes.text(0.5, 0.5, "no difference", transform=axes.transAxes, ha="center", color=TEXT)
         axes.set(yticks=[], xlim=(comparison.times[0], comparison.times[-1]))
-    what = "measurement" if comparison.measured is not None else "ODE"
-    axes.set(ylabel=f"distance to the {what}", title="State error")
+    axes.set(ylabel=f"distance to the {comparison.held_against}", title="State error")
     _time_axis(axes, comparison)
 
 
@@ -174,7 +170,9 @@ def landscapes_figure(
     return figure
 
 
-def energy_drift(axes: Axes, times: Array, errors: Mapping[str, Array], *, unit: str = "") -> None:
+def energy_drift(
+    axes: Axes, times: Array, errors: Mapping[str, Array], *, unit: str = "", roles: Mapping[str, str] | None = None
+) -> None:
     """Absolute relative energy errors over time, on logarithmic axes.
 
     Args:
@@ -182,21 +180,23 @@ def energy_drift(axes: Axes, times: Array, errors: Mapping[str, Array], *, unit:
         times: shape (records,); where it is 0, the error is 0 and is not drawn.
         errors: one series per physics, shape (records,), or (records, starts) drawn as the median and the range.
         unit: of time.
+        roles: what each physics is, as ``Dynamics.role`` says, for the colours; by default its name says it.
     """
     later = np.asarray(times) > 0
-    for name, values in errors.items():
+    colours = colours_of([(roles or {}).get(name, name) for name in errors])
+    for (name, values), colour in zip(errors.items(), colours, strict=True):
         size = np.maximum(np.abs(np.asarray(values)[later]), 1e-17)
         if size.ndim > 1:
-            axes.fill_between(times[later], size.min(axis=1), size.max(axis=1), color=colour_of(name), alpha=0.15)
+            axes.fill_between(times[later], size.min(axis=1), size.max(axis=1), color=colour, alpha=0.15)
             size = np.median(size, axis=1)
-        axes.loglog(times[later], size, label=_label(name), **_style(name))
+        axes.loglog(times[later], size, label=_label(name), **_style(name, colour))
     axes.set(xlabel=f"time ({unit})" if unit else "time", ylabel="relative energy error", title="Energy drift")
     axes.legend(frameon=False)
     _tidy(axes)
 
 
 def latent_space(axes: Axes, latents: Array, angles: Array) -> None:
-    """The latent plane of a model that sees pixels, coloured by the angle that it was never told.
+    """The latent plane of a model that is learned from frames, coloured by the angle that it was never told.
 
     Args:
         axes: where to draw.
@@ -227,15 +227,21 @@ def _frame(axes: Axes, points: Array, *, equal: bool) -> None:
     axes.set(xlim=(low[0] - margin, high[0] + margin), ylim=(low[1] - margin, high[1] + margin))
 
 
-def _curves(system: str, states: Array) -> list[tuple[Array, Array]]:
+def _curves(spec: SystemSpec, states: Array) -> list[tuple[Array, Array]]:
     q, p = split(states)
-    if system in AXES:
+    if not spec.bodies:
         return [(q[:, 0], p[:, 0])]
     return [(q[:, column], q[:, column + 1]) for column in range(0, q.shape[-1], 2)]
 
 
-def _style(dynamics: str) -> dict[str, Any]:
-    return {"color": colour_of(dynamics), **STYLE.get(dynamics, OTHER_STYLE)}
+def _styled(comparison: Comparison) -> list[tuple[Track, dict[str, Any]]]:
+    """The tracks and how their lines are drawn."""
+    colours = colours_of([track.role for track in comparison.tracks])
+    return [(track, _style(track.dynamics, colour)) for track, colour in zip(comparison.tracks, colours, strict=True)]
+
+
+def _style(dynamics: str, colour: str) -> dict[str, Any]:
+    return {"color": colour, **STYLE.get(dynamics, OTHER_STYLE)}
 
 
 def _label(dynamics: str) -> str:
@@ -254,8 +260,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _time_axis(axes: Axes, comparison: Comparison) -> None:
-    unit, _ = UNITS.get(comparison.task.name, DIMENSIONLESS)
-    axes.set_xlabel(f"time ({unit})")
+    axes.set_xlabel(f"time ({comparison.spec.time_unit or DIMENSIONLESS})")
     _tidy(axes)
 
 

@@ -9,14 +9,12 @@ import numpy as np
 import torch
 
 from hnn_envs.arrays import Array, join, split
-from hnn_envs.errors import InvalidOptionError, UnknownNameError
-from hnn_envs.fitting.films import FilmLoss, FilmStepsLoss, ReadingLoss
-from hnn_envs.fitting.pairs import PairLoss
+from hnn_envs.errors import InvalidOptionError
+from hnn_envs.fitting import LOSSES
 from hnn_envs.fitting.problem import Batch, Tensors
-from hnn_envs.fitting.shooting import IncrementLoss, PathLoss, SeriesLoss
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.integrators import get_integrator
-from hnn_envs.recordings.sources import Dataset
+from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.registry import construct
 
 
@@ -122,19 +120,6 @@ class TrajectoryLoss(StatesAsGiven):
         return (torch.stack(predicted, dim=1) - windows[:, 1:]).flatten(1)
 
 
-LOSSES: dict[str, type[Any]] = {
-    "derivative": DerivativeLoss,
-    "trajectory": TrajectoryLoss,
-    "increment": IncrementLoss,
-    "path": PathLoss,
-    "series": SeriesLoss,
-    "pairs": PairLoss,
-    "film": FilmLoss,
-    "film-steps": FilmStepsLoss,
-    "reading": ReadingLoss,
-}
-
-
 def make_loss(name: str, settings: dict[str, Any]) -> Loss:
     """Builds a loss from its name and settings.
 
@@ -142,8 +127,6 @@ def make_loss(name: str, settings: dict[str, Any]) -> Loss:
         UnknownNameError: there is no such loss.
         InvalidOptionError: the settings do not fit it.
     """
-    if name not in LOSSES:
-        raise UnknownNameError.of("loss", name, LOSSES)
     loss: Loss = construct(f"loss {name!r}", LOSSES[name], settings)
     return loss
 

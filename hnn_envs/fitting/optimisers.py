@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from hnn_envs.errors import UnknownNameError
-from hnn_envs.fitting.bundle import BundleAdjustment, EyeRegression
+from hnn_envs.fitting import OPTIMISERS
 from hnn_envs.fitting.losses import mean_square
 from hnn_envs.fitting.problem import Batch, Optimiser, Problem, Tensors
 from hnn_envs.registry import construct
@@ -199,14 +199,6 @@ def _unflatten(flat: torch.Tensor, like: Tensors) -> Tensors:
     return {name: part.reshape(like[name].shape) for name, part in zip(like, torch.split(flat, sizes), strict=True)}
 
 
-OPTIMISERS: dict[str, Any] = {
-    "adam": Adam,
-    "levenberg-marquardt": LevenbergMarquardt,
-    "bundle-adjustment": BundleAdjustment,
-    "eye-regression": EyeRegression,
-}
-
-
 def make_optimiser(name: str, problem: Problem, parameters: Tensors, settings: dict[str, Any]) -> Optimiser:
     """Starts an optimiser by name.
 
@@ -214,7 +206,5 @@ def make_optimiser(name: str, problem: Problem, parameters: Tensors, settings: d
         UnknownNameError: there is no such optimiser.
         InvalidOptionError: the settings do not fit it.
     """
-    if name not in OPTIMISERS:
-        raise UnknownNameError.of("optimiser", name, OPTIMISERS)
     optimiser: Optimiser = construct(f"optimiser {name!r}", OPTIMISERS[name], settings, problem, parameters)
     return optimiser

@@ -9,24 +9,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from hnn_envs.checkpoints import Card, Checkpoint, Domain, load_checkpoint, save_checkpoint
 from hnn_envs.errors import InvalidOptionError
-from hnn_envs.fitting.frames import Progress
 from hnn_envs.fitting.losses import Loss, make_loss
 from hnn_envs.fitting.recipes import Recipe, make_stage
-from hnn_envs.fitting.trainer import Report, fit, loss_on
+from hnn_envs.fitting.trainer import Report, RunState, fit, load_state, loss_on
 from hnn_envs.hamiltonian import PortHamiltonian
 from hnn_envs.models import Calibrated, Parameters, describe
-from hnn_envs.recordings.sources import Dataset, FilmSource, make_source, merge
+from hnn_envs.progress import Progress, silent
+from hnn_envs.recordings import Message, ReportingSource, make_source
+from hnn_envs.recordings.dataset import Dataset, merge
 from hnn_envs.storage import digest_of
 from hnn_envs.systems import truth_of
 from hnn_envs.version import __version__
 
-Message: TypeAlias = Callable[[str], Any]
 Measure: TypeAlias = Callable[[Recipe, Checkpoint, Dataset], dict[str, float]]
 """(recipe, checkpoint, test share) -> metrics by name."""
 
@@ -35,7 +35,7 @@ def make_data(
     recipe: Recipe,
     data_path: str | None = None,
     *,
-    progress: Progress = lambda *_: None,
+    progress: Progress = silent,
     message: Message = lambda _: None,
 ) -> tuple[Dataset, Dataset]:
     """Training and test share of a recipe.
@@ -43,8 +43,8 @@ def make_data(
     Args:
         recipe: the recipe.
         data_path: where the measured series is, for recipes that need it.
-        progress: called while films are made, which takes minutes: (frames made, frames in all).
-        message: called with a line where cached films are damaged and made again.
+        progress: called while data is made that takes minutes.
+        message: called with a line about what the user should know, such as a damaged cache.
 
     Raises:
         DataError: the measured series is needed and not there.
@@ -57,8 +57,8 @@ def make_data(
         if settings.get("source") == "measured" and data_path is not None:
             settings["path"] = data_path
         source, system = make_source(settings), recipe.known
-        if isinstance(source, FilmSource):
-            shares.append(source.make(system, rng, progress=progress, message=message))
+        if isinstance(source, ReportingSource):
+            shares.append(source.make_reporting(system, rng, progress, message))
         else:
             shares.append(source.make(system, rng))
     if not shares:
@@ -78,7 +78,7 @@ def follow(
     data_path: str | None = None,
     shares: tuple[Dataset, Dataset] | None = None,
     report: Report | None = None,
-    progress: Progress = lambda *_: None,
+    progress: Progress = silent,
     message: Message = lambda _: None,
     measure: Measure | None = None,
     threads: int = 1,
@@ -94,7 +94,7 @@ def follow(
         data_path: where the measured series is, for recipes that need it.
         shares: what ``make_data`` gave for this recipe, where the caller has it already.
         report: called with the trainer's progress.
-        progress: called while films are made.
+        progress: called while data is made that takes minutes.
         message: called with a line at every milestone.
         measure: what the card's metrics are, of the recipe, the checkpoint and the test share; by default the test loss
             alone.
@@ -110,6 +110,10 @@ def follow(
     domain = trusted_domain(recipe, train)
     message(f"fitting {recipe.model['family']} to {train.states.shape[0] * train.states.shape[1]} states")
     stages = [make_stage(table) for table in recipe.stages]
+    key = run_key(recipe, train, threads)
+    kept = load_state(state, key, message)
+    if kept is not None:
+        message(_going_on(state, kept, recipe))
     with torch_threads(threads):
         parameters = fit(
             recipe.spec,
@@ -118,9 +122,8 @@ def follow(
             stages,
             recipe.seed,
             state=state,
-            key=run_key(recipe, train, threads),
+            key=key,
             report=report,
-            message=message,
         )
     message("measuring")
     if isinstance(recipe.family, Calibrated):
@@ -140,6 +143,13 @@ def run_key(recipe: Recipe, train: Dataset, threads: int) -> str:
     """
     arrays = {name: value for name, value in vars(train).items() if value is not None}
     return digest_of({"recipe": recipe.digest, "version": __version__, "threads": threads}, arrays)
+
+
+def _going_on(state: Path, kept: RunState, recipe: Recipe) -> str:
+    """What a kept state means for a run."""
+    if kept.stage == len(recipe.stages):
+        return f"going on after the last stage, which {state} holds"
+    return f"going on at stage {kept.stage + 1} of {len(recipe.stages)}, step {kept.step}, kept in {state}"
 
 
 def held_out_loss(recipe: Recipe, checkpoint: Checkpoint, test: Dataset) -> dict[str, float]:

@@ -48,9 +48,11 @@ class Problem:
         rows: the training data as the loss prepared it.
         steps: how many steps the stage has.
         seed: decides the rows of every minibatch.
+        fixed: names of parameters that no residual depends on, which a least-squares optimiser may leave out.
     """
 
     residuals: Residuals
     rows: Batch
     steps: int
     seed: int
+    fixed: frozenset[str] = frozenset()

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from hnn_envs.checkpoints import Checkpoint
-from hnn_envs.errors import HnnEnvsError, InvalidOptionError, UnknownNameError
+from hnn_envs.errors import HnnEnvsError, InvalidOptionError, UnknownNameError, suggestion
 from hnn_envs.fitting.trainer import DTYPES, Stage
 from hnn_envs.models import Family, make_family
 from hnn_envs.parsing import is_file, parse_toml, shown, user_path
-from hnn_envs.recordings.sources import make_source
+from hnn_envs.recordings import make_source
 from hnn_envs.registry import construct
 from hnn_envs.systems import Known, SystemSpec, resolve_system, spec_of
 
@@ -52,6 +52,10 @@ class Recipe:
     stages: list[dict[str, Any]]
     domain: dict[str, list[float]] | None = None
     precision: str = "float64"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
+            raise InvalidOptionError(f"a seed is an integer from 0 on, not {self.seed!r}")
 
     @property
     def identity(self) -> str:
@@ -96,16 +100,20 @@ def load_recipe(name: str) -> Recipe:
     """Reads a recipe by its identity or by the path of a TOML file.
 
     Raises:
-        UnknownNameError: there is no such recipe.
+        UnknownNameError: there is no such recipe, or no such file.
         InvalidOptionError: the file is not a recipe.
     """
     path = recipes_folder() / f"{name}.toml"
     if not is_file(path):
         path = user_path(name)
-    if path.suffix != ".toml" or not is_file(path):
+    if path.suffix != ".toml":
+        known = shipped_recipes()
+        hint = suggestion(name, known) or f", such as {known[0]}"
         raise UnknownNameError(
-            f"unknown recipe {name!r}; allowed: the path of a .toml file, or one of {', '.join(shipped_recipes())}"
+            f"unknown recipe {name!r}; allowed: the path of a .toml file, or a name in hnn-envs list{hint}"
         )
+    if not is_file(path):
+        raise UnknownNameError(f"there is no recipe file {path}")
     try:
         size = path.stat().st_size
         if size > LARGEST_FILE:
@@ -141,6 +149,18 @@ def parse_recipe(text: str, origin: str) -> Recipe:
     return recipe
 
 
+def with_seed(recipe: Recipe, seed: int) -> Recipe:
+    """The same recipe with another seed, in its text as well, so that a card tells it.
+
+    Raises:
+        InvalidOptionError: a negative seed, or a recipe whose text does not state the seed on a line of its own.
+    """
+    text, count = re.subn(r"^(seed\s*=\s*)\d+", rf"\g<1>{seed}", recipe.text, flags=re.MULTILINE)
+    if count != 1:
+        raise InvalidOptionError(f"recipe {recipe.identity} does not state its seed on one line")
+    return parse_recipe(text, f"{recipe.identity} with seed {seed}")
+
+
 def make_stage(table: dict[str, Any]) -> Stage:
     """A stage of training from its table."""
     return construct("a stage", Stage, table)
@@ -170,4 +190,5 @@ __all__ = [
     "recipe_of",
     "recipes_folder",
     "shipped_recipes",
+    "with_seed",
 ]

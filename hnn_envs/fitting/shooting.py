@@ -17,7 +17,7 @@ from hnn_envs.errors import InvalidOptionError
 from hnn_envs.fitting.problem import Batch, Tensors
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.integrators import get_integrator
-from hnn_envs.recordings.sources import Dataset
+from hnn_envs.recordings.dataset import Dataset
 
 SPLINE_DEGREE = 7
 

@@ -14,14 +14,15 @@ import torch
 
 from hnn_envs.arrays import Array
 from hnn_envs.errors import HnnEnvsError, InvalidOptionError, TrainingError, UnknownNameError
+from hnn_envs.fitting import OPTIMISERS
 from hnn_envs.fitting.halving import SuccessiveHalving
 from hnn_envs.fitting.losses import Loss, make_loss, mean_square
-from hnn_envs.fitting.optimisers import OPTIMISERS, make_optimiser
+from hnn_envs.fitting.optimisers import make_optimiser
 from hnn_envs.fitting.problem import LATENT, Batch, Optimiser, Problem, Tensors
 from hnn_envs.fitting.selection import Selection
-from hnn_envs.models import Family, Parameters
+from hnn_envs.models import Family, ObservedFamily, Parameters
 from hnn_envs.parsing import is_file, parse
-from hnn_envs.recordings.sources import Dataset
+from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.registry import construct
 from hnn_envs.storage import open_sealed, write_tensors
 from hnn_envs.systems import SystemSpec
@@ -44,9 +45,9 @@ class Stage:
 
     Attributes:
         steps: optimiser steps.
-        optimiser: a key of ``hnn_envs.fitting.optimisers.OPTIMISERS``.
+        optimiser: a key of ``hnn_envs.fitting.OPTIMISERS``.
         settings: the optimiser's settings.
-        loss: a key of ``hnn_envs.fitting.losses.LOSSES``.
+        loss: a key of ``hnn_envs.fitting.LOSSES``.
         loss_settings: the loss's settings.
         dtype: precision of data and parameters, "float32" or "float64".
         every: fits every so many rows only: a model of few parameters needs few of them.
@@ -67,8 +68,7 @@ class Stage:
     rounds: int = 40
 
     def __post_init__(self) -> None:
-        if self.optimiser not in OPTIMISERS:
-            raise UnknownNameError.of("optimiser", self.optimiser, OPTIMISERS)
+        _ = OPTIMISERS[self.optimiser]
         if self.dtype not in DTYPES:
             raise UnknownNameError.of("dtype", self.dtype, DTYPES)
         if min(self.steps, self.every, self.starts, self.rounds) < 1:
@@ -81,7 +81,7 @@ class Stage:
 
 
 @dataclass
-class Progress:
+class RunState:
     """Where a run stands: which stage, how many of its steps are done, and the tensors that go on from there."""
 
     stage: int
@@ -126,17 +126,17 @@ def fit(
     Raises:
         TrainingError: the loss, or what a stage ends with, is not finite. The state file keeps the last good one.
     """
-    progress = _load(state, key, message) or Progress(0, 0, _start(spec, family, seed), {})
+    run = load_state(state, key, message) or RunState(0, 0, _start(spec, family, seed), {})
     saver = _Saver(state, key, save_every)
-    while progress.stage < len(stages):
-        stage = stages[progress.stage]
-        optimiser = _begin(spec, family, data, stage, seed, progress)
-        enough = _run(stage, optimiser, progress, saver, report, until)
-        progress = Progress(progress.stage + 1, 0, _detached(optimiser.parameters), {})
+    while run.stage < len(stages):
+        stage = stages[run.stage]
+        optimiser = _begin(spec, family, data, stage, seed, run)
+        enough = _run(stage, optimiser, run, saver, report, until)
+        run = RunState(run.stage + 1, 0, _detached(optimiser.parameters), {})
         if enough:
             break
-    saver.write(progress)
-    return {name: value.double().numpy() for name, value in _of_model(progress.parameters).items()}
+    saver.write(run)
+    return {name: value.double().numpy() for name, value in _of_model(run.parameters).items()}
 
 
 def loss_on(spec: SystemSpec, family: Family, parameters: Parameters, data: Dataset, loss: Loss | None = None) -> float:
@@ -153,10 +153,10 @@ def _start(spec: SystemSpec, family: Family, seed: int, *number: int) -> Tensors
     return {name: torch.from_numpy(np.array(value)) for name, value in parameters.items()}
 
 
-def _begin(spec: SystemSpec, family: Family, data: Dataset, stage: Stage, seed: int, progress: Progress) -> Optimiser:
+def _begin(spec: SystemSpec, family: Family, data: Dataset, stage: Stage, seed: int, run: RunState) -> Optimiser:
     loss, dtype = make_loss(stage.loss, stage.loss_settings), DTYPES[stage.dtype]
     if stage.selection is not None:
-        data = Selection(**stage.selection).choose(spec, data, np.random.default_rng((seed, 2, progress.stage)))
+        data = Selection(**stage.selection).choose(spec, data, np.random.default_rng((seed, 2, run.stage)))
     rows = tuple(values[:: stage.every] for values in loss.prepare(data, dtype))
     unknown = {LATENT + name: value for name, value in loss.latents(rows).items()}
     if unknown and stage.settings.get("batch", 0):
@@ -171,15 +171,16 @@ def _begin(spec: SystemSpec, family: Family, data: Dataset, stage: Stage, seed: 
         converted = {name: parameters[name].to(dtype) for name in order}
         return make_optimiser(stage.optimiser, problem, converted, stage.settings)
 
-    problem = Problem(residuals, rows, stage.steps, seed + progress.stage)
+    fixed = frozenset(family.observation_parameters if isinstance(family, ObservedFamily) else ())
+    problem = Problem(residuals, rows, stage.steps, seed + run.stage, fixed)
     order = [*family.init(spec, np.random.default_rng(0)), *unknown]
-    first = _of_model(progress.parameters) | _carried(unknown, progress.parameters)
+    first = _of_model(run.parameters) | _carried(unknown, run.parameters)
     optimiser = begin(first)
     if stage.starts > 1:
-        others = [_start(spec, family, seed, progress.stage, number) | unknown for number in range(1, stage.starts)]
+        others = [_start(spec, family, seed, run.stage, number) | unknown for number in range(1, stage.starts)]
         optimiser = SuccessiveHalving(begin, [first, *others], stage.rounds)
-    if progress.optimiser:
-        optimiser.restore(progress.optimiser)
+    if run.optimiser:
+        optimiser.restore(run.optimiser)
     return optimiser
 
 
@@ -196,33 +197,33 @@ def _carried(unknown: Tensors, parameters: Tensors) -> Tensors:
 def _run(
     stage: Stage,
     optimiser: Optimiser,
-    progress: Progress,
+    run: RunState,
     saver: _Saver,
     report: Report | None,
     until: Until | None,
 ) -> bool:
     """Steps to the end of the stage, or until the parameters are good enough; tells whether they are."""
     shown = 0.0
-    for step in range(progress.step, stage.steps):
+    for step in range(run.step, stage.steps):
         candidate = None
         if saver.due():
-            candidate = Progress(progress.stage, step, _detached(optimiser.parameters), optimiser.state())
+            candidate = RunState(run.stage, step, _detached(optimiser.parameters), optimiser.state())
         loss = optimiser.step(step)
         if not math.isfinite(loss):
             raise TrainingError(
-                f"the loss is {loss} at step {step} of stage {progress.stage + 1} ({stage.optimiser}); {saver.kept()}"
+                f"the loss is {loss} at step {step} of stage {run.stage + 1} ({stage.optimiser}); {saver.kept()}"
             )
         if candidate is not None:
             saver.write(candidate)
         if report is not None and (time.monotonic() - shown > 0.2 or step == stage.steps - 1):
             shown = time.monotonic()
-            report(progress.stage, step + 1, stage.steps, loss)
+            report(run.stage, step + 1, stage.steps, loss)
         if until is not None and until(_of_model(optimiser.parameters)):
             return True
     # A step returns the loss before it, so nothing has looked at what the last one did.
     if not all(value.isfinite().all() for value in optimiser.parameters.values()):
         raise TrainingError(
-            f"the parameters are not finite after step {stage.steps - 1}, the last of stage {progress.stage + 1} "
+            f"the parameters are not finite after step {stage.steps - 1}, the last of stage {run.stage + 1} "
             f"({stage.optimiser}); {saver.kept()}"
         )
     return False
@@ -244,17 +245,17 @@ class _Saver:
         """Whether it is time to save; the first step of a run always is."""
         return self._path is not None and (self._last is None or time.monotonic() - self._last >= self._every)
 
-    def write(self, progress: Progress) -> None:
+    def write(self, run: RunState) -> None:
         """Saves atomically."""
         if self._path is None:
             return
-        tensors = {f"{PARAMETERS}/{name}": value.numpy() for name, value in progress.parameters.items()}
-        tensors |= {f"{OPTIMISER}/{name}": value.numpy() for name, value in progress.optimiser.items()}
+        tensors = {f"{PARAMETERS}/{name}": value.numpy() for name, value in run.parameters.items()}
+        tensors |= {f"{OPTIMISER}/{name}": value.numpy() for name, value in run.optimiser.items()}
         # Safetensors sorts; but in which order parameters enter a sum decides its last digits.
-        card = _StateCard(FORMAT, self._key, progress.stage, progress.step, list(tensors))
+        card = _StateCard(FORMAT, self._key, run.stage, run.step, list(tensors))
         write_tensors(self._path, HEADER, asdict(card), tensors)
         self._last = time.monotonic()
-        self._saved = f"step {progress.step} of stage {progress.stage + 1} is kept in {self._path}"
+        self._saved = f"step {run.step} of stage {run.stage + 1} is kept in {self._path}"
 
     def kept(self) -> str:
         """Says what a failed run has left."""
@@ -273,7 +274,7 @@ class _StateCard:
     digest: str = ""
 
 
-def _load(path: Path | None, key: str, message: Message) -> Progress | None:
+def load_state(path: Path | None, key: str, message: Message = lambda _: None) -> RunState | None:
     """The saved state of a run, or None where there is none of this key or it is damaged, which is said."""
     if path is None or not is_file(path):
         return None
@@ -291,4 +292,4 @@ def _load(path: Path | None, key: str, message: Message) -> Progress | None:
     for name in card.order:
         part, entry = name.split("/", 1)
         parts[part][entry] = torch.from_numpy(tensors[name])
-    return Progress(card.stage, card.step, parts[PARAMETERS], parts[OPTIMISER])
+    return RunState(card.stage, card.step, parts[PARAMETERS], parts[OPTIMISER])

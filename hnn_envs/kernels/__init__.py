@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.hamiltonian import PortHamiltonian, VectorField
+from hnn_envs.hamiltonian import PortHamiltonian, Separable, VectorField
 from hnn_envs.integrators import Integrator, Splitting, rk4
 from hnn_envs.kernels import network as networks
 from hnn_envs.kernels import steps
@@ -28,17 +28,18 @@ from hnn_envs.models.separable import MirroredHamiltonian, SeparableHamiltonian
 from hnn_envs.systems.mass_spring import MassSpring
 from hnn_envs.systems.n_body import NBody
 from hnn_envs.systems.pendulum import Pendulum
-from hnn_envs.systems.pixel_pendulum import PixelPendulum
 from hnn_envs.systems.real_pendulum import RealPendulum
 
-KNOWN: dict[type, tuple[int, str]] = {
-    MassSpring: (steps.SPRING, "stiffness"),
-    Pendulum: (steps.PENDULUM, "gravity"),
-    RealPendulum: (steps.PENDULUM, "gravity"),
-    PixelPendulum: (steps.PENDULUM, "gravity"),
-    NBody: (steps.BODIES, "coupling"),
+KNOWN: dict[Any, tuple[int, str]] = {
+    MassSpring.potential_gradient: (steps.SPRING, "stiffness"),
+    Pendulum.potential_gradient: (steps.PENDULUM, "gravity"),
+    RealPendulum.potential_gradient: (steps.PENDULUM, "gravity"),
+    NBody.potential_gradient: (steps.BODIES, "coupling"),
 }
-"""The potential of each true system, and the name of its strength."""
+"""The method that is each true potential's gradient -> the same as machine code, and the name of its strength.
+
+Systems that inherit the method have the same potential; one that overrides it does not, and gets array code.
+"""
 
 
 @dataclass(frozen=True)
@@ -150,8 +151,9 @@ def _describe(field: VectorField) -> Physics | None:
 
 
 def _described_energy(energy: Any, inputs: Array) -> Physics | None:
-    if type(energy) in KNOWN:
-        kind, strength = KNOWN[type(energy)]
+    gradient = getattr(type(energy), "potential_gradient", None)
+    if gradient in KNOWN and type(energy).kinetic_gradient is Separable.kinetic_gradient:
+        kind, strength = KNOWN[gradient]
         return Physics(kind, inputs, inverse_mass=energy.inverse_mass, strength=getattr(energy, strength))
     if isinstance(energy, MirroredHamiltonian):
         physics = _described_energy(energy.original, inputs)

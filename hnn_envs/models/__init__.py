@@ -56,9 +56,18 @@ class Shaped(Protocol):
         ...
 
 
+@runtime_checkable
+class ObservedFamily(Protocol):
+    """A family whose fields have an observation model, as ``hnn_envs.observation.Observed`` ones have."""
+
+    @property
+    def observation_parameters(self) -> tuple[str, ...]:
+        """Names of the parameters of the observation model, which do not move the state."""
+        ...
+
+
 LARGEST_UNSHAPED = 1024
 """Largest integer in the settings of a family from a file that does not tell its shapes, so that it has to draw."""
-
 
 FAMILIES: Registry[type[Any]] = Registry(
     "model family",
@@ -67,10 +76,6 @@ FAMILIES: Registry[type[Any]] = Registry(
         "separable": "hnn_envs.models.separable:Config",
         "pairwise": "hnn_envs.models.pairwise:Config",
         "mlp": "hnn_envs.models.baseline:Config",
-        "pixel-separable": "hnn_envs.models.pixels:Config",
-        "pixel-mlp": "hnn_envs.models.pixels:BaselineConfig",
-        "pixel-generic": "hnn_envs.models.seed_pixels:Config",
-        "pixel-generic-mlp": "hnn_envs.models.seed_pixels:BaselineConfig",
     },
 )
 
@@ -81,6 +86,7 @@ __all__ = [
     "FAMILIES",
     "Calibrated",
     "Family",
+    "ObservedFamily",
     "Parameters",
     "Shaped",
     "describe",

@@ -8,9 +8,8 @@ import numpy as np
 
 from hnn_envs.arrays import Array
 from hnn_envs.drawing.canvas import draw_frame
-from hnn_envs.drawing.colors import ACTION, GUIDE, PAPER, TEXT, colour_of
+from hnn_envs.drawing.colors import ACTION, GUIDE, PAPER, TEXT
 from hnn_envs.play.session import HISTORY, Session
-from hnn_envs.tasks.pixel_pendulum import seen_through
 
 PANEL = 400
 CHART = 150
@@ -42,8 +41,7 @@ class Picture:
         """Draws the moment."""
         surface.fill(PAPER)
         for index, view in enumerate(self._session.views()):
-            task = seen_through(self._session.task, self._session.tracks[index].dynamics.field)
-            frame = draw_frame(task, view, size=(PANEL, PANEL))
+            frame = draw_frame(self._session.tracks[index].drawing, view, size=(PANEL, PANEL))
             image = self._pygame.image.frombuffer(frame.tobytes(), (PANEL, PANEL), "RGB")
             surface.blit(image, (index * PANEL, 0))
             if self._session.tracks[index].diverged:
@@ -52,7 +50,7 @@ class Picture:
         self._foot(surface, status, recording)
 
     def _chart(self, surface: Any) -> None:
-        """True energies of the recent steps, one line per physics."""
+        """Energies of the recent steps, one line per physics."""
         left, top = MARGIN[0], PANEL + MARGIN[1]
         width, height = self.size[0] - MARGIN[0] - MARGIN[2], CHART - MARGIN[1] - MARGIN[3]
         low, high = self._limits()
@@ -60,18 +58,25 @@ class Picture:
             y = round(top + height * (high - energy) / (high - low))
             self._pygame.draw.line(surface, GUIDE, (left, y), (left + width, y))
             self._write(surface, f"{energy:.4g}".replace("-", "\N{MINUS SIGN}"), (left - 6, y), "midright")
-        self._write(surface, "energy H", (left - 6, top + height // 2), "midright")
+        self._write(
+            surface,
+            "energy H" if self._session.subject.truth is not None else "learned H",
+            (left - 6, top + height // 2),
+            "midright",
+        )
         for order in (0, 1):  # the first, the truth, is wide, and lies below
-            for index, name in enumerate(self._session.physics):
+            for index, colour in enumerate(self._session.colours):
                 if (index > 0) == bool(order):
                     points = self._points(index, left, top, width, height, low, high)
                     if len(points) > 1:
-                        self._pygame.draw.lines(surface, colour_of(name), False, points, 4 if index == 0 else 2)
+                        self._pygame.draw.lines(surface, colour, False, points, 4 if index == 0 else 2)
 
     def _points(
         self, index: int, left: int, top: int, width: int, height: int, low: float, high: float
     ) -> list[tuple[float, float]]:
         energies = np.array(self._session.tracks[index].energies)
+        if not np.isfinite(energies).all():
+            return []
         x = left + width * np.arange(len(energies)) / (HISTORY - 1)
         y = top + height * np.clip((high - energies) / (high - low), 0.0, 1.0)
         return list(zip(x.tolist(), y.tolist(), strict=True))
@@ -79,6 +84,8 @@ class Picture:
     def _limits(self) -> tuple[float, float]:
         """Around the truth's recent energies, and wide enough that rounding looks flat."""
         energies = np.array(self._session.tracks[0].energies)
+        if not np.isfinite(energies).all():
+            return -1.0, 1.0
         others = np.concatenate([np.array(track.energies) for track in self._session.tracks])
         centre, size = float(energies.mean()), max(float(np.abs(energies).max()), 1e-3)
         spread = min(max(float(np.abs(others - centre).max()), 0.05 * size), 3 * size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,18 +10,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hnn_envs.arrays import Array, split
+from hnn_envs.checkpoints import Checkpoint
+from hnn_envs.drawing.canvas import Drawable
+from hnn_envs.drawing.colors import colours_of
 from hnn_envs.drawing.view import View
-from hnn_envs.dynamics import Dynamics, make_dynamics
-from hnn_envs.errors import InvalidOptionError
+from hnn_envs.dynamics import Dynamics
+from hnn_envs.evaluation.subjects import Subject, SystemLike, domain_of
 from hnn_envs.integrators import INTEGRATORS
-from hnn_envs.systems import known_truth
-from hnn_envs.tasks import find_task
 
 TRAIL = 120
 TRAIL_STRIDE = 3  # steps are short here, and every point of a trail costs time to draw
 HISTORY = 600  # steps whose energies are plotted
 SECONDS_PER_SCALE = 4.0  # what a period, or a Lyapunov time, takes on the screen
 KICK = 1 / 8  # a kick is the largest input for this share of the time scale
+DEFAULT_TRACKS = 2  # more panels than two do not fit every screen
 LARGEST = 1e6  # a state component of this size counts as diverged
 
 
@@ -30,13 +33,15 @@ class Track:
 
     Attributes:
         dynamics: what moves it.
+        drawing: draws its states.
         x: its state.
         trail: its recent states.
-        energies: true energies of the recent states.
+        energies: ``Session.energy_name`` of the recent states; NaN where there is none.
         diverged: whether it left all bounds, and is held where it was.
     """
 
     dynamics: Dynamics
+    drawing: Drawable
     x: Array
     trail: deque[Array] = field(default_factory=lambda: deque(maxlen=TRAIL))
     energies: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
@@ -47,46 +52,53 @@ class Session:
     """Several physics side by side.
 
     Args:
-        system: name of the system.
-        physics: names as for ``make_dynamics``.
+        system: a system, its name or "module:object"; or a checkpoint or the path of one.
+        dynamics: names or checkpoints, as for ``make_dynamics``; None for the ODE and the first that was learned, as
+            far as they are there. Where the equations are not known, energies are those that the first has learned.
         fps: frames per second; there is one step per frame.
         integrator: for all; None for each physics' own.
         seed: of the starts.
 
+    Attributes:
+        energy_name: what energies are called.
+
     Raises:
         InvalidOptionError: no physics.
+        NoTruthError: "ode" of a system whose equations are not known.
     """
 
     def __init__(
         self,
-        system: str,
-        physics: Sequence[str] = ("ode", "hnn"),
+        system: SystemLike,
+        dynamics: Sequence[str | Checkpoint] | None = None,
         *,
         fps: int = 60,
         integrator: str | None = None,
         seed: int | None = None,
     ) -> None:
-        if not physics:
-            raise InvalidOptionError("name at least one physics to play with, such as ode or hnn")
-        self.task = find_task(system)
-        self.truth = known_truth(self.task.system)
-        spec = self.truth.spec
-        self.physics = tuple(physics)
+        self.subject = Subject.of(system)
+        spec = self.subject.spec
         self.dt = spec.time_scale / (SECONDS_PER_SCALE * fps) if spec.stepping is None else spec.stepping.dt
-        self.inputs = spec.force_matrix.shape[-1]
+        self.inputs = len(spec.inputs)
         self.integrator = integrator
         self.paused = False
         self.action = np.zeros(self.inputs)
         self._rng = np.random.default_rng(seed)
-        self._made: dict[tuple[str, str | None], Dynamics] = {}
+        self._chosen = self.subject.chosen(dynamics)[: None if dynamics is not None else DEFAULT_TRACKS]
+        self._made: dict[tuple[int, str | None], Dynamics] = {}
+        made = [self._dynamics(number, integrator) for number in range(len(self._chosen))]
+        self.domain = domain_of(made)
+        self.max_input = self.subject.max_input(self.domain)
+        self.energy_name, self._energy = self.subject.energy(made)
+        self.colours = colours_of([each.role for each in made])
         self.time = 0.0
-        start = self.task.initial_state(self._rng)
-        self.tracks = [Track(self._dynamics(name, integrator), start) for name in self.physics]
+        start = self.subject.draw_start(self._rng, self.domain)
+        self.tracks = [Track(each, self.subject.drawing(each), start) for each in made]
         self._restart(start)
 
     def reset(self) -> None:
         """A new start, the same for all."""
-        self._restart(self.task.initial_state(self._rng))
+        self._restart(self.subject.draw_start(self._rng, self.domain))
 
     def tick(self, action: Array) -> None:
         """What happens in a frame: a step, unless paused."""
@@ -96,25 +108,26 @@ class Session:
 
     def step(self) -> None:
         """One step of every physics under the same input."""
-        force = self.task.max_input * self.action
+        force = self.max_input * self.action
         for track in self.tracks:
             self._move(track, force)
         self.time += self.dt
 
     def kick(self, direction: float = 1.0) -> None:
         """A sudden change of momentum by the first input, as an impulse: the same for all."""
-        impulse = direction * KICK * self.truth.spec.time_scale * self.task.max_input
+        spec = self.subject.spec
+        impulse = direction * KICK * spec.time_scale * self.max_input
         for track in self.tracks:
             q, p = split(track.x)
-            track.x = np.concatenate((q, p + impulse * self.truth.spec.force_matrix[:, 0]))
+            track.x = np.concatenate((q, p + impulse * spec.force_matrix[:, 0]))
 
     def switch_integrator(self) -> str:
         """Changes to the next integrator that suits all physics; returns its name."""
         fits = [name for name in INTEGRATORS if name != "dop853" and self._fits(name)]
         names: list[str | None] = [None, *fits]
         self.integrator = names[(names.index(self.integrator) + 1) % len(names)] if self.integrator in names else None
-        for track, name in zip(self.tracks, self.physics, strict=True):
-            track.dynamics = self._dynamics(name, self.integrator)
+        for number, track in enumerate(self.tracks):
+            track.dynamics = self._dynamics(number, self.integrator)
         return self.integrator or "each its own"
 
     def views(self) -> list[View]:
@@ -125,23 +138,25 @@ class Session:
                 trail=np.stack(list(track.trail)[::-TRAIL_STRIDE][::-1]),
                 action=self.action,
                 energy=track.energies[-1],
-                believed_energy=float(track.dynamics.energy(track.x)),
-                dynamics=name,
+                believed_energy=_believed(track),
+                dynamics=track.dynamics.name,
                 time=self.time,
+                colour=colour,
+                observation_model=track.dynamics.observation_model,
             )
-            for track, name in zip(self.tracks, self.physics, strict=True)
+            for track, colour in zip(self.tracks, self.colours, strict=True)
         ]
 
     def _fits(self, integrator: str) -> bool:
         separable = INTEGRATORS[integrator].separable_only
-        own = [self._dynamics(name, None).integrator.separable_only for name in self.physics]
+        own = [self._dynamics(number, None).integrator.separable_only for number in range(len(self.tracks))]
         return all(own) or not separable
 
-    def _dynamics(self, name: str, integrator: str | None) -> Dynamics:
-        """The physics, made once: loading and compiling take longer than a frame."""
-        key = (name, integrator)
+    def _dynamics(self, number: int, integrator: str | None) -> Dynamics:
+        """One of the chosen physics, made once: loading and compiling take longer than a frame."""
+        key = (number, integrator)
         if key not in self._made:
-            self._made[key] = make_dynamics(self.task.system, name, dt=self.dt, integrator=integrator)
+            self._made[key] = self.subject.make(self._chosen[number], dt=self.dt, integrator=integrator)
         return self._made[key]
 
     def _restart(self, start: Array) -> None:
@@ -163,4 +178,8 @@ class Session:
 
     def _remember(self, track: Track) -> None:
         track.trail.append(track.x)
-        track.energies.append(float(self.truth.value(track.x)))
+        track.energies.append(math.nan if self._energy is None else float(self._energy(track.x)))
+
+
+def _believed(track: Track) -> float:
+    return math.nan if track.dynamics.hamiltonian is None else float(track.dynamics.energy(track.x))

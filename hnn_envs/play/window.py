@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from hnn_envs.arrays import Array
+from hnn_envs.checkpoints import Checkpoint
 from hnn_envs.errors import DisplayError, HnnEnvsError, InvalidOptionError
+from hnn_envs.evaluation.subjects import SystemLike
 from hnn_envs.play.picture import PANEL, Picture, size_of
 from hnn_envs.play.recording import Gif, Mp4, Recording, free_name
 from hnn_envs.play.session import Session
@@ -21,8 +23,8 @@ DEFAULT_FOLDER = Path("runs/play")
 
 
 def play(
-    system: str,
-    physics: Sequence[str] = ("ode", "hnn"),
+    system: SystemLike,
+    dynamics: Sequence[str | Checkpoint] | None = None,
     *,
     integrator: str | None = None,
     seed: int | None = None,
@@ -32,8 +34,8 @@ def play(
     """Opens the window, and returns when the user closes it.
 
     Args:
-        system: name of the system.
-        physics: names as for ``make_dynamics``; the first is taken for the truth.
+        system: a system, its name or "module:object"; or a checkpoint or the path of one.
+        dynamics: as for ``Session``; energies are drawn around those of the first.
         integrator: for all; None for each physics' own.
         seed: of the starts.
         folder: where recordings go.
@@ -43,7 +45,7 @@ def play(
         DisplayError: there is no display.
         InvalidOptionError: what cannot be played.
     """
-    session = Session(system, physics, fps=FPS, integrator=integrator, seed=seed)
+    session = Session(system, dynamics, fps=FPS, integrator=integrator, seed=seed)
     window = Window(session, folder=folder)
     try:
         while not window.closed and (frames is None or window.shown < frames):
@@ -70,7 +72,7 @@ class Window:
         self._held: set[int] = set()
         self._pointer: tuple[int, int] | None = None
         self._pygame = _pygame()
-        self.surface = _open(self._pygame, size_of(session), f"hnn_envs: {session.task.name}")
+        self.surface = _open(self._pygame, size_of(session), f"hnn_envs: {session.subject.name}")
         self._picture = Picture(self._pygame, session)
         self._clock = self._pygame.time.Clock()
         self._commands = self._bindings()
@@ -135,7 +137,7 @@ class Window:
             self._commands.get(event.key, lambda: None)()
         elif event.type == pygame.KEYUP:
             self._held.discard(event.key)
-        elif self._is_pull(event):
+        elif self._is_push(event):
             self._pointer = event.pos
         elif event.type in (pygame.MOUSEBUTTONUP, pygame.WINDOWFOCUSLOST):
             # Without the focus no release is ever reported, and the push would last for ever.
@@ -143,8 +145,8 @@ class Window:
             if event.type == pygame.WINDOWFOCUSLOST:
                 self._held.clear()
 
-    def _is_pull(self, event: Any) -> bool:
-        """Whether the mouse pulls: pressed inside a panel, or moved while it is pressed."""
+    def _is_push(self, event: Any) -> bool:
+        """Whether the mouse pushes: pressed inside a panel, or moved while it is pressed."""
         if event.type == self._pygame.MOUSEBUTTONDOWN:
             return bool(event.button == 1 and event.pos[1] < PANEL)
         return bool(event.type == self._pygame.MOUSEMOTION and self._pointer is not None)
@@ -163,7 +165,7 @@ class Window:
         if self.recording is not None:
             self._stop_recording()
             return
-        path = free_name(self.folder, self.session.task.name, ending)
+        path = free_name(self.folder, self.session.subject.name, ending)
         try:
             self.recording = Gif(path, FPS) if ending == "gif" else Mp4(path, FPS)
             self.status = f"recording {path}"

@@ -15,6 +15,8 @@ from hnn_envs.arrays import Array
 from hnn_envs.errors import DataError
 from hnn_envs.parsing import is_file, user_path
 
+SYSTEM = "real-pendulum"
+"""Name of the system that was measured."""
 FILE_NAME = "real_pend_h_1.txt"
 VARIABLE = "HNN_ENVS_DATA"
 DEPTH = 3
@@ -40,10 +42,12 @@ class Series:
     Attributes:
         times: seconds, shape (n,), increasing, with gaps.
         states: angle in rad and angular velocity in rad/s, shape (n, 2).
+        system: name of the system that was measured.
     """
 
     times: Array
     states: Array
+    system: str = SYSTEM
 
 
 def load_real_pendulum(path: str | Path | None = None) -> Series:

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hnn_envs.drawing.colors import TEXT, colour_of
-from hnn_envs.systems import get_spec
+from hnn_envs.drawing.colors import TEXT, colours_of
+from hnn_envs.evaluation.records import Row
+from hnn_envs.systems import SystemSpec
 
 Figure = dict[str, Any]
 Curve = dict[str, Any]
-"""An entry of curves.json, as ``hnn_envs.benchmarks.stability.suite`` writes it."""
+"""An entry of curves.json, as ``hnn_envs.benchmarks.stability.suite`` writes it; "spec" is a ``SystemSpec``."""
 
 FLOOR = 1e-17  # a logarithmic axis has no zero
-KINDS = {"mass-spring": "spring"} | dict.fromkeys(("pendulum", "real-pendulum", "pixel-pendulum"), "pendulum")
-PLANE = {
-    "mass-spring": ("displacement q", "momentum p"),
-    "pendulum": ("angle q (rad)", "momentum p"),
-    "real-pendulum": ("angle q (rad)", "angular velocity p (rad/s)"),
-    "pixel-pendulum": ("angle q (rad)", "momentum p (kg m\N{SUPERSCRIPT TWO}/s)"),
-}
 ORDER = ("ode", "hnn", "baseline", "paper/hnn", "paper/structured", "paper/baseline")
 PER_ANIMATION = 4  # physics; more would hide each other
 
@@ -66,12 +60,24 @@ def _truth_first(ordered: Sequence[Curve]) -> list[Curve]:
     return [*ordered[:1], *reversed(ordered[1:])]
 
 
-def line_of(dynamics: str, *, thin: bool = False) -> dict[str, Any]:
-    """Colour by kind; the paper's models dashed, other integrators dotted."""
+def lines_of(curves: Sequence[Curve], *, thin: bool = False) -> list[dict[str, Any]]:
+    """Colours by what a physics is; those beside the default ones are dashed, other integrators dotted."""
+    return [_line(curve["dynamics"], colour, thin) for curve, colour in zip(curves, _colours(curves), strict=True)]
+
+
+def _line(dynamics: str, colour: str, thin: bool) -> dict[str, Any]:
     base, _, integrator = dynamics.partition("@")
     dash = "dot" if integrator else "dash" if "/" in base else "solid"
-    width = 3.5 if base == "ode" and not thin else 1.8
-    return {"color": colour_of(base), "dash": dash, "width": width}
+    return {"color": colour, "dash": dash, "width": 3.5 if base == "ode" and not thin else 1.8}
+
+
+def _colours(curves: Sequence[Curve]) -> list[str]:
+    """Of lines of one dash, the second of a role has a colour of its own; another integrator changes no colour."""
+    bases = {curve["dynamics"].partition("@")[0]: curve["role"] for curve in in_order(curves)}
+    found: dict[str, str] = {}
+    for group in ([name for name in bases if "/" not in name], [name for name in bases if "/" in name]):
+        found |= zip(group, colours_of([bases[name] for name in group]), strict=True)
+    return [found[curve["dynamics"].partition("@")[0]] for curve in curves]
 
 
 def label_of(dynamics: str) -> str:
@@ -79,25 +85,25 @@ def label_of(dynamics: str) -> str:
     return {"ode": "ODE", "hnn": "HNN"}.get(dynamics, dynamics)
 
 
-def system_figures(system: str, curves: Sequence[Curve]) -> dict[str, Figure]:
+def system_figures(curves: Sequence[Curve]) -> dict[str, Figure]:
     """All figures of one system, by the id of their place on the page."""
     ordered = in_order(curves)
+    spec, known = ordered[0]["spec"], ordered[0]["energy"] == "true"
+    energy = "Energy error" if known else "Error of each one's learned energy"
+    truth = "truth" if known else "first physics"
     return {
-        "energy": _over_time(
-            ordered, "energy_error_max", "Energy error, largest of all starts", "relative energy error"
-        ),
-        "error": _over_time(ordered, "state_rmse", "State error", "rms distance to the truth"),
-        "first": _portrait(system, ordered, "first", "The first steps"),
-        "last": _portrait(system, ordered, "last", "The last steps"),
+        "energy": _over_time(spec, ordered, "energy_error_max", f"{energy}, largest of all starts", "relative error"),
+        "error": _over_time(spec, ordered, "state_rmse", "State error", f"rms distance to the {truth}"),
+        "first": _portrait(spec, ordered, "first", "The first steps"),
+        "last": _portrait(spec, ordered, "last", "The last steps"),
     }
 
 
-def _over_time(curves: Sequence[Curve], quantity: str, title: str, axis: str) -> Figure:
+def _over_time(spec: SystemSpec, curves: Sequence[Curve], quantity: str, title: str, axis: str) -> Figure:
     data = []
-    for curve in curves:
-        scale = get_spec(curve["system"]).time_scale
+    for curve, line in zip(curves, lines_of(curves), strict=True):
         points = [
-            (when / scale, max(value, FLOOR))
+            (when / spec.time_scale, max(value, FLOOR))
             for when, value in zip(curve["time"], curve[quantity], strict=True)
             if when > 0 and value is not None
         ]
@@ -108,23 +114,18 @@ def _over_time(curves: Sequence[Curve], quantity: str, title: str, axis: str) ->
                 "name": label_of(curve["dynamics"]),
                 "x": [when for when, _ in points],
                 "y": [value for _, value in points],
-                "line": line_of(curve["dynamics"]),
+                "line": line,
                 "hovertemplate": "%{y:.2e} after %{x:.3g}",
             }
         )
-    return {"data": data, "layout": layout(title, powers(time_axis(curves)), powers(axis))}
+    return {"data": data, "layout": layout(title, powers(f"time ({spec.time_scales})"), powers(axis))}
 
 
-def time_axis(curves: Sequence[Curve]) -> str:
-    """What time is counted in."""
-    chaotic = curves and curves[0]["system"] == "three-body"
-    return "time (Lyapunov times)" if chaotic else "time (periods)"
-
-
-def _portrait(system: str, curves: Sequence[Curve], part: str, title: str) -> Figure:
+def _portrait(spec: SystemSpec, curves: Sequence[Curve], part: str, title: str) -> Figure:
     data = []
-    for curve in _truth_first(curves):
-        for number, (horizontal, vertical) in enumerate(_paths(system, curve[part])):
+    shown = _truth_first(curves)
+    for curve, line in zip(shown, lines_of(shown), strict=True):
+        for number, (horizontal, vertical) in enumerate(_paths(spec, curve[part])):
             data.append(
                 {
                     "type": "scatter",
@@ -135,29 +136,30 @@ def _portrait(system: str, curves: Sequence[Curve], part: str, title: str) -> Fi
                     "showlegend": number == 0,
                     "x": horizontal,
                     "y": vertical,
-                    "line": line_of(curve["dynamics"]),
+                    "line": line,
                     "hoverinfo": "name",
                 }
             )
-    x, y = PLANE.get(system, ("position x", "position y"))
-    left, right, low, high = _frame(system, curves, part)
+    first = spec.coordinates[0]
+    x, y = ("position x", "position y") if spec.bodies else (first.title, first.momentum_title)
+    left, right, low, high = _frame(spec, curves, part)
     horizontal_axis: dict[str, Any] = {"title": x, "range": [left, right]}
     vertical_axis: dict[str, Any] = {"title": y, "range": [low, high]}
-    if system not in PLANE:
+    if spec.bodies:
         vertical_axis |= {"scaleanchor": "x", "scaleratio": 1}
     return {"data": data, "layout": layout(title, horizontal_axis, vertical_axis)}
 
 
-def _paths(system: str, states: Sequence[Sequence[float | None]]) -> list[tuple[list[Any], list[Any]]]:
+def _paths(spec: SystemSpec, states: Sequence[Sequence[float | None]]) -> list[tuple[list[Any], list[Any]]]:
     """The curves that a trajectory draws: (q, p), or each body in the plane."""
-    columns = [(0, 1)] if system in PLANE else [(2 * body, 2 * body + 1) for body in range(len(states[0]) // 4)]
+    columns = [(2 * body, 2 * body + 1) for body in range(spec.bodies)] or [(0, spec.dof)]
     return [([state[i] for state in states], [state[j] for state in states]) for i, j in columns]
 
 
-def _frame(system: str, curves: Sequence[Curve], part: str) -> tuple[float, float, float, float]:
-    """What the ODE fills, with a margin: a physics that diverges must not make the others invisible."""
+def _frame(spec: SystemSpec, curves: Sequence[Curve], part: str) -> tuple[float, float, float, float]:
+    """What the ODE, else the first physics, fills, with a margin: one that diverges must not hide the others."""
     shown = [curve for curve in curves if curve["dynamics"] == "ode"] or list(curves[:1])
-    paths = [path for curve in shown for path in _paths(system, curve[part])]
+    paths = [path for curve in shown for path in _paths(spec, curve[part])]
     sides = []
     for axis in (0, 1):
         values = [value for path in paths for value in path[axis] if value is not None] or [-1.0, 1.0]
@@ -166,46 +168,59 @@ def _frame(system: str, curves: Sequence[Curve], part: str) -> tuple[float, floa
     return sides[0], sides[1], sides[2], sides[3]
 
 
-def animation(system: str, curves: Sequence[Curve]) -> dict[str, Any]:
+def animation(curves: Sequence[Curve]) -> dict[str, Any]:
     """What the canvas plays: the first start under several physics, the truth wide and hollow below the others."""
     shown = [curve for curve in in_order(curves) if "@" not in curve["dynamics"]][:PER_ANIMATION]
-    kind, dof = KINDS.get(system, "bodies"), get_spec(system).dof
+    shown = shown or in_order(curves)[:PER_ANIMATION]
+    spec, dt = shown[0]["spec"], shown[0]["dt"]
     reach = 1.0
-    if kind != "pendulum":
-        truth = shown[0]["first"]
-        reach = max(abs(value) for state in truth for value in state[:dof] if value is not None)
+    if spec.picture != "pendulum":
+        columns = [0, spec.dof] if spec.picture == "plane" else range(spec.dof)
+        seen = [state[column] for state in shown[0]["first"] for column in columns]
+        reach = max((abs(value) for value in seen if value is not None), default=1.0)
+    ordered = _truth_first(shown)
     tracks = [
         {
             "name": label_of(curve["dynamics"]),
-            "colour": line_of(curve["dynamics"])["color"] if "/" not in curve["dynamics"] else "#7a8087",
-            "hollow": curve["dynamics"] == "ode",
-            "states": [_positions(state, kind) for state in curve["first"]],
+            "colour": line["color"] if "/" not in curve["dynamics"] else "#7a8087",
+            "hollow": curve["role"] == "ode",
+            "states": [_positions(state, spec) for state in curve["first"]],
         }
-        for curve in _truth_first(shown)
+        for curve, line in zip(ordered, lines_of(ordered), strict=True)
     ]
-    scale = get_spec(system).time_scale
     count = max(len(track["states"]) for track in tracks)
-    return {"kind": kind, "reach": 1.15 * reach, "dt": shown[0]["dt"], "scale": scale, "count": count, "tracks": tracks}
+    scene = {"kind": spec.picture, "reach": 1.15 * (reach or 1.0), "dt": dt, "scale": spec.time_scale}
+    return {**scene, "count": count, "tracks": tracks}
 
 
-def _positions(state: Sequence[float | None], kind: str) -> list[float | None]:
+def _positions(state: Sequence[float | None], spec: SystemSpec) -> list[float | None]:
     """What the painters need: bodies keep their momenta's places, so that their number can be told."""
-    return [None if value is None else round(value, 4) for value in (state if kind == "bodies" else state[:1])]
+    needed = {"bodies": state, "plane": [state[0], state[spec.dof]]}.get(spec.picture, state[:1])
+    return [None if value is None else round(value, 4) for value in needed]
 
 
-def bars(title: str, axis: str, values: Sequence[tuple[str, str, float, float | None]]) -> Figure:
-    """One group of bars per system: (system, dynamics, value, standard error), on a logarithmic axis."""
+def bars(title: str, axis: str, values: Sequence[Row], roles: Mapping[str, str]) -> Figure:
+    """One group of bars per system, on a logarithmic axis.
+
+    Args:
+        title: of the figure.
+        axis: what the values are.
+        values: one row per system and physics.
+        roles: what each physics is, by its name.
+    """
+    names = sorted({row.dynamics for row in values}, key=lambda name: (_place(name), name))
+    colours = _colours([{"dynamics": name, "role": roles.get(name.partition("@")[0], "other")} for name in names])
     data = []
-    for dynamics in sorted({entry[1] for entry in values}, key=lambda name: (_place(name), name)):
-        mine = [entry for entry in values if entry[1] == dynamics and entry[2] > 0 and math.isfinite(entry[2])]
+    for dynamics, colour in zip(names, colours, strict=True):
+        mine = [row for row in values if row.dynamics == dynamics and row.value > 0 and math.isfinite(row.value)]
         data.append(
             {
                 "type": "bar",
                 "name": label_of(dynamics),
-                "x": [entry[0] for entry in mine],
-                "y": [entry[2] for entry in mine],
-                "error_y": {"type": "data", "array": [entry[3] or 0 for entry in mine], "thickness": 1},
-                "marker": {"color": colour_of(dynamics.partition("@")[0]), "pattern": {"shape": _pattern(dynamics)}},
+                "x": [row.system for row in mine],
+                "y": [row.value for row in mine],
+                "error_y": {"type": "data", "array": [row.stderr or 0 for row in mine], "thickness": 1},
+                "marker": {"color": colour, "pattern": {"shape": _pattern(dynamics)}},
                 "hovertemplate": "%{x}: %{y:.3g}",
             }
         )

@@ -131,6 +131,12 @@ const PAINTERS = {
     if (track.hollow) stroke(pen, [place(q, -scene.reach), place(q, scene.reach)], track.colour, 1, 0.35);
     disc(pen, place(q, lane), track.hollow ? 13 : 10, track);
   },
+  // A point in the plane of the first coordinate and its momentum.
+  plane(pen, place, zoom, track, state, at) {
+    const map = ([q, p]) => place(q, p);
+    stroke(pen, trail(track, at, map), track.colour, track.hollow ? 5 : 2, track.hollow ? 0.22 : 0.55);
+    disc(pen, map(state), track.hollow ? 11 : 7, track);
+  },
   bodies(pen, place, zoom, track, state, at) {
     for (let body = 0; body < state.length / 4; body++) {
       const map = (x) => place(x[2 * body], x[2 * body + 1]);

@@ -10,12 +10,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from hnn_envs.evaluation.records import Row
 from hnn_envs.report.figures import animation, bars, system_figures
 from hnn_envs.report.sources import Material, collect
 from hnn_envs.report.tables import escapes_table, paper_table, rows_table, stability_table, targets_table
 from hnn_envs.storage import write_atomically
-from hnn_envs.systems import SYSTEMS
 from hnn_envs.version import __version__
 
 LEAD = (
@@ -43,11 +41,11 @@ def render(material: Material) -> str:
     from plotly.offline import get_plotlyjs
 
     sections, overall = _sections(material)
-    by_system = {name: [c for c in material.curves if c["system"] == name] for name in SYSTEMS}
+    by_system = {name: [c for c in material.curves if c["system"] == name] for name in material.systems}
     shown = {name: curves for name, curves in by_system.items() if curves}
     data = {
-        "figures": {name: system_figures(name, curves) for name, curves in shown.items()},
-        "animations": {name: animation(name, curves) for name, curves in shown.items()},
+        "figures": {name: system_figures(curves) for name, curves in shown.items()},
+        "animations": {name: animation(curves) for name, curves in shown.items()},
         "overall": overall,
     }
     parts = {
@@ -74,21 +72,21 @@ def _inline(data: Any) -> str:
 
 def _sections(material: Material) -> tuple[list[str], dict[str, Any]]:
     """The page's sections, and the figures that are not of one system."""
-    stability, paper, speed = (material.suite(name) for name in ("stability", "paper", "speed"))
+    stability, paper = material.suite("stability"), material.suite("paper")
     sections, overall = [], {}
     if stability:
-        asked = f'<div id="asked">{targets_table(stability)}</div>'
+        asked = f'<div id="asked">{targets_table(stability, material.spec)}</div>'
         sections.append(_section("What was asked, and what was measured", asked, _TARGETS))
     if paper:
         sections.append(_section("The seed paper's table", paper_table(paper), _PAPER))
     if material.curves:
-        names = [name for name in SYSTEMS if any(curve["system"] == name for curve in material.curves)]
+        names = [name for name in material.systems if any(curve["system"] == name for curve in material.curves)]
         sections.append(_system_section(names))
     valid = [row for row in stability if row.metric == "valid_prediction_time"]
     if valid:
         sections.append(_section("How long a prediction is valid", _place("valid"), _VALID))
-        overall["valid"] = bars("", "periods, Lyapunov times", _values(valid))
-    overall |= _speed_figures(speed, stability, sections)
+        overall["valid"] = bars("", "periods, Lyapunov times", valid, material.roles())
+    overall |= _speed_figures(material, sections)
     if stability:
         sections.append(_section("All of the stability benchmark", stability_table(stability), _STABILITY))
     escapes = escapes_table(stability)
@@ -100,18 +98,14 @@ def _sections(material: Material) -> tuple[list[str], dict[str, Any]]:
     return sections, overall
 
 
-def _speed_figures(speed: Sequence[Row], stability: Sequence[Row], sections: list[str]) -> dict[str, Any]:
+def _speed_figures(material: Material, sections: list[str]) -> dict[str, Any]:
     """Microseconds per step, as the speed benchmark measured them; as stability did, where that was not run."""
-    for source in (speed, stability):
-        rows = [row for row in source if row.metric == "microseconds_per_step" and row.system in SYSTEMS]
+    for suite in ("speed", "stability"):
+        rows = [row for row in material.suite(suite) if row.metric == "microseconds_per_step" and row.system]
         if rows:
             sections.append(_section("Speed", _place("speed"), _SPEED))
-            return {"speed": bars("", "microseconds per step", _values(rows))}
+            return {"speed": bars("", "microseconds per step", rows, material.roles())}
     return {}
-
-
-def _values(rows: Sequence[Row]) -> list[tuple[str, str, float, float | None]]:
-    return [(row.system, row.dynamics, row.value, row.stderr) for row in rows]
 
 
 def _section(title: str, body: str, note: str = "") -> str:

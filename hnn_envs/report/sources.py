@@ -7,14 +7,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hnn_envs.benchmarks.stability.suite import CURVES_FORMAT
+from hnn_envs.dynamics import role_by_name
 from hnn_envs.errors import InvalidOptionError, ResultsError
-from hnn_envs.evaluation.records import Row, read_results, read_rows
+from hnn_envs.evaluation.records import CURVES_FORMAT, Row, read_results, read_rows
 from hnn_envs.parsing import parse_entry, shown
-from hnn_envs.systems import SYSTEMS
+from hnn_envs.systems import SYSTEMS, SystemSpec, get_spec
 from hnn_envs.version import __version__
 
-CURVE_ENTRIES = ("system", "dynamics", "time", "dt", "energy_error_max", "state_rmse", "first", "last")
+CURVE_ENTRIES = (
+    "system",
+    "spec",
+    "dynamics",
+    "role",
+    "energy",
+    "time",
+    "dt",
+    "energy_error_max",
+    "state_rmse",
+    "first",
+    "last",
+)
 
 Points = list[float | None]
 CURVE_TYPES = {
@@ -34,7 +46,7 @@ class Material:
     Attributes:
         rows: of all files.
         machines: per file of rows, what it was measured on.
-        curves: of the stability benchmark.
+        curves: of the stability benchmark, with "spec" as a ``SystemSpec``.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -44,6 +56,28 @@ class Material:
     def suite(self, name: str) -> list[Row]:
         """The rows of one benchmark."""
         return [row for row in self.rows if row.suite == name]
+
+    @property
+    def systems(self) -> list[str]:
+        """All systems that there is something of, the registered ones first."""
+        found = dict.fromkeys((*(row.system for row in self.rows), *(curve["system"] for curve in self.curves)))
+        return [*(name for name in SYSTEMS if name in found), *(name for name in found if name and name not in SYSTEMS)]
+
+    def spec(self, system: str) -> SystemSpec | None:
+        """What a system is: its curves say it, else the registered one of this name; None where neither is there."""
+        own = next((curve["spec"] for curve in self.curves if curve["system"] == system), None)
+        if own is not None or system not in SYSTEMS:
+            return own
+        return get_spec(system)
+
+    def roles(self) -> dict[str, str]:
+        """What each physics is, by its name without an integrator."""
+        found = {curve["dynamics"].partition("@")[0]: curve["role"] for curve in self.curves}
+        for row in self.rows:
+            name = row.dynamics.partition("@")[0]
+            if found.get(name, "other") == "other":
+                found[name] = role_by_name(row.system, name)
+        return found
 
 
 def collect(sources: Sequence[Path]) -> Material:
@@ -103,8 +137,9 @@ def _curves(path: Path, content: dict[str, Any]) -> list[dict[str, Any]]:
         for curve in curves:
             _check_kinds(curve)
             missing = [name for name in CURVE_ENTRIES if name not in curve]
-            if missing or curve["system"] not in SYSTEMS:
-                raise ValueError(f"a curve lacks {missing or 'a known system'}")
+            if missing:
+                raise ValueError(f"a curve lacks {', '.join(missing)}")
+            curve["spec"] = SystemSpec.from_table(curve["spec"])
             if not len(curve["time"]) == len(curve["energy_error_max"]) == len(curve["state_rmse"]) > 0:
                 raise ValueError("the entries of a curve differ in length")
     except (TypeError, ValueError) as error:

@@ -51,7 +51,6 @@ SYSTEMS: Registry[Known] = Registry(
         "real-pendulum": "hnn_envs.systems.real_pendulum:REAL_PENDULUM",
         "two-body": "hnn_envs.systems.two_body:TWO_BODY",
         "three-body": "hnn_envs.systems.three_body:THREE_BODY",
-        "pixel-pendulum": "hnn_envs.systems.pixel_pendulum:PIXEL_PENDULUM",
     },
     instances=True,
 )

@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from hnn_envs.arrays import Array, constant
-from hnn_envs.errors import InvalidOptionError
+from hnn_envs.errors import InvalidOptionError, UnknownNameError
+from hnn_envs.integrators import INTEGRATORS
 from hnn_envs.parsing import parse
 
 PICTURES = ("spring", "pendulum", "bodies", "plane")
@@ -33,6 +34,16 @@ class Coordinate:
     momentum: str = "p"
     momentum_unit: str = ""
 
+    @property
+    def title(self) -> str:
+        """What an axis of the coordinate is called, such as "angle q (rad)"."""
+        return f"{self.name} ({self.unit})" if self.unit else self.name
+
+    @property
+    def momentum_title(self) -> str:
+        """What an axis of the momentum is called."""
+        return f"{self.momentum} ({self.momentum_unit})" if self.momentum_unit else self.momentum
+
 
 @dataclass(frozen=True)
 class Input:
@@ -54,10 +65,20 @@ class Stepping:
     Attributes:
         integrator: the method, a key of ``hnn_envs.integrators.INTEGRATORS``.
         dt: length of its steps.
+
+    Raises:
+        UnknownNameError: there is no such method.
+        InvalidOptionError: a length that is not positive.
     """
 
     integrator: str
     dt: float
+
+    def __post_init__(self) -> None:
+        if self.integrator not in INTEGRATORS:
+            raise UnknownNameError.of("integrator", self.integrator, INTEGRATORS)
+        if not (math.isfinite(self.dt) and self.dt > 0):
+            raise InvalidOptionError(f"the step of a discrete map must be a positive number, not {self.dt!r}")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from hnn_envs.errors import UnknownNameError
 from hnn_envs.registry import Registry
 from hnn_envs.systems import spec_of
-from hnn_envs.tasks.task import Task
+from hnn_envs.tasks.task import ObservedTask, Task
 
 TASKS: Registry[Task] = Registry(
     "task",
@@ -19,12 +19,11 @@ TASKS: Registry[Task] = Registry(
         "real-pendulum": "hnn_envs.tasks.real_pendulum:RealPendulumTask",
         "two-body": "hnn_envs.tasks.two_body:TwoBodyTask",
         "three-body": "hnn_envs.tasks.three_body:ThreeBodyTask",
-        "pixel-pendulum": "hnn_envs.tasks.pixel_pendulum:PixelPendulumTask",
     },
     instances=True,
 )
 
-__all__ = ["TASKS", "Task", "find_task", "get_task", "register_task", "resolve_task", "tasks_of"]
+__all__ = ["TASKS", "ObservedTask", "Task", "find_task", "get_task", "register_task", "resolve_task", "tasks_of"]
 
 
 def register_task(task: Task | str, name: str | None = None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,11 +9,11 @@ import numpy as np
 
 from hnn_envs.arrays import Array, namespace
 from hnn_envs.drawing.canvas import Canvas
-from hnn_envs.drawing.colors import GUIDE, PAPER, TEXT, colour_of, mix
-from hnn_envs.drawing.shapes import zoom
+from hnn_envs.drawing.shapes import draw_spring
 from hnn_envs.drawing.view import View
 from hnn_envs.systems import System
 from hnn_envs.systems.mass_spring import MASS_SPRING
+from hnn_envs.tasks.optional import Reference
 from hnn_envs.tasks.shared import bounds, limits, observe, within
 
 
@@ -65,6 +64,8 @@ class MassSpringTask:
     exit_cost: float = 5000.0  # cost of the step that leaves the limits
 
     name = "mass-spring"
+    shown_start = (1.0, 0.0)
+    references = (Reference("lqr", "hnn_envs.agents.controllers:lqr"),)
 
     @cached_property
     def low(self) -> Array:
@@ -109,25 +110,6 @@ class MassSpringTask:
 
     def draw(self, canvas: Canvas, view: View) -> None:
         """Draws one environment."""
-        colour, trail = colour_of(view.dynamics), view.trail[:, 0]
-        half = zoom(1.5, 1.3 * float(np.abs(trail).max(initial=abs(view.state[0]))), 1.3 * self.largest)
-        canvas.look_at((0.0, 0.0), half)
-        top = 0.55 * half  # where the mass slides; its past runs down from there like a chart recorder's paper
-        past = np.stack((trail, top - 1.5 * half * np.arange(len(trail))[::-1] / 120), axis=-1)
-        canvas.line((0, top), (0, -half), mix(GUIDE, PAPER, 0.4), width=1)
-        canvas.trail(past, colour, width=5)
-        _draw_axis(canvas, half, top - 0.17 * half)
-        canvas.spring((-half, top), (view.state[0], top), TEXT, radius=0.07 * half)
-        canvas.line((-half, top - 0.17 * half), (-half, top + 0.2 * half), TEXT, width=4)
-        canvas.box((view.state[0], top), 0.13 * half, 0.13 * half, colour)
-        canvas.arrow((view.state[0], top + 0.22 * half), (0.4 * half * float(view.action[0]), 0.0), width=5)
+        draw_spring(canvas, view, self.largest)
         canvas.caption(view, "mass on a spring")
         canvas.energy_bar(view, 0, 1.5, target=0)
-
-
-def _draw_axis(canvas: Canvas, half: float, height: float) -> None:
-    """The floor, with a tick at every whole displacement."""
-    canvas.line((-half, height), (half, height), GUIDE, width=2)
-    for tick in range(-math.floor(half), math.floor(half) + 1):
-        canvas.line((tick, height), (tick, height - 0.04 * half), GUIDE, width=2)
-        canvas.text((tick, height - 0.1 * half), f"{tick}".replace("-", "\N{MINUS SIGN}"), size=12)

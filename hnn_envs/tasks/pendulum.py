@@ -14,6 +14,7 @@ from hnn_envs.drawing.shapes import draw_pendulum
 from hnn_envs.drawing.view import View
 from hnn_envs.systems import System
 from hnn_envs.systems.pendulum import PENDULUM
+from hnn_envs.tasks.optional import Reference
 from hnn_envs.tasks.shared import bounds, limits, observe, within
 
 
@@ -72,6 +73,13 @@ class PendulumTask:
     exit_cost: float = 1000.0  # cost of the step that leaves the limits
 
     name = "pendulum"
+    shown_start = (2.0, 0.0)
+    references = (
+        Reference("energy-shaping/ode", "hnn_envs.agents.controllers:swing_up", "ode"),
+        Reference("energy-shaping/hnn", "hnn_envs.agents.controllers:swing_up", "hnn"),
+        Reference("mpc/ode", "hnn_envs.agents.controllers:mpc", "ode", slow=True),
+        Reference("mpc/hnn", "hnn_envs.agents.controllers:mpc", "hnn", slow=True),
+    )
 
     @cached_property
     def low(self) -> Array:

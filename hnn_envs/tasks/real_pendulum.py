@@ -14,6 +14,7 @@ from hnn_envs.drawing.view import View
 from hnn_envs.systems import System
 from hnn_envs.systems.real_pendulum import REAL_PENDULUM
 from hnn_envs.systems.sampling import on_circles
+from hnn_envs.tasks.optional import Search
 from hnn_envs.tasks.shared import bounds, limits, observe, within
 
 
@@ -67,6 +68,8 @@ class RealPendulumTask:
     effort_cost: float = 0.1  # share of the reward that full torque costs
 
     name = "real-pendulum"
+    shown_start = (1.2, 0.0)
+    search = Search(hold=5)
 
     @cached_property
     def low(self) -> Array:

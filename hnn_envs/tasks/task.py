@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from hnn_envs.arrays import Array
 from hnn_envs.drawing.canvas import Canvas
 from hnn_envs.drawing.view import View
+from hnn_envs.dynamics import Dynamics
+from hnn_envs.observation import ObservationModel
 from hnn_envs.systems import Known
 
 
@@ -68,4 +70,57 @@ class Task(Protocol):
 
     def draw(self, canvas: Canvas, view: View) -> None:
         """Draws one environment."""
+        ...
+
+
+@runtime_checkable
+class ObservedTask(Task, Protocol):
+    """A task whose agents see frames, and are paid by what the frames show.
+
+    Dynamics that were learned from frames show their states through their own observation model, all others through
+    that of the task.
+
+    Attributes:
+        observation_model: the true one, such as a camera.
+    """
+
+    @property
+    def observation_model(self) -> ObservationModel: ...
+
+    def with_image_size(self, size: int) -> ObservedTask:
+        """The same task with frames of another width and height, pixels.
+
+        Raises:
+            InvalidOptionError: there are no frames of this size.
+        """
+        ...
+
+    def checkpoint_for(self, dynamics: str) -> str:
+        """The name of the dynamics whose frames have this task's size: "default/hnn-64" for "hnn", say."""
+        ...
+
+    def check_observation_model(self, model: ObservationModel, dynamics: str) -> None:
+        """Checks that a dynamics shows its states as this task asks for.
+
+        Raises:
+            InvalidOptionError: its observations are of another kind; the message names the dynamics.
+        """
+        ...
+
+    def reward_of_observation(self, observation: Array, u: Array, inside: Array) -> Array:
+        """The reward of a step, read off the observation after it.
+
+        Args:
+            observation: what is seen after the step, shape (..., *observation_model.shape).
+            u: the physical input, shape (..., inputs).
+            inside: whether the state after the step is within the limits, shape (...,).
+        """
+        ...
+
+    def reward_of_state(self, x: Array, u: Array, x_next: Array) -> Array:
+        """What the reward would be if states were read without error; spares observing where a plan is weighed."""
+        ...
+
+    def prediction_metrics(self, dynamics: Dynamics) -> dict[str, float]:
+        """How well a dynamics predicts observations, by metric; empty where it has no observation model."""
         ...

@@ -14,6 +14,7 @@ from hnn_envs.drawing.shapes import draw_bodies, zoom
 from hnn_envs.drawing.view import View
 from hnn_envs.systems.n_body import NBody
 from hnn_envs.systems.three_body import THREE_BODY
+from hnn_envs.tasks.optional import Search
 from hnn_envs.tasks.shared import bounds, limits, observe, within
 
 
@@ -68,6 +69,7 @@ class ThreeBodyTask:
     effort_cost: float = 0.1  # share of the reward that full thrust costs
 
     name = "three-body"
+    search = Search(horizon=10, hold=6)
 
     @cached_property
     def low(self) -> Array:

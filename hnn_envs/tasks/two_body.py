@@ -14,6 +14,7 @@ from hnn_envs.drawing.shapes import DARK_GUIDE, draw_bodies, zoom
 from hnn_envs.drawing.view import View
 from hnn_envs.systems.n_body import NBody
 from hnn_envs.systems.two_body import TWO_BODY
+from hnn_envs.tasks.optional import Reference, Search
 from hnn_envs.tasks.shared import bounds, limits, observe, within
 
 
@@ -79,6 +80,12 @@ class TwoBodyTask:
     effort_cost: float = 0.1  # share of the reward that full thrust costs
 
     name = "two-body"
+    shown_start = (0.9, 0.0, -0.9, 0.0, 0.0, 0.45, 0.0, -0.45)  # clearly an ellipse
+    search = Search(horizon=10, hold=5)
+    references = (
+        Reference("mpc/ode", "hnn_envs.agents.controllers:mpc", "ode", slow=True),
+        Reference("mpc/hnn", "hnn_envs.agents.controllers:mpc", "hnn", slow=True),
+    )
 
     @cached_property
     def low(self) -> Array:

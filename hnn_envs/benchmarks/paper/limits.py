@@ -5,25 +5,26 @@ from __future__ import annotations
 import numpy as np
 
 from hnn_envs.arrays import Array, split
-from hnn_envs.benchmarks.paper.protocol import SPANS, Estimate, Estimates, rolled_out, unseen_starts
-from hnn_envs.recordings.sources import Dataset, PaperSource
+from hnn_envs.benchmarks.paper.protocol import PROTOCOLS, Estimate, Estimates, rolled_out, unseen_starts
+from hnn_envs.errors import UnknownNameError
+from hnn_envs.recordings.dataset import Dataset
+from hnn_envs.recordings.sources import PaperSource
 from hnn_envs.systems import System
-from hnn_envs.systems.mass_spring import MassSpring
-from hnn_envs.systems.pendulum import Pendulum
 
 RADII, PHASES = 61, 96
 
 
 def limits(system: System, source: PaperSource, test: Dataset) -> Estimates:
     """The limits that are known for a system, by metric."""
-    if isinstance(system, MassSpring):
-        return {
-            "energy_mse_without_mirror": origin_limit(system, source),
-            "test_loss": pointwise_limit(system, source, test),
-        }
-    if isinstance(system, Pendulum):
-        return {"energy_mse_without_mirror": origin_limit(system, source)}
-    return {}
+    found: Estimates = {}
+    for name in PROTOCOLS[system.spec.name].limits:
+        if name == "origin":
+            found["energy_mse_without_mirror"] = origin_limit(system, source)
+        elif name == "circles":
+            found["test_loss"] = pointwise_limit(system, source, test)
+        else:
+            raise UnknownNameError.of("limit", name, ("origin", "circles"))
+    return found
 
 
 def origin_limit(system: System, source: PaperSource) -> Estimate:
@@ -34,14 +35,13 @@ def origin_limit(system: System, source: PaperSource) -> Estimate:
     error is then c (V'(q) - V'(q0)).
     """
     points = source.points * (source.trajectories - int(source.trajectories * source.test_share))
-    duration, count = SPANS[system.spec.name]
-    starts = unseen_starts(system)
-    path = rolled_out(system.field, starts, np.linspace(0, duration, count))
+    protocol, starts = PROTOCOLS[system.spec.name], unseen_starts(system)
+    path = rolled_out(system.field, starts, np.linspace(0, protocol.duration, protocol.points))
     slopes = split(system.gradient(path))[0] - split(system.gradient(starts))[0]
     return Estimate(float(source.noise**2 / points * np.square(slopes).mean()))
 
 
-def pointwise_limit(system: MassSpring, source: PaperSource, test: Dataset) -> Estimate:
+def pointwise_limit(system: System, source: PaperSource, test: Dataset) -> Estimate:
     """Test loss of the best function of one noisy state, the mean of x' given x, for the data's true distribution.
 
     States lie on circles of radius U(0.1, 1) at all phases alike; it knows that, and no model does.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
+from importlib.resources import files
 
 import numpy as np
 from scipy.integrate import solve_ivp
@@ -10,24 +12,42 @@ from scipy.integrate import solve_ivp
 from hnn_envs.arrays import Array
 from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian, VectorField
 from hnn_envs.parsing import Extended
-from hnn_envs.recordings.sources import Dataset
+from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.systems import System
 
 STARTS = 15
-SPANS = {
-    "mass-spring": (20.0, 100),
-    "pendulum": (20.0, 100),
-    "two-body": (25.0, 500),
-    "three-body": (3.0, 500),
-}
-"""Duration and number of points of the rollouts whose energy is compared."""
-NOISY = ("mass-spring", "pendulum")
-"""Systems whose data has noise on x and none on x'."""
 DEGREES, FOLDS = (1, 2, 3, 4), 5
 """What is tried for the re-clocking, and in how many folds of the training share."""
 TOLERANCE = 1e-8
-RESCALING = 1.09
-"""1 + 0.9 sd: how the paper speeds up its mass-spring models, whose noise of sd 0.1 on x slows the learned motion."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What the paper did with a system, from ``protocol.toml``.
+
+    Attributes:
+        duration, points: of the rollouts whose energy is compared; 0 where there are none.
+        reclocked: whether the data has noise on x and none on x', so that a re-clocked test loss is read.
+        rescaling: how much faster the paper's models are run; None where they are not.
+        limits: names of the known bounds, as in ``hnn_envs.benchmarks.paper.limits``.
+        timed: whether training time to the seed HNN's test loss is compared.
+    """
+
+    duration: float = 0.0
+    points: int = 0
+    reclocked: bool = False
+    rescaling: float | None = None
+    limits: tuple[str, ...] = ()
+    timed: bool = False
+
+
+PROTOCOLS: dict[str, Protocol] = {
+    name: Protocol(**{**table, "limits": tuple(table.get("limits", ()))})
+    for name, table in tomllib.loads(
+        (files("hnn_envs.benchmarks.paper") / "protocol.toml").read_text(encoding="utf-8")
+    ).items()
+}
+"""System -> what the paper did with it."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +87,12 @@ def measure(system: System, field: VectorField, model: str, train: Dataset, test
     if test.spans is not None:
         return found | _of_series(field, test, np.reshape(test.spans, (-1, 1)))
     found["energy_mse"] = Estimate.of(energy_errors(system, field))
-    if system.spec.name in NOISY and model == "paper/structured" and isinstance(field, PortHamiltonian):
+    protocol = PROTOCOLS[system.spec.name]
+    if protocol.reclocked and model == "paper/structured" and isinstance(field, PortHamiltonian):
         clocked = Reclocked.chosen(field, train)
         found["test_loss_reclocked"] = Estimate.of(_squares(clocked(states) - derivatives))
-    if system.spec.name == "mass-spring" and model != "paper/structured":
-        found["energy_mse_rescaled"] = Estimate.of(energy_errors(system, field, RESCALING))
+    if protocol.rescaling is not None and model != "paper/structured":
+        found["energy_mse_rescaled"] = Estimate.of(energy_errors(system, field, protocol.rescaling))
     return found
 
 
@@ -89,8 +110,8 @@ def energy_errors(system: System, field: VectorField, clock: float = 1.0) -> Arr
     The true energy of the true trajectories is constant. Infinite where a rollout cannot be integrated.
     """
     starts = unseen_starts(system)
-    duration, points = SPANS[system.spec.name]
-    path = rolled_out(field, starts, np.linspace(0, duration, points), clock)
+    protocol = PROTOCOLS[system.spec.name]
+    path = rolled_out(field, starts, np.linspace(0, protocol.duration, protocol.points), clock)
     squares: Array = np.square(system.value(path) - system.value(starts)).mean(axis=0)
     return squares
 

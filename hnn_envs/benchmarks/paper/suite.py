@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,30 +11,29 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 
-from hnn_envs.benchmarks.paper.films import limits_of_frames, measure_films, unseen_films
+from hnn_envs.arrays import Array
+from hnn_envs.benchmarks.jobs import processes
 from hnn_envs.benchmarks.paper.limits import limits
-from hnn_envs.benchmarks.paper.protocol import Estimate, Estimates, measure
+from hnn_envs.benchmarks.paper.protocol import PROTOCOLS, Estimate, Estimates, measure
 from hnn_envs.benchmarks.paper.published import reference
 from hnn_envs.benchmarks.paper.time_to_loss import TimeToLoss, time_to_loss
 from hnn_envs.checkpoints import find_checkpoint, load_checkpoint
 from hnn_envs.errors import CheckpointError, DataError, InvalidOptionError, ResultsError, UnknownNameError
 from hnn_envs.evaluation.records import Row, read_results
-from hnn_envs.fitting.frames import FilmSettings
-from hnn_envs.fitting.frames import Progress as FilmProgress
 from hnn_envs.fitting.pipeline import follow, make_data
-from hnn_envs.fitting.recipes import Recipe, load_recipe, parse_recipe, recipe_of
+from hnn_envs.fitting.recipes import Recipe, load_recipe, recipe_of, with_seed
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.parsing import parse
+from hnn_envs.progress import Progress, silent
+from hnn_envs.recordings import SourceWithMetrics, make_source
+from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.recordings.measured import load_real_pendulum
-from hnn_envs.recordings.sources import Dataset, FilmSource, PaperSource, make_source
+from hnn_envs.recordings.sources import MeasuredSource, PaperSource
 from hnn_envs.storage import write_atomically
 from hnn_envs.systems import SYSTEMS, get_spec, get_system
 
 SUITE = "paper"
 MODELS = ("paper/structured", "paper/hnn", "paper/baseline")
-RACED = ("two-body", "three-body")
-Progress = Callable[[str, int, int], Any]
-"""(what was done last, jobs done, jobs in all)."""
 
 
 @dataclass(frozen=True)
@@ -44,40 +42,38 @@ class Retraining:
 
     Attributes:
         seeds: how many, from 0.
-        jobs: processes.
         out: where checkpoints and finished measurements are kept; what is there already is not done again.
     """
 
     seeds: int = 5
-    jobs: int = 1
-    out: Path = Path("runs/benchmark/paper")
+    out: Path = Path("runs/paper")
 
     def __post_init__(self) -> None:
-        if self.seeds < 1 or self.jobs == 0:
-            raise InvalidOptionError(f"seeds must be positive and jobs not 0, not {self.seeds} and {self.jobs}")
+        if self.seeds < 1:
+            raise InvalidOptionError(f"seeds must be a positive integer, not {self.seeds}")
 
 
 def run(
     systems: Sequence[str] = (),
-    models: Sequence[str] = (),
+    dynamics: Sequence[str] = (),
     *,
     data_path: str | None = None,
     retraining: Retraining | None = None,
-    jobs: int = 1,
-    progress: Progress = lambda *_: None,
-    filming: FilmProgress = lambda *_: None,
+    jobs: int | None = None,
+    progress: Progress = silent,
+    filming: Progress = silent,
     message: Callable[[str], Any] = lambda _: None,
 ) -> list[Row]:
     """Measures the models of the paper suite.
 
     Args:
         systems: names of systems; by default all.
-        models: of "paper/structured", "paper/hnn", "paper/baseline"; by default all.
+        dynamics: of "paper/structured", "paper/hnn", "paper/baseline"; by default all.
         data_path: where the measured series of the real pendulum is.
         retraining: trains every model on every seed; None takes the shipped checkpoints.
-        jobs: processes, for shipped checkpoints.
+        jobs: processes; by default one per core.
         progress: called after every job.
-        filming: called while films are made, which comes first.
+        filming: called while data is made that takes minutes, such as films, which comes first.
         message: called with a line about everything that is left out, or made again, and why.
 
     Returns:
@@ -85,24 +81,24 @@ def run(
         trajectories; and the limits that are known, as dynamics "limit".
 
     Raises:
-        UnknownNameError: no such system or model.
+        UnknownNameError: no such system or dynamics.
+        InvalidOptionError: less than one process.
         CheckpointError: a shipped checkpoint is missing or damaged.
     """
     chosen = [get_spec(name).name for name in systems] or list(SYSTEMS)
-    wanted = list(models) or list(MODELS)
+    wanted, count = list(dynamics) or list(MODELS), processes(jobs)
     for name in wanted:
         if name not in MODELS:
-            raise UnknownNameError.of("model", name, MODELS)
-    if "real-pendulum" in chosen and not _has_measurement(data_path, message):
-        chosen.remove("real-pendulum")
-    for recipe in _of_films(chosen, wanted[0], retraining):
-        # Once, and where it can be seen: several jobs would make the same films.
+            raise UnknownNameError.of("dynamics", name, MODELS)
+    chosen = [name for name in chosen if _can_be_measured(name, wanted, data_path, message)]
+    for recipe, source in _of_slow_data(chosen, wanted[0], retraining):
+        # Once, and where it can be seen: several jobs would make the same data.
         make_data(recipe, progress=filming, message=message)
-        unseen_films(_film(recipe), progress=filming, message=message)
+        source.prepare_metrics(filming, message)
     if retraining is None:
         tasks = [(name, delayed(measure_shipped)(name, wanted, data_path)) for name in chosen]
-        return [row for name, found in _all(tasks, jobs, progress) for row in _rows(name, [found])]
-    return _retrained(chosen, wanted, data_path, retraining, progress)
+        return [row for name, found in _all(tasks, count, progress) for row in _rows(name, [found])]
+    return _retrained(chosen, wanted, data_path, retraining, count, progress)
 
 
 Findings = dict[str, Estimates]
@@ -142,16 +138,13 @@ def measure_retrained(system: str, model: str, seed: int, out: Path, data_path: 
     return found
 
 
-def with_seed(recipe: Recipe, seed: int) -> Recipe:
-    """The same recipe with another seed, in its text as well, so that a card tells it."""
-    text, count = re.subn(r"^seed = \d+$", f"seed = {seed}", recipe.text, flags=re.MULTILINE)
-    if count != 1:
-        raise InvalidOptionError(f"recipe {recipe.identity} does not state its seed on one line")
-    return parse_recipe(text, f"{recipe.identity} with seed {seed}")
-
-
 def _retrained(
-    systems: list[str], models: list[str], data_path: str | None, retraining: Retraining, progress: Progress
+    systems: list[str],
+    models: list[str],
+    data_path: str | None,
+    retraining: Retraining,
+    jobs: int,
+    progress: Progress,
 ) -> list[Row]:
     out, seeds = retraining.out, range(retraining.seeds)
     tasks = [
@@ -161,12 +154,12 @@ def _retrained(
         for seed in seeds
     ]
     found: dict[str, list[Findings]] = {system: [] for system in systems}
-    for system, findings in _all(tasks, retraining.jobs, progress):
+    for system, findings in _all(tasks, jobs, progress):
         found[system].append(findings)
     rows = [row for system in systems for row in _rows(system, found[system])]
     for system in systems:
         # One at a time and alone: what is measured is time.
-        if system in RACED and {"paper/structured", "paper/hnn"} <= set(models):
+        if PROTOCOLS[system].timed and {"paper/structured", "paper/hnn"} <= set(models):
             hnn = next(row.value for row in rows if (row.system, row.dynamics) == (system, "paper/hnn"))
             rows += _time_rows(system, time_to_loss(system, hnn))
     return rows
@@ -174,10 +167,10 @@ def _retrained(
 
 def _all(tasks: list[tuple[str, Any]], jobs: int, progress: Progress) -> list[tuple[str, Findings]]:
     """Results in the order of the tasks."""
-    results = Parallel(n_jobs=jobs, return_as="generator")(task for _, task in tasks)
+    results = Parallel(n_jobs=max(1, min(jobs, len(tasks))), return_as="generator")(task for _, task in tasks)
     found = []
     for number, ((system, _), findings) in enumerate(zip(tasks, results, strict=True)):
-        progress(f"{system} {', '.join(name for name in findings if name in MODELS)}", number + 1, len(tasks))
+        progress(number + 1, len(tasks), f"{system} {', '.join(name for name in findings if name in MODELS)}")
         found.append((system, findings))
     return found
 
@@ -220,16 +213,17 @@ def _time_rows(system: str, result: TimeToLoss) -> list[Row]:
 
 
 def _measured(recipe: Recipe, field: VectorField, model: str, train: Dataset, test: Dataset) -> Estimates:
-    if train.frames is not None:
-        return measure_films(field, _film(recipe), train, test)
+    source = make_source(recipe.data[0])
+    if isinstance(source, SourceWithMetrics):
+        return _estimates(source.measure(field, train, test))
     return measure(get_system(recipe.system), field, model, train, test)
 
 
 def _without_model(recipe: Recipe, train: Dataset, test: Dataset) -> Findings:
     """What needs no model: the true field's own test loss where x is noisy, and the limits."""
     source, system = make_source(recipe.data[0]), get_system(recipe.system)
-    if isinstance(source, FilmSource):
-        return {"limit": limits_of_frames(source.film)}
+    if isinstance(source, SourceWithMetrics):
+        return {"limit": _estimates(source.limits())}
     if not isinstance(source, PaperSource) or not source.noise:
         return {}
     return {
@@ -238,20 +232,20 @@ def _without_model(recipe: Recipe, train: Dataset, test: Dataset) -> Findings:
     }
 
 
-def _of_films(systems: list[str], model: str, retraining: Retraining | None) -> list[Recipe]:
-    """One recipe for every set of films that is needed; all models of a seed see the same."""
-    recipes = [load_recipe(f"{system}/{model}") for system in systems]
-    filmed = [recipe for recipe in recipes if isinstance(make_source(recipe.data[0]), FilmSource)]
-    if retraining is None:
-        return filmed
-    return [with_seed(recipe, seed) for recipe in filmed for seed in range(retraining.seeds)]
+def _estimates(samples: dict[str, Array]) -> Estimates:
+    return {metric: Estimate.of(values) for metric, values in samples.items()}
 
 
-def _film(recipe: Recipe) -> FilmSettings:
-    source = make_source(recipe.data[0])
-    if not isinstance(source, FilmSource):
-        raise InvalidOptionError(f"the first data of recipe {recipe.identity} are no films")
-    return source.film
+def _of_slow_data(
+    systems: list[str], model: str, retraining: Retraining | None
+) -> Iterator[tuple[Recipe, SourceWithMetrics]]:
+    """One recipe for every data set that is kept on disk; all models of a seed are fitted to the same."""
+    for system in systems:
+        recipe = load_recipe(f"{system}/{model}")
+        source = make_source(recipe.data[0])
+        if isinstance(source, SourceWithMetrics):
+            for seed in [recipe.seed] if retraining is None else range(retraining.seeds):
+                yield recipe if seed == recipe.seed else with_seed(recipe, seed), source
 
 
 def _data_of(recipe: Recipe) -> tuple[int, list[dict[str, Any]]]:
@@ -263,12 +257,22 @@ def _order(dynamics: str) -> int:
     return names.index(dynamics)
 
 
-def _has_measurement(data_path: str | None, message: Callable[[str], Any]) -> bool:
-    try:
-        load_real_pendulum(data_path)
-    except DataError as error:
-        message(f"real-pendulum is left out: {error}")
+def _can_be_measured(
+    system: str,
+    models: list[str],
+    data_path: str | None,
+    message: Callable[[str], Any],
+) -> bool:
+    """Whether the paper has the system, and its data is there; else a message says what is missing."""
+    if system not in PROTOCOLS:
+        message(f"{system} is left out: the paper has no such system")
         return False
+    if isinstance(make_source(load_recipe(f"{system}/{models[0]}").data[0]), MeasuredSource):
+        try:
+            load_real_pendulum(data_path)
+        except DataError as error:
+            message(f"{system} is left out: {error}")
+            return False
     return True
 
 

@@ -15,7 +15,7 @@ from hnn_envs.fitting.problem import Tensors
 from hnn_envs.fitting.recipes import Recipe, load_recipe
 from hnn_envs.fitting.trainer import Stage, fit
 from hnn_envs.models.mlp import build_mlp, init_mlp
-from hnn_envs.recordings.sources import Dataset
+from hnn_envs.recordings.dataset import Dataset
 
 TIMED_STEPS = 100
 WARM_UP = 10

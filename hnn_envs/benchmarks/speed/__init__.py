@@ -5,13 +5,12 @@ Everything is one thread in one process, apart from what a peer does of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from hnn_envs.benchmarks.speed.interleaved import Effort
 from hnn_envs.benchmarks.speed.limits import cuda, the_limit
 from hnn_envs.benchmarks.speed.stepping import all_sizes, many_environments, one_environment
 from hnn_envs.benchmarks.speed.users import stable_baselines, start_up, training
 from hnn_envs.evaluation.records import Row
+from hnn_envs.progress import Progress, silent
 
 __all__ = ["AT_MOST", "FULL", "PARTS", "QUICK", "Effort", "missed", "run"]
 
@@ -40,7 +39,7 @@ PARTS = {
 }
 
 
-def run(effort: Effort = FULL, progress: Callable[[int, int, str], object] = lambda *_: None) -> list[Row]:
+def run(effort: Effort = FULL, progress: Progress = silent) -> list[Row]:
     """Measures everything; ``progress`` is told how many parts are done, how many there are, and what comes next."""
     rows: list[Row] = []
     for done, (name, part) in enumerate(PARTS.items()):

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from hnn_envs.arrays import Array
 from hnn_envs.benchmarks.stability.streaming import Plan, Trace, check_plan, load_trace, simulate
-from hnn_envs.checkpoints import shipped_checkpoints
-from hnn_envs.dynamics import Dynamics, make_dynamics
-from hnn_envs.errors import InvalidOptionError, ResultsError, UnknownNameError
+from hnn_envs.checkpoints import ALIASES, shipped_checkpoints
+from hnn_envs.dynamics import Dynamics
+from hnn_envs.errors import InvalidOptionError, NoTruthError, ResultsError, UnknownNameError
 from hnn_envs.evaluation.comparison import step_costs
 from hnn_envs.evaluation.metrics import never_missing, reversal_error, symplecticity_defect
 from hnn_envs.evaluation.records import read_results
+from hnn_envs.evaluation.subjects import Subject, domain_of
 from hnn_envs.integrators import INTEGRATORS
 from hnn_envs.parsing import Extended, parse
 from hnn_envs.storage import write_atomically
-from hnn_envs.systems import SYSTEMS, get_spec, get_system
-from hnn_envs.tasks import get_task
+from hnn_envs.systems import SYSTEMS
 
 REVERSAL_STEPS = 10_000
 REVERSAL_STARTS = 8  # of all; retracing takes twice its steps, and is either exact to rounding or far from it
@@ -35,10 +36,11 @@ class Cell:
     """What is run together.
 
     Attributes:
-        system: its name.
-        dynamics: a physics as for ``make_dynamics``, or "reference": the ODE in steps half as long as usual.
+        system: its name, "module:object", or the path of a checkpoint whose card says what it is.
+        dynamics: a physics as for ``make_dynamics``, or "reference": that of ``truth`` in steps half as long as usual.
         integrator: a name, with ":200" behind it for so many substeps; None for the physics' own choice.
         steps, starts, seed: how long, from how many states, drawn by which seed.
+        truth: what all are held against: the ODE, or where the equations are not known a learned physics.
     """
 
     system: str
@@ -47,6 +49,12 @@ class Cell:
     steps: int
     starts: int
     seed: int
+    truth: str = "ode"
+
+    @property
+    def subject(self) -> Subject:
+        """What is known of the system."""
+        return _subject(self.system)
 
     @property
     def label(self) -> str:
@@ -55,17 +63,26 @@ class Cell:
 
     def make(self) -> Dynamics:
         """The physics, with the step of the system's task."""
-        task = get_task(self.system)
         if self.dynamics != REFERENCE:
             method, substeps = _method(self.integrator)
-            return make_dynamics(task.system, self.dynamics, dt=task.dt, integrator=method, substeps=substeps)
-        usual = make_dynamics(task.system, "ode", dt=task.dt)
-        return make_dynamics(task.system, "ode", dt=task.dt, substeps=2 * usual.substeps)
+            return self.subject.make(self.dynamics, integrator=method, substeps=substeps)
+        usual = self.guide()
+        # Where the truth is a discrete map, that map is the reference, and no finer one.
+        return usual if usual.spec.stepping else self.subject.make(self.truth, substeps=2 * usual.substeps)
+
+    def guide(self) -> Dynamics:
+        """What all are held against, in steps of the usual length."""
+        return self.subject.make(self.truth)
 
     def states(self) -> Array:
-        """The initial states, the same for every physics: of the seed paper's distribution, unseen in training."""
+        """The initial states, the same for every physics, unseen in training: of the seed paper's distribution.
+
+        Where the equations are not known, they lie amid the domain of ``truth``.
+        """
         # The seed sequence has two numbers, so that no training seed, a single one, gives the same stream.
-        return get_system(self.system).sample_states(np.random.default_rng([self.seed, 7]), self.starts)
+        rng = np.random.default_rng([self.seed, 7])
+        domain = None if self.subject.truth is not None else domain_of([self.guide()])
+        return self.subject.draw_states(rng, self.starts, domain)
 
     def plan(self, dynamics: Dynamics) -> Plan:
         """What the stream runs."""
@@ -74,6 +91,11 @@ class Cell:
     def path(self, folder: Path) -> Path:
         """The file of its trace."""
         return self.plan(self.make()).path(folder)
+
+
+@cache
+def _subject(system: str) -> Subject:
+    return Subject.of(system)
 
 
 @dataclass(frozen=True)
@@ -103,8 +125,7 @@ def run_cell(cell: Cell, folder: Path) -> Path:
     def count(done: int) -> None:
         counter.write_text(str(done))
 
-    damped = dynamics.spec.dissipative
-    guide = make_dynamics(get_system(dynamics.spec.name), "ode", dt=dynamics.dt) if damped else None
+    guide = cell.guide() if dynamics.spec.dissipative else None
     simulate(dynamics, plan, states, path, guide=guide, progress=count)
     if cell.dynamics != REFERENCE and not path.with_suffix(".json").is_file():
         checks = _check(dynamics, states, cell.steps)
@@ -113,11 +134,11 @@ def run_cell(cell: Cell, folder: Path) -> Path:
 
 
 def _check(dynamics: Dynamics, states: Array, steps: int) -> Checks:
-    system, some = get_system(dynamics.spec.name), states[:REVERSAL_STARTS]
+    spec, some = dynamics.spec, states[:REVERSAL_STARTS]
     turn = min(steps, REVERSAL_STEPS)
-    if system.spec.chaotic:
-        turn = min(turn, round(CHAOTIC_TIMES * system.spec.time_scale / dynamics.dt))
-    reversal = never_missing(reversal_error(dynamics, some, turn)) if system.field.damping is None else np.array([])
+    if spec.chaotic:
+        turn = min(turn, round(CHAOTIC_TIMES * spec.time_scale / dynamics.dt))
+    reversal = np.array([]) if spec.dissipative else never_missing(reversal_error(dynamics, some, turn))
     return Checks(
         reversal=reversal.tolist(),
         reversal_steps=turn,
@@ -148,20 +169,28 @@ def load_cell(cell: Cell, folder: Path) -> tuple[Trace, Checks | None]:
 
 
 def make_cells(
-    systems: Sequence[str], dynamics: Sequence[str], integrators: Sequence[str], steps: int, starts: int, seed: int
+    systems: Sequence[str],
+    dynamics: Sequence[str],
+    integrators: Sequence[str],
+    steps: int,
+    starts: int,
+    seed: int,
+    message: Callable[[str], object] = lambda words: None,
 ) -> list[Cell]:
     """All combinations that there are, each system's reference first.
 
     Args:
-        systems: names; none for all.
+        systems: names or paths, as for ``Cell``; none for all that can be run.
         dynamics: names or paths; none for the ODE and all shipped checkpoints.
         integrators: names, as for ``Cell``; "default" for each physics' own choice, "all" for all but DOP853. One that
             needs a separable Hamiltonian is left out where there is none.
         steps: environment steps.
         starts: initial states per system.
         seed: of the initial states.
+        message: called with a line about every system that is left out, and why.
 
     Raises:
+        NoTruthError: a system was asked for whose equations are not known, and there is no checkpoint of it.
         InvalidOptionError: numbers out of range, or nothing to run, or too large for this machine.
         UnknownNameError: a name that does not exist.
     """
@@ -170,32 +199,41 @@ def make_cells(
             raise InvalidOptionError(f"{name} must be a positive integer, not {value}")
     cells = []
     for system in systems or SYSTEMS:
-        get_system(system)
-        found = [cell for name in _physics(system, dynamics) for cell in _variants(system, name, integrators)]
-        chosen = [Cell(system, name, method, steps, starts, seed) for name, method in found]
-        cells += [Cell(system, REFERENCE, None, steps, starts, seed), *chosen] if chosen else []
+        names = _physics(system, dynamics)
+        if not names and systems:
+            raise NoTruthError.of(_subject(system).name)
+        if not names:
+            message(f"{system} is left out: its equations are not known, and there is no checkpoint of it")
+        truth = "ode" if _subject(system).truth is not None else next(iter(names), "")
+        found = [cell for name in names for cell in _variants(system, name, integrators)]
+        chosen = [Cell(system, name, method, steps, starts, seed, truth) for name, method in found]
+        cells += [Cell(system, REFERENCE, None, steps, starts, seed, truth), *chosen] if chosen else []
     if not cells:
         raise InvalidOptionError(f"none of the dynamics {', '.join(dynamics)} can be run with {', '.join(integrators)}")
     for cell in cells:
-        check_plan(cell.plan(cell.make()), 2 * get_spec(cell.system).dof)
+        check_plan(cell.plan(cell.make()), 2 * cell.subject.spec.dof)
     return cells
 
 
 def _physics(system: str, dynamics: Sequence[str]) -> list[str]:
     """The physics to run; of a pattern such as "paper/*" those that are shipped, of other names exactly these."""
-    shipped = [name.removeprefix("default/") for name in shipped_checkpoints(system)]
+    # "default/hnn" is called "hnn", but "default/hnn-64" has no shorter name.
+    subject, aliases = _subject(system), {name: alias for alias, name in ALIASES.items()}
+    shipped = {name: aliases.get(name, name) for name in shipped_checkpoints(subject.name)}
+    usual = ["ode"] if subject.truth is not None else []
     wanted: list[str] = []
-    for name in dynamics or ("ode", "hnn", "baseline", "*"):
+    for name in dynamics or (*usual, *((system,) if subject.checkpoint else ("hnn", "baseline", "*"))):
         if name.endswith("*"):
-            wanted += [other for other in shipped if other.startswith(name[:-1])]
-        elif dynamics or name == "ode" or name in shipped:
+            start = name[:-1]
+            wanted += [short for full, short in shipped.items() if full.startswith(start) or short.startswith(start)]
+        elif dynamics or name in ("ode", system) or name in shipped.values():
             wanted.append(name)
     return list(dict.fromkeys(wanted))
 
 
 def _variants(system: str, dynamics: str, integrators: Sequence[str]) -> list[tuple[str, str | None]]:
     """A physics with each integrator that can step it."""
-    made = make_dynamics(get_system(system), dynamics)
+    made = _subject(system).make(dynamics)
     methods: list[str | None] = []
     for name in integrators or (DEFAULT,):
         if name == DEFAULT:

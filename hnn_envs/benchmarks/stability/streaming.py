@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from hnn_envs.arrays import Array
+from hnn_envs.arrays import Array, split
 from hnn_envs.dynamics import Dynamics
 from hnn_envs.errors import HnnEnvsError, ResultsError
 from hnn_envs.evaluation.metrics import ENCOUNTER_DISTANCE, escaped, invariant_change, relative_energy_error
 from hnn_envs.memory import check_memory
 from hnn_envs.storage import open_sealed, write_tensors
-from hnn_envs.systems import get_system
+from hnn_envs.systems.pairs import closest_distance
 
 FORMAT = 2
 HEADER = "hnn_envs_trace"
@@ -203,7 +203,7 @@ def simulate(
         plan: how long.
         states: the initial states, shape (starts, 2*dof).
         path: the file that keeps what has been done; a kill loses what came after the last save, some seconds.
-        guide: the true physics, run beside, where the energy is not conserved and so has to be looked up.
+        guide: what is taken for the truth, run beside, where the energy is not conserved and so has to be looked up.
         progress: called with the number of steps done.
     """
     check_plan(plan, states.shape[-1])
@@ -250,10 +250,9 @@ def trajectory(dynamics: Dynamics, x: Array, steps: int) -> Array:
 
 def _gather(trace: Trace, plan: Plan, dynamics: Dynamics, path: Array, states: Array, aim: Array | None) -> None:
     """Adds a chunk to what is known."""
-    system, count = get_system(dynamics.spec.name), len(path)
-    start = system.value(states)
-    target = np.broadcast_to(start, path.shape[:2]) if aim is None else system.value(aim)
-    energies = system.value(path)
+    count, start = len(path), energies_of(dynamics, states)
+    target = np.broadcast_to(start, path.shape[:2]) if aim is None else energies_of(dynamics, aim)
+    energies = energies_of(dynamics, path)
     error = relative_energy_error(energies, target, start)
     size = np.where(np.isfinite(error), np.abs(error), np.inf)
     trace.largest = np.maximum(trace.largest, size.max(axis=0))
@@ -261,13 +260,19 @@ def _gather(trace: Trace, plan: Plan, dynamics: Dynamics, path: Array, states: A
     batch = trace.done // plan.batch
     length = min(plan.batch, plan.steps - batch * plan.batch)
     trace.means[batch] += error.sum(axis=0) / length
-    if hasattr(system, "bodies"):
+    if dynamics.spec.bodies:
         _gather_bodies(trace, dynamics, path, states, size)
     _keep_records(trace, plan, path, target, start)
     first = path[: max(0, len(trace.first) - 1 - trace.done), 0]
     trace.first[trace.done + 1 : trace.done + 1 + len(first)] = first
     tail = np.concatenate((trace.last, path[:, 0]))
     trace.last = tail[-len(trace.last) :] if count < len(tail) else path[-len(trace.last) :, 0]
+
+
+def energies_of(dynamics: Dynamics, states: Array) -> Array:
+    """The true energy, where that is not known the learned one; NaN where there is none."""
+    found = dynamics.reported_energy(states)
+    return np.full(states.shape[:-1], np.nan) if found is None else found
 
 
 def _keep_records(trace: Trace, plan: Plan, path: Array, target: Array, start: Array) -> None:
@@ -281,17 +286,19 @@ def _keep_records(trace: Trace, plan: Plan, path: Array, target: Array, start: A
 
 def _gather_bodies(trace: Trace, dynamics: Dynamics, path: Array, states: Array, size: Array) -> None:
     """Encounters, escapes and what n bodies conserve beside the energy."""
-    system = get_system(dynamics.spec.name)
-    close = system.closest_distance(path) < ENCOUNTER_DISTANCE  # type: ignore[attr-defined]
+    bodies = dynamics.spec.bodies
+    close = closest_distance(split(path)[0], bodies) < ENCOUNTER_DISTANCE
     met = np.cumsum(close, axis=0) > 0
     before = (trace.encounter < 0) & ~met
     trace.largest_apart = np.maximum(trace.largest_apart, np.where(before, size, 0.0).max(axis=0))
     trace.encounter = _first(trace.encounter, close, trace.done + 1, 1)
-    if system.bodies > 2:  # type: ignore[attr-defined]
+    if bodies > 2:
         stride = min(ESCAPE_STRIDE, len(path))
-        gone = escaped(path[stride - 1 :: stride], system.bodies)  # type: ignore[attr-defined]
+        gone = escaped(path[stride - 1 :: stride], bodies)
         trace.escape = _first(trace.escape, gone, trace.done + stride, stride)
-    changes = invariant_change(system, path[-1], states)
+    if dynamics.truth is None:
+        return
+    changes = invariant_change(dynamics.truth, path[-1], states)
     kept = np.stack([np.where(np.isnan(value), np.inf, value) for value in changes.values()])
     trace.changes = np.maximum(trace.changes, kept)
 

@@ -9,7 +9,6 @@ import csv
 import io
 import json
 import math
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,8 +20,10 @@ import numpy as np
 from joblib import Parallel, delayed, parallel_config
 
 from hnn_envs.arrays import Array
+from hnn_envs.benchmarks.jobs import processes
 from hnn_envs.benchmarks.stability.cells import REFERENCE, Cell, Checks, load_cell, make_cells, run_cell
-from hnn_envs.benchmarks.stability.streaming import Plan, Trace
+from hnn_envs.benchmarks.stability.streaming import Plan, Trace, energies_of
+from hnn_envs.dynamics import Dynamics
 from hnn_envs.evaluation.metrics import (
     energy_trend,
     relative_energy_error,
@@ -31,9 +32,10 @@ from hnn_envs.evaluation.metrics import (
     state_rmse,
     valid_prediction_time,
 )
-from hnn_envs.evaluation.records import Row
+from hnn_envs.evaluation.records import CURVES_FORMAT, Row
+from hnn_envs.progress import Progress, silent
 from hnn_envs.storage import write_atomically
-from hnn_envs.systems import System, get_spec, get_system
+from hnn_envs.systems import SystemSpec
 from hnn_envs.version import __version__
 
 SUITE = "stability"
@@ -41,13 +43,9 @@ DEFAULT_STEPS = 1000
 DEFAULT_STARTS = 16
 TARGETS = {"max_relative_energy_error": 1e-3, "reversal_error": 1e-6, "symplecticity_defect": 1e-9}
 """What the default HNN is asked for, at most."""
-CURVES_FORMAT = 1
 CURVE_POINTS = 200
 POLL_SECONDS = 0.5
 FEWEST_BATCHES = 8  # a shorter run says nothing about a trend
-
-Progress = Callable[[float, float], object]
-"""(work done, work in all), in seconds of one core as estimated at the start."""
 
 
 def run(
@@ -60,12 +58,16 @@ def run(
     seed: int = 0,
     jobs: int | None = None,
     folder: Path = Path("runs/stability"),
-    progress: Progress = lambda done, total: None,
+    progress: Progress = silent,
+    message: Callable[[str], object] = lambda words: None,
 ) -> list[Row]:
     """Runs the benchmark, or what is left of it, and writes ``stability.csv``, ``curves.csv`` and ``curves.json``.
 
+    Where the equations of a system are not known, all are held against the first learned physics, energies are those
+    that each has learned, and metrics of them are called that, such as "max_relative_learned_energy_error".
+
     Args:
-        systems: names; none for all.
+        systems: names, "module:object", or paths of checkpoints; none for all that can be run.
         dynamics: "ode", "hnn", "paper/*", a path, ...; none for the ODE and all shipped checkpoints.
         integrators: names, "default" (the physics' own, as when none is given) or "all".
         steps: environment steps, from each start.
@@ -73,13 +75,14 @@ def run(
         seed: of the initial states.
         jobs: processes, each with one thread; by default one per core.
         folder: where results go, and where what has been done is kept in ``cells``.
-        progress: told how far it is.
+        progress: told how far it is, in seconds of one core as estimated at the start.
+        message: called with a line about every system that is left out, and why.
 
     Raises:
         HnnEnvsError: what cannot be run, or kept work that cannot be used.
     """
-    cells = make_cells(systems, dynamics, integrators, steps, starts, seed)
-    _run_cells(cells, folder / "cells", jobs or os.cpu_count() or 1, progress)
+    cells = make_cells(systems, dynamics, integrators, steps, starts, seed, message)
+    _run_cells(cells, folder / "cells", processes(jobs), progress)
     rows, curves = [], []
     for name in dict.fromkeys(cell.system for cell in cells):
         loaded = {cell.label: (cell, *load_cell(cell, folder / "cells")) for cell in cells if cell.system == name}
@@ -125,7 +128,7 @@ def _watched(costs: dict[Cell, float], folder: Path, progress: Progress) -> Iter
 
     def look() -> None:
         while not stop.wait(POLL_SECONDS):
-            progress(sum(cost * _count(path) / steps for path, (cost, steps) in counters.items()), total)
+            progress(sum(cost * _count(path) / steps for path, (cost, steps) in counters.items()), total, SUITE)
 
     watcher = threading.Thread(target=look, daemon=True)
     watcher.start()
@@ -136,7 +139,7 @@ def _watched(costs: dict[Cell, float], folder: Path, progress: Progress) -> Iter
         watcher.join()
         for path in counters:
             path.unlink(missing_ok=True)
-    progress(total, total)
+    progress(total, total, SUITE)
 
 
 def _count(path: Path) -> int:
@@ -148,18 +151,17 @@ def _count(path: Path) -> int:
 
 def _rows(cell: Cell, trace: Trace, checks: Checks | None, reference: Trace, ode: Trace | None) -> list[Row]:
     """All metrics of a cell."""
-    system = get_system(cell.system)
-    plan = cell.plan(cell.make())
-    scale = system.spec.time_scales
+    dynamics = cell.make()
+    plan, spec = cell.plan(dynamics), dynamics.spec
     found = [
-        *_energy_rows(trace, plan, system, scale),
-        *_prediction_rows(trace, plan, reference, system, scale),
+        *_energy_rows(trace, plan, dynamics),
+        *_prediction_rows(trace, plan, reference, spec),
         *(_check_rows(checks, trace, plan) if checks is not None else ()),
-        *(_body_rows(trace, plan, ode) if hasattr(system, "bodies") else ()),
+        *(_body_rows(trace, plan, ode, dynamics) if spec.bodies else ()),
     ]
     targets = TARGETS if cell.label == "hnn" else {}
     return [
-        Row(SUITE, cell.system, cell.label, metric, value, stderr, unit, targets.get(metric))
+        Row(SUITE, spec.name, cell.label, _named(metric, dynamics), value, stderr, unit, targets.get(metric))
         for metric, value, stderr, unit in found
     ]
 
@@ -168,7 +170,18 @@ Entry = tuple[str, float, float | None, str]
 """Metric, value, standard error and unit."""
 
 
-def _energy_rows(trace: Trace, plan: Plan, system: System, scale: str) -> list[Entry]:
+def _named(metric: str, dynamics: Dynamics) -> str:
+    """The name of a metric; where the true energy is not known, it says that it is of the learned one."""
+    return metric if dynamics.truth is not None else metric.replace("energy", "learned_energy")
+
+
+def _energy_rows(trace: Trace, plan: Plan, dynamics: Dynamics) -> list[Entry]:
+    if dynamics.truth is None and dynamics.hamiltonian is None:
+        return []
+    return _energy_entries(trace, plan, dynamics.spec)
+
+
+def _energy_entries(trace: Trace, plan: Plan, spec: SystemSpec) -> list[Entry]:
     squares = np.where(np.isnan(trace.squares), np.inf, trace.squares) / plan.steps
     mean, error = _mean(squares)
     entries: list[Entry] = [
@@ -176,13 +189,13 @@ def _energy_rows(trace: Trace, plan: Plan, system: System, scale: str) -> list[E
         ("max_relative_energy_error", float(trace.largest.max()), None, "1"),
         ("median_relative_energy_error", float(np.median(trace.largest)), None, "1"),
     ]
-    times, means = _batches(trace, plan, system)
+    times, means = _batches(trace, plan, spec)
     # Where the energy decays, so does its error, and a trend says nothing.
-    if len(times) < FEWEST_BATCHES or system.field.damping is not None:
+    if len(times) < FEWEST_BATCHES or spec.dissipative:
         return entries
     with np.errstate(invalid="ignore", over="ignore"):
         trend = energy_trend(times, means, floor=rounding_walk(plan.steps * plan.substeps))
-    per = f"1/{scale.removesuffix('s')}"
+    per = f"1/{spec.time_scales.removesuffix('s')}"
     return [
         *entries,
         ("energy_trend", trend.slope, trend.stderr, per),
@@ -193,25 +206,25 @@ def _energy_rows(trace: Trace, plan: Plan, system: System, scale: str) -> list[E
     ]
 
 
-def _batches(trace: Trace, plan: Plan, system: System) -> tuple[Array, Array]:
+def _batches(trace: Trace, plan: Plan, spec: SystemSpec) -> tuple[Array, Array]:
     """Middle times and means of batches of at least a period each: shorter ones would show the motion as a trend."""
-    merged = max(1, math.ceil(system.spec.time_scale / (plan.batch * plan.dt)))
+    merged = max(1, math.ceil(spec.time_scale / (plan.batch * plan.dt)))
     whole = plan.steps // plan.batch // merged
     means = trace.means[: whole * merged].reshape(whole, merged, plan.starts).mean(axis=1)
-    return (np.arange(whole) + 0.5) * merged * plan.batch * plan.dt / system.spec.time_scale, means
+    return (np.arange(whole) + 0.5) * merged * plan.batch * plan.dt / spec.time_scale, means
 
 
-def _prediction_rows(trace: Trace, plan: Plan, reference: Trace, system: System, scale: str) -> list[Entry]:
-    times = plan.records * plan.dt / system.spec.time_scale
+def _prediction_rows(trace: Trace, plan: Plan, reference: Trace, spec: SystemSpec) -> list[Entry]:
+    times = plan.records * plan.dt / spec.time_scale
     with np.errstate(all="ignore"):
-        valid = valid_prediction_time(times, trace.records, reference.records, system.spec.angles)
-        error = state_rmse(trace.records, reference.records, system.spec.angles)
+        valid = valid_prediction_time(times, trace.records, reference.records, spec.angles)
+        error = state_rmse(trace.records, reference.records, spec.angles)
     clipped = np.sort(np.minimum(valid, times[-1]))
     return [
-        ("valid_prediction_time", float(np.median(clipped)), _median_error(clipped), scale),
+        ("valid_prediction_time", float(np.median(clipped)), _median_error(clipped), spec.time_scales),
         ("valid_to_the_end", float(np.isinf(valid).mean()), None, "share of starts"),
         ("state_rmse", float(error[-1]), None, "state"),
-        ("horizon", float(times[-1]), None, scale),
+        ("horizon", float(times[-1]), None, spec.time_scales),
         ("starts", float(plan.starts), None, "starts"),
     ]
 
@@ -228,14 +241,15 @@ def _check_rows(checks: Checks, trace: Trace, plan: Plan) -> list[Entry]:
     return entries
 
 
-def _body_rows(trace: Trace, plan: Plan, ode: Trace | None) -> list[Entry]:
+def _body_rows(trace: Trace, plan: Plan, ode: Trace | None, dynamics: Dynamics) -> list[Entry]:
     """What bodies have beside: conserved momenta, and for three of them encounters and escapes."""
     momentum, angular = trace.changes.max(axis=1)
-    entries: list[Entry] = [
+    conserved: list[Entry] = [
         ("momentum_drift", float(momentum), None, "momentum"),
         ("angular_momentum_drift", float(angular), None, "angular momentum"),
     ]
-    if not get_spec(plan.system).chaotic:
+    entries = conserved if dynamics.truth is not None else []
+    if not dynamics.spec.chaotic:
         return entries
     escapes = _times(trace.escape, plan)
     entries += [
@@ -279,16 +293,20 @@ def _median_error(ordered: Array) -> float | None:
 
 def _curve(cell: Cell, trace: Trace, reference: Trace) -> dict[str, Any]:
     """What plots need of a cell: errors over time, thinned, and the first start's states, early and late."""
-    system, plan = get_system(cell.system), cell.plan(cell.make())
+    dynamics = cell.make()
+    spec, plan = dynamics.spec, cell.plan(dynamics)
     kept = _thinned(len(plan.records))
     with np.errstate(all="ignore"):
-        energies = system.value(trace.records[kept])
+        energies = energies_of(dynamics, trace.records[kept])
         error = relative_energy_error(energies, trace.targets[kept], trace.targets[0])
         size = np.where(np.isfinite(error), np.abs(error), np.inf)
-        rmse = state_rmse(trace.records[kept], reference.records[kept], system.spec.angles)
+        rmse = state_rmse(trace.records[kept], reference.records[kept], spec.angles)
     return {
-        "system": cell.system,
+        "system": spec.name,
+        "spec": spec.as_table(),
         "dynamics": cell.label,
+        "role": dynamics.role,
+        "energy": "true" if dynamics.truth is not None else "learned",
         "integrator": plan.integrator,
         "steps": plan.steps,
         "starts": plan.starts,

@@ -1,4 +1,4 @@
-"""The seed paper's measurements of models that see films: their loss, and the energy of what they foresee.
+"""The seed paper's measurements of models of films: their loss, and the energy of what they predict.
 
 Energy MSE, alike for every model. From the first two frames of an unseen film the model reads its own latent state, and
 moves it on from frame to frame. Every state is decoded to a pair of frames; the model reads the decoded pair again;
@@ -10,8 +10,10 @@ of ``FILMS`` such films, and "energy_mse_wide" of as many that start as the trai
 where energies are larger, and so are errors. No training data has their seed.
 
 Test loss, with z the code of a pair of frames and z+ that of the next: the mean square of decode(z) - pair, of
-z2 - (z1+ - z1), and a tenth of that of z + f(z) - z+. Models of pairs have that as their loss. Of a model that sees one
-angle in each frame the code is taken to be the later angle, in rad, and the change of it that the model foresees.
+z2 - (z1+ - z1), and a tenth of that of z + f(z) - z+. Models of pairs have that as their loss. Of a model that reads
+one angle off each frame the code is the later angle, in rad, and the change of it that the model predicts.
+
+All measurements are samples by the metric's name, one number per film.
 """
 
 from __future__ import annotations
@@ -19,23 +21,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from hnn_envs.arrays import Array, join, split, wrapped
-from hnn_envs.benchmarks.paper.protocol import Estimate, Estimates
-from hnn_envs.camera import Camera
 from hnn_envs.errors import InvalidOptionError
-from hnn_envs.fitting.frames import INTERVAL, Films, FilmSettings, Progress, load_films
-from hnn_envs.fitting.pairs import PairLoss
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.integrators import INTEGRATORS, StepFunction
-from hnn_envs.models.pixels import BRIGHTEST, SightedHamiltonian
-from hnn_envs.models.seed_pixels import PairedHamiltonian, PairedMLPField, affine_map, pairs_of
-from hnn_envs.recordings.sources import Dataset
-from hnn_envs.systems.pixel_pendulum import PixelPendulum
+from hnn_envs.pixels.autoencoder import BRIGHTEST
+from hnn_envs.pixels.camera import Camera
+from hnn_envs.pixels.films import Films, FilmSettings, load_films
+from hnn_envs.pixels.models import ObservedHamiltonian
+from hnn_envs.pixels.pair_loss import PairLoss
+from hnn_envs.pixels.pair_models import PairedHamiltonian, PairedMLPField, affine_map, pairs_of
+from hnn_envs.pixels.system import INTERVAL, PixelPendulum, momentum_of
+from hnn_envs.progress import Progress, silent
+from hnn_envs.recordings import Message
+from hnn_envs.recordings.dataset import Dataset
 
 FILMS, FRAMES = 15, 200
 UNSEEN = 2**31
@@ -50,8 +54,8 @@ STRIDE, NARROWEST = 4e-4, 1e-6
 """How an interval of angles is searched, and how well its ends are found, rad."""
 
 
-class Watcher(Protocol):
-    """A model as films show it: latent states of pairs of consecutive frames."""
+class FrameModel(Protocol):
+    """What is measured of a model of films: latent states of pairs of consecutive frames."""
 
     def encode(self, pairs: Array) -> Array:
         """Latent states, shape (..., 2), of pairs (..., 2, size, size) in bytes."""
@@ -71,7 +75,7 @@ class Watcher(Protocol):
 
 
 @dataclass(frozen=True)
-class PairWatcher:
+class PairModel:
     """A model of pairs of frames; its latent states are its codes."""
 
     field: PairedHamiltonian | PairedMLPField
@@ -101,28 +105,26 @@ class PairWatcher:
 
 
 @dataclass(frozen=True)
-class AngleWatcher:
+class AngleModel:
     """A model that reads an angle off every frame; its latent states are [q, p] of the later frame of a pair."""
 
-    field: SightedHamiltonian
-    inverse_mass: float = PixelPendulum.inverse_mass
+    field: ObservedHamiltonian
 
     def encode(self, pairs: Array) -> Array:
         """The later angle, and the momentum that moved the earlier one there."""
-        earlier, later = np.moveaxis(self.field.eye.angle(pairs), -1, 0)
-        return np.stack((later, wrapped(later - earlier) / (INTERVAL * self.inverse_mass)), axis=-1)
+        return self.field.observation_model.estimate(pairs)
 
     def decode(self, z: Array) -> Array:
         """The frame of the angle, after the one where it came from."""
-        q, p = z[..., 0], z[..., 1]
-        return BRIGHTEST * self.field.eye.brightness(np.stack((q - INTERVAL * self.inverse_mass * p, q), axis=-1))
+        model = self.field.observation_model
+        return BRIGHTEST * model.images.brightness(model.angles(z))
 
     def advance(self, z: Array) -> Array:
         """One step of the symplectic Euler method, as Pendulum-v1 moves."""
         return INTEGRATORS["symplectic_euler"].step(self.field, z, None, INTERVAL)
 
     def losses(self, data: Dataset) -> Array:
-        """The three terms, with the code (q, foreseen change of q)."""
+        """The three terms, with the code (q, predicted change of q)."""
         found = []
         for film in _frames(data):
             pairs = pairs_of(film[1:])
@@ -138,20 +140,20 @@ class AngleWatcher:
         return np.array(found)
 
 
-def watcher_of(field: VectorField) -> Watcher:
-    """How a model sees films.
+def frame_model_of(field: VectorField) -> FrameModel:
+    """What is measured of a vector field that was learned from films.
 
     Raises:
-        InvalidOptionError: it sees none.
+        InvalidOptionError: it was not.
     """
     if isinstance(field, PairedHamiltonian | PairedMLPField):
-        return PairWatcher(field)
-    if isinstance(field, SightedHamiltonian):
-        return AngleWatcher(field)
+        return PairModel(field)
+    if isinstance(field, ObservedHamiltonian):
+        return AngleModel(field)
     raise InvalidOptionError(f"films cannot be shown to {type(field).__name__}: it has no autoencoder")
 
 
-def measure_films(field: VectorField, film: FilmSettings, train: Dataset, test: Dataset) -> Estimates:
+def measure_films(field: VectorField, film: FilmSettings, train: Dataset, test: Dataset) -> dict[str, Array]:
     """Test loss and energy MSE of one model.
 
     Args:
@@ -160,16 +162,16 @@ def measure_films(field: VectorField, film: FilmSettings, train: Dataset, test: 
         train: the training share; only the map to canonical coordinates is fitted to it.
         test: the test share.
     """
-    watcher = watcher_of(field)
-    canonical = canonical_map(watcher, train)
-    found = {"test_loss": Estimate.of(watcher.losses(test))}
+    model = frame_model_of(field)
+    canonical = canonical_map(model, train)
+    found = {"test_loss": model.losses(test)}
     for metric, films in unseen_films(film).items():
-        found[metric] = Estimate.of(energy_errors(watcher, canonical, films))
+        found[metric] = energy_errors(model, canonical, films)
     return found
 
 
 def unseen_films(
-    film: FilmSettings, *, progress: Progress = lambda *_: None, message: Callable[[str], Any] = lambda _: None
+    film: FilmSettings, *, progress: Progress = silent, message: Message = lambda _: None
 ) -> dict[str, Films]:
     """The films by which energies are measured, by metric, from the cache or made, as ``load_films`` does."""
     wide = replace(film, films=FILMS, length=FRAMES + 2, seed=UNSEEN)
@@ -178,21 +180,21 @@ def unseen_films(
     return {metric: load_films(one, progress=progress, message=message) for metric, one in asked.items()}
 
 
-def canonical_map(watcher: Watcher, train: Dataset) -> Callable[[Array], Array]:
+def canonical_map(model: FrameModel, train: Dataset) -> Callable[[Array], Array]:
     """Latent states to the seed's canonical coordinates, linear."""
-    codes = np.concatenate([watcher.encode(pairs_of(film)) for film in _frames(train)])
+    codes = np.concatenate([model.encode(pairs_of(film)) for film in _frames(train)])
     wanted = train.states[:, 1:].reshape(-1, 2) * (1.0, VELOCITY * PixelPendulum.inverse_mass)
     weight, bias = affine_map(codes, wanted)
     return lambda z: z @ weight + bias
 
 
-def energy_errors(watcher: Watcher, canonical: Callable[[Array], Array], films: Films) -> Array:
+def energy_errors(model: FrameModel, canonical: Callable[[Array], Array], films: Films) -> Array:
     """Mean square over the frames of the energy's error along the model's rollouts, one per film."""
-    z = watcher.encode(pairs_of(films.frames[:, :2])[:, 0])
+    z = model.encode(pairs_of(films.frames[:, :2])[:, 0])
     squares = []
     for energy in _true_energies(films)[:, 2:].T:
-        z = watcher.advance(z)
-        seen = canonical(watcher.encode(watcher.decode(z)))
+        z = model.advance(z)
+        seen = canonical(model.encode(model.decode(z)))
         squares.append(np.square(seed_energy(seen) - energy))
     errors: Array = np.mean(squares, axis=0)
     return errors
@@ -207,20 +209,20 @@ def _true_energies(films: Films) -> Array:
     return seed_energy(np.stack((films.angles, VELOCITY * films.velocities), axis=-1))
 
 
-def limits_of_frames(film: FilmSettings) -> Estimates:
+def limits_of_frames(film: FilmSettings) -> dict[str, Array]:
     """Energy MSE, by metric, of one who knows the pendulum exactly, and its start as well as the first two frames tell.
 
     Gymnasium draws with whole pixels, so that all angles of an interval have the very same frame. The best guess from
     one frame is its middle; the true equations go on from the middles of both.
     """
     unseen = unseen_films(film)
-    return {metric: Estimate.of(_errors_of_middles(films, film.camera)) for metric, films in unseen.items()}
+    return {metric: _errors_of_middles(films, film.camera) for metric, films in unseen.items()}
 
 
 def _errors_of_middles(films: Films, camera: Camera) -> Array:
     before, q = (np.array([np.mean(same_frame(camera, angle)) for angle in films.angles[:, n]]) for n in (0, 1))
     pendulum = PixelPendulum()
-    x = np.stack((q, (q - before) / (INTERVAL * pendulum.inverse_mass)), axis=-1)
+    x = np.stack((q, momentum_of(q - before)), axis=-1)
     squares = []
     for energy in _true_energies(films)[:, 2:].T:
         x = INTEGRATORS["symplectic_euler"].step(pendulum.field, x, None, INTERVAL)

@@ -18,7 +18,8 @@ from hnn_envs.arrays import Array, cast, join, like, namespace, split
 from hnn_envs.hamiltonian import PortHamiltonian
 from hnn_envs.models.generic import GenericHamiltonian
 from hnn_envs.models.mlp import MLP, Parameters, Shapes, build_mlp, init_mlp, mlp_shapes
-from hnn_envs.models.pixels import BRIGHTEST, check_filmed
+from hnn_envs.pixels.autoencoder import BRIGHTEST
+from hnn_envs.pixels.models import interval_of
 from hnn_envs.systems.spec import SystemSpec
 
 LATENT = 2
@@ -267,7 +268,7 @@ class Config(_Config):
 
     def build(self, spec: SystemSpec, parameters: Parameters) -> PairedHamiltonian:
         """The vector field with these parameters."""
-        check_filmed(spec)
+        _ = interval_of(spec)  # refuses systems that frames do not show
         latent, readout = GenericHamiltonian(build_mlp(parameters, "network")), Readout.build(parameters)
         return PairedHamiltonian(
             ReadHamiltonian(latent, readout, self.interval),
@@ -284,7 +285,7 @@ class BaselineConfig(_Config):
 
     def build(self, spec: SystemSpec, parameters: Parameters) -> PairedMLPField:
         """The vector field with these parameters."""
-        check_filmed(spec)
+        _ = interval_of(spec)  # refuses systems that frames do not show
         return PairedMLPField(
             build_mlp(parameters, "network"),
             _autoencoder(parameters),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,22 +12,20 @@ from typing import Any
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.camera import Camera
 from hnn_envs.errors import CheckpointError, InvalidOptionError, WriteError
 from hnn_envs.parsing import is_file
+from hnn_envs.pixels.camera import Camera
+from hnn_envs.progress import Progress, silent
+from hnn_envs.recordings import Message
 from hnn_envs.storage import open_sealed, write_tensors
 
 HEADER = "hnn_envs_frames"
 FORMAT = 1
 KIND = "frame data set"
-INTERVAL = 0.05
-"""Time from one frame to the next, s: Pendulum-v1's."""
 FASTEST = 8.0
 """Where Gymnasium clips the angular velocity, rad/s; a film that gets there is not of a pendulum any more."""
 MOST_DRAWS = 1000
 """How often a start and torques are drawn for one film before that counts as impossible."""
-Progress = Callable[[int, int], Any]
-"""(frames made, frames in all)."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +119,8 @@ def load_films(
     settings: FilmSettings,
     *,
     folder: Path | None = None,
-    progress: Progress = lambda *_: None,
-    message: Callable[[str], Any] = lambda _: None,
+    progress: Progress = silent,
+    message: Message = lambda _: None,
 ) -> Films:
     """The films of these settings, from the cache; made and put there where it has none.
 
@@ -155,7 +152,7 @@ def cache_folder() -> Path:
     return Path(user_cache_dir("hnn_envs", appauthor=False))
 
 
-def make_films(settings: FilmSettings, progress: Progress = lambda *_: None) -> Films:
+def make_films(settings: FilmSettings, progress: Progress = silent) -> Films:
     """Steps Gymnasium's pendulum and films it.
 
     Raises:
@@ -166,9 +163,9 @@ def make_films(settings: FilmSettings, progress: Progress = lambda *_: None) -> 
     angles, velocities, torques = (np.stack(parts) for parts in zip(*motions, strict=True))
     camera, frames = settings.camera, []
     for done, row in enumerate(angles):
-        progress(done * settings.length, settings.films * settings.length)
+        progress(done * settings.length, settings.films * settings.length, "films")
         frames.append(camera.frames(row))
-    progress(settings.films * settings.length, settings.films * settings.length)
+    progress(settings.films * settings.length, settings.films * settings.length, "films")
     return Films(np.stack(frames), torques, angles, velocities)
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from gymnasium.envs.classic_control import PendulumEnv
 
-from hnn_envs.camera import SEED_WINDOW, Camera
 from hnn_envs.errors import InvalidOptionError
-from hnn_envs.fitting import frames
-from hnn_envs.fitting.frames import FASTEST, Films, FilmSettings, load_films, make_films
+from hnn_envs.pixels import films as filming
+from hnn_envs.pixels.camera import SEED_WINDOW, Camera
+from hnn_envs.pixels.films import FASTEST, Films, FilmSettings, load_films, make_films
 
 TINY = FilmSettings(films=2, length=4, size=9, largest_torque=2.0)
 
@@ -33,7 +33,7 @@ def filmings(monkeypatch: pytest.MonkeyPatch) -> list[FilmSettings]:
         made.append(settings)
         return make_films(settings, *rest)
 
-    monkeypatch.setattr(frames, "make_films", make)
+    monkeypatch.setattr(filming, "make_films", make)
     return made
 
 
@@ -77,7 +77,7 @@ def test_starts_and_torques_are_as_asked_for() -> None:
 def test_no_film_gets_to_where_gymnasium_clips_the_velocity(monkeypatch: pytest.MonkeyPatch) -> None:
     fast = FilmSettings(films=20, length=40, size=2, largest_angle=3.0, largest_velocity=7.5, largest_torque=2.0)
     assert 7 < np.abs(make_films(fast).velocities).max() < FASTEST
-    monkeypatch.setattr(frames, "FASTEST", 0.01)
+    monkeypatch.setattr(filming, "FASTEST", 0.01)
     with pytest.raises(InvalidOptionError, match=r"1000 starts in a row led to 0\.01 rad/s.*shorter films"):
         make_films(TINY)
 
@@ -89,7 +89,7 @@ def test_a_seed_gives_the_same_films_again_and_another_seed_others() -> None:
 
 def test_progress_reaches_the_end() -> None:
     told: list[tuple[int, int]] = []
-    make_films(TINY, lambda done, total: told.append((done, total)))
+    make_films(TINY, lambda done, total, _: told.append((done, total)))
     assert told == [(0, 8), (4, 8), (8, 8)]
 
 
@@ -104,7 +104,7 @@ def test_some_of_the_films() -> None:
 
 def test_films_are_made_once_and_then_read(tmp_path: Path, filmings: list[FilmSettings]) -> None:
     told: list[tuple[int, int]] = []
-    first = load_films(TINY, folder=tmp_path, progress=lambda done, total: told.append((done, total)))
+    first = load_films(TINY, folder=tmp_path, progress=lambda done, total, _: told.append((done, total)))
     assert told[-1] == (8, 8)
     assert_equal(load_films(TINY, folder=tmp_path), first)
     assert filmings == [TINY]

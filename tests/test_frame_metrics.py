@@ -11,38 +11,32 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pairs import SYSTEM, built, filmed
+from frame_pairs import SYSTEM, built, filmed
 
-from hnn_envs.benchmarks.paper import films as measuring
 from hnn_envs.benchmarks.paper import suite as paper
-from hnn_envs.benchmarks.paper.films import (
-    AngleWatcher,
-    PairWatcher,
-    energy_errors,
-    same_frame,
-    seed_energy,
-    watcher_of,
-)
 from hnn_envs.benchmarks.paper.published import PAPER, TARGETS
 from hnn_envs.benchmarks.paper.suite import MODELS, Retraining, run
-from hnn_envs.camera import SEED_WINDOW, Camera
 from hnn_envs.checkpoints import find_checkpoint
 from hnn_envs.errors import InvalidOptionError
-from hnn_envs.fitting import frames
-from hnn_envs.fitting.frames import Films, FilmSettings, make_films
 from hnn_envs.fitting.losses import mean_square
-from hnn_envs.fitting.pairs import PairLoss
-from hnn_envs.fitting.recipes import load_recipe
+from hnn_envs.fitting.recipes import load_recipe, parse_recipe
 from hnn_envs.integrators import INTEGRATORS
-from hnn_envs.models.pixels import SightedHamiltonian
-from hnn_envs.models.seed_pixels import affine_map
-from hnn_envs.recordings.sources import Dataset
-from hnn_envs.systems.pixel_pendulum import PixelPendulum
+from hnn_envs.pixels import films as filming
+from hnn_envs.pixels import metrics as measuring
+from hnn_envs.pixels.camera import SEED_WINDOW, Camera
+from hnn_envs.pixels.films import Films, FilmSettings, make_films
+from hnn_envs.pixels.metrics import AngleModel, PairModel, energy_errors, frame_model_of, same_frame, seed_energy
+from hnn_envs.pixels.models import ObservedHamiltonian
+from hnn_envs.pixels.observation import FramePairs
+from hnn_envs.pixels.pair_loss import PairLoss
+from hnn_envs.pixels.pair_models import affine_map
+from hnn_envs.pixels.system import PixelPendulum
+from hnn_envs.recordings.dataset import Dataset
 
 PIXELS = "pixel-pendulum"
 
 
-class Seer:
+class StateModel:
     """Sees states themselves: its frames are one pixel each, which holds the angle."""
 
     def __init__(self, advance: Callable[[np.ndarray], np.ndarray]) -> None:
@@ -65,7 +59,7 @@ def canonical(z: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> Films:
-    """Films for a ``Seer``."""
+    """Films for a ``StateModel``."""
     monkeypatch.setattr(measuring, "FRAMES", 20)
     made = make_films(FilmSettings(films=3, length=22, size=1))
     return replace(made, frames=made.angles[..., None, None])
@@ -74,14 +68,14 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Films:
 class TestEnergy:
     def test_who_sees_and_moves_as_the_pendulum_does_makes_no_error(self, seen: Films) -> None:
         step = INTEGRATORS["symplectic_euler"].step
-        errors = energy_errors(Seer(lambda z: step(SYSTEM.field, z, None, 0.05)), canonical, seen)
+        errors = energy_errors(StateModel(lambda z: step(SYSTEM.field, z, None, 0.05)), canonical, seen)
         assert errors.shape == (3,)
         assert errors.max() < 1e-20
 
     def test_who_stands_still_is_off_by_what_the_true_energy_changes(self, seen: Films) -> None:
         energy = seed_energy(np.stack((seen.angles, 0.25 * seen.velocities), axis=-1))
         expected = np.square(energy[:, 2:] - energy[:, 1:2]).mean(axis=1)
-        np.testing.assert_allclose(energy_errors(Seer(lambda z: z), canonical, seen), expected, rtol=1e-9)
+        np.testing.assert_allclose(energy_errors(StateModel(lambda z: z), canonical, seen), expected, rtol=1e-9)
 
     def test_the_energy_is_the_seeds(self) -> None:
         assert seed_energy(np.array([np.pi, 2.0])) == pytest.approx(1.9 * 2 + 4)
@@ -116,46 +110,50 @@ class TestEnergy:
                 assert (camera.frames(np.array(beyond)) != shown).any()
 
 
-class TestWatchers:
+class TestFrameModels:
     def test_a_model_of_pairs_integrates_its_code_over_a_frame(self) -> None:
         field = built("pixel-generic")
-        watcher, z = watcher_of(field), np.array([[0.1, 0.2], [0.4, -0.3]])
-        assert isinstance(watcher, PairWatcher)
+        model, z = frame_model_of(field), np.array([[0.1, 0.2], [0.4, -0.3]])
+        assert isinstance(model, PairModel)
         flowed = INTEGRATORS["dop853"].step(lambda code, _=None: field.rate(code), z, None, 1.0)
-        np.testing.assert_allclose(watcher.advance(z), flowed, rtol=1e-5)
-        decoded = watcher.decode(z)
+        np.testing.assert_allclose(model.advance(z), flowed, rtol=1e-5)
+        decoded = model.decode(z)
         np.testing.assert_allclose(decoded, 255 * field.autoencoder.brightness(z))
-        np.testing.assert_array_equal(watcher.encode(decoded), field.autoencoder.encode(decoded))
+        np.testing.assert_array_equal(model.encode(decoded), field.autoencoder.encode(decoded))
 
     def test_its_losses_are_film_by_film(self) -> None:
         field, data = built("pixel-generic"), filmed()
         whole = mean_square(PairLoss().residuals(field, (PairLoss().prepare(data, torch.float64)[0].numpy(),)))
-        assert watcher_of(field).losses(data).mean() == pytest.approx(whole)
+        assert frame_model_of(field).losses(data).mean() == pytest.approx(whole)
 
     def test_a_model_of_angles_reads_what_it_shows(self) -> None:
-        watcher = watcher_of(find_checkpoint("pixel-pendulum", "paper/structured").build())
-        assert isinstance(watcher, AngleWatcher)
+        model = frame_model_of(find_checkpoint("pixel-pendulum", "paper/structured").build())
+        assert isinstance(model, AngleModel)
         z = np.random.default_rng(0).uniform((-0.5, -0.3), (0.5, 0.3), (50, 2))
-        np.testing.assert_allclose(watcher.encode(watcher.decode(z)), z, atol=0.01)
+        np.testing.assert_allclose(model.encode(model.decode(z)), z, atol=0.01)
         true = INTEGRATORS["symplectic_euler"].step(SYSTEM.field, z, None, 0.05)
-        np.testing.assert_allclose(watcher.advance(z), true, atol=1e-3)
+        np.testing.assert_allclose(model.advance(z), true, atol=1e-3)
 
-    def test_its_loss_is_nothing_for_a_perfect_eye_and_the_true_equations_only(self) -> None:
-        eye: Any = SimpleNamespace(angle=lambda pairs: pairs[..., 0, 0], brightness=lambda q: q[..., None, None] / 255)
+    def test_its_loss_is_nothing_for_a_perfect_autoencoder_and_the_true_equations_only(self) -> None:
+        images: Any = SimpleNamespace(
+            angle=lambda pairs: pairs[..., 0, 0], brightness=lambda q: q[..., None, None] / 255
+        )
         films = make_films(FilmSettings(films=2, length=8, size=1))
         states = np.stack((films.angles, films.velocities / 3), axis=-1)
         shown = films.angles[..., None, None]
         data = Dataset(0.05 * np.arange(8), states, states, films.torques[..., None], frames=shown)
 
         def losses(pendulum: PixelPendulum) -> np.ndarray:
-            return AngleWatcher(SightedHamiltonian(pendulum, pendulum.field.input_matrix, eye=eye)).losses(data)
+            model = FramePairs(images)
+            field = ObservedHamiltonian(pendulum, pendulum.field.input_matrix, observation_model=model)
+            return AngleModel(field).losses(data)
 
         assert losses(PixelPendulum()).max() < 1e-20
         assert losses(PixelPendulum(gravity=4.0)).min() > 1e-9
 
     def test_blind_models_are_refused(self) -> None:
         with pytest.raises(InvalidOptionError, match="cannot be shown to PortHamiltonian"):
-            watcher_of(SYSTEM.field)
+            frame_model_of(SYSTEM.field)
 
 
 class TestShipped:
@@ -189,15 +187,15 @@ class TestRetraining:
     def test_rows_over_seeds_each_with_films_of_its_own(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def load(name: str) -> Any:
             text = load_recipe(name).text.replace("settings = { window", "settings = { films = 5, length = 6, window")
-            return paper.parse_recipe(text.replace("steps = 10000", "steps = 3"), name)
+            return parse_recipe(text.replace("steps = 10000", "steps = 3"), name)
 
-        monkeypatch.setattr(frames, "cache_folder", lambda: tmp_path / "cache")
+        monkeypatch.setattr(filming, "cache_folder", lambda: tmp_path / "cache")
         monkeypatch.setattr(paper, "load_recipe", load)
         monkeypatch.setattr(measuring, "FILMS", 2)
         monkeypatch.setattr(measuring, "FRAMES", 3)
         counts: list[tuple[int, int]] = []
         retraining = Retraining(seeds=2, out=tmp_path / "out")
-        rows = run([PIXELS], ["paper/hnn"], retraining=retraining, filming=lambda *count: counts.append(count))
+        rows = run([PIXELS], ["paper/hnn"], retraining=retraining, jobs=1, filming=lambda *count: counts.append(count))
         assert counts.count((30, 30)) == 2  # a data set for each seed; what is measured is the same for both
         assert counts.count((10, 10)) == 2
         found = {(row.dynamics, row.metric): row for row in rows}
@@ -205,7 +203,7 @@ class TestRetraining:
         assert found["paper/hnn", "energy_mse"].reference == PAPER[PIXELS, "energy_mse", "paper/hnn"]
         (alone,) = [
             row
-            for row in run([PIXELS], ["paper/hnn"], retraining=replace(retraining, seeds=1))
+            for row in run([PIXELS], ["paper/hnn"], retraining=replace(retraining, seeds=1), jobs=1)
             if (row.dynamics, row.metric) == ("limit", "energy_mse")
         ]
         assert found["limit", "energy_mse"] == alone  # no seed of training changes it

@@ -8,7 +8,7 @@ import numpy as np
 from physics import parameters
 
 from hnn_envs.models import make_family
-from hnn_envs.recordings.sources import Dataset
+from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.systems import get_system
 
 SMALL: dict[str, Any] = {"hidden": [7, 5], "width": 6, "size": 9}

@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pairs import SMALL, SYSTEM, built, drawn, filmed, noise
+from frame_pairs import SMALL, SYSTEM, built, drawn, filmed, noise
 from physics import to_torch
 
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.evaluation.card_metrics import card_metrics
-from hnn_envs.fitting import frames
 from hnn_envs.fitting.losses import make_loss, mean_square
-from hnn_envs.fitting.pairs import PairLoss
 from hnn_envs.fitting.pipeline import follow, make_data
 from hnn_envs.fitting.recipes import load_recipe, parse_recipe
 from hnn_envs.fitting.trainer import loss_on
 from hnn_envs.models import make_family
-from hnn_envs.models.seed_pixels import pairs_of
-from hnn_envs.recordings.sources import make_source
+from hnn_envs.pixels import films as filming
+from hnn_envs.pixels.pair_loss import PairLoss
+from hnn_envs.pixels.pair_models import pairs_of
+from hnn_envs.recordings import make_source
 from hnn_envs.systems import get_system
 
 FAMILIES = ("pixel-generic", "pixel-generic-mlp")
@@ -55,7 +55,7 @@ settings = { batch = 10 }
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache."""
     folder = tmp_path / "cache"
-    monkeypatch.setattr(frames, "cache_folder", lambda: folder)
+    monkeypatch.setattr(filming, "cache_folder", lambda: folder)
     return folder
 
 

@@ -1,10 +1,10 @@
 """Losses on films of the pixel pendulum: what a model must do to move as the frames do.
 
-Models of ``hnn_envs.models.pixels`` learn in two steps, both in closed form or nearly so. Angles are read off the
+Models of ``hnn_envs.pixels.models`` are fitted in two steps, both in closed form or nearly so. Angles are read off the
 frames, each off by about 1.5 mrad, since Gymnasium draws with whole pixels; paths of the model through windows of a
-film average that out and give H and G (``FilmLoss``, with the optimiser "bundle-adjustment"). The angles on those
-paths, some 0.4 mrad off, then teach the encoder and the decoder (the optimiser "eye-regression"). No true angle is
-ever used.
+film average that out and give H and G (``FilmLoss``, with the optimiser "bundle-adjustment"). Encoder and decoder are
+then fitted to the angles on those paths, some 0.4 mrad off (the optimiser "eye-regression"). No true angle is ever
+used.
 """
 
 from __future__ import annotations
@@ -15,15 +15,13 @@ import numpy as np
 import torch
 
 from hnn_envs.arrays import Array
-from hnn_envs.camera import Camera
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.fitting.problem import Batch, Tensors
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.integrators import get_integrator
-from hnn_envs.recordings.sources import Dataset
-from hnn_envs.systems.pixel_pendulum import PixelPendulum
-
-INVERSE_MASS = PixelPendulum.inverse_mass
+from hnn_envs.pixels.camera import Camera
+from hnn_envs.pixels.system import momentum_of
+from hnn_envs.recordings.dataset import Dataset
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class FilmLoss:
     def latents(self, rows: Batch) -> Tensors:
         """The states at the windows' first frames, shape (windows, 2)."""
         angles, _, interval, _ = rows
-        return {"film.starts": torch.stack((angles[:, 0], _momentum(angles[:, 0], angles[:, 1], interval)), dim=-1)}
+        return {"film.starts": torch.stack((angles[:, 0], momentum_of(angles[:, 1] - angles[:, 0], interval)), dim=-1)}
 
     def residuals(self, field: VectorField, rows: Batch, latents: Tensors | None = None) -> Array:
         """Angles on the model's path minus angles as read, shape (windows, length)."""
@@ -85,7 +83,7 @@ class FilmStepsLoss:
         """States as read (rows, horizon + 1, 2), torques (rows, horizon, 1) and the interval."""
         angles, inputs, _ = _windows(data, len(data.times), self.window)
         interval = data.times[1] - data.times[0]
-        states = np.stack((angles[:, 1:], _momentum(angles[:, :-1], angles[:, 1:], interval)), axis=-1)
+        states = np.stack((angles[:, 1:], momentum_of(np.diff(angles, axis=1), interval)), axis=-1)
         shots = states.shape[1] - self.horizon
         if shots < 1:
             raise InvalidOptionError(f"films of {len(data.times)} frames are too short for a horizon of {self.horizon}")
@@ -112,7 +110,7 @@ class FilmStepsLoss:
 
 @dataclass(frozen=True)
 class ReadingLoss:
-    """Nothing to move: the angles as read, for an eye that is taught without paths.
+    """Nothing to move: the angles as read, for encoders that are fitted without paths.
 
     Attributes:
         window: the window of the camera that filmed.
@@ -131,11 +129,6 @@ class ReadingLoss:
     def residuals(self, field: VectorField, rows: Batch, latents: Tensors | None = None) -> Array:
         """Zero: the path is what was read."""
         return torch.zeros_like(rows[0])
-
-
-def _momentum(before: Array, after: Array, interval: Array) -> Array:
-    """The momentum at the second of two angles: the symplectic Euler method moves q by interval * inverse_mass * p."""
-    return (after - before) / (interval * INVERSE_MASS)
 
 
 def _windows(data: Dataset, length: int, window: tuple[int, ...]) -> tuple[Array, Array, Array]:

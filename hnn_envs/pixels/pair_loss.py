@@ -12,9 +12,9 @@ from hnn_envs.arrays import Array, cast, namespace
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.fitting.problem import Batch, Tensors
 from hnn_envs.hamiltonian import VectorField
-from hnn_envs.models.pixels import BRIGHTEST
-from hnn_envs.models.seed_pixels import Paired
-from hnn_envs.recordings.sources import Dataset
+from hnn_envs.pixels.autoencoder import BRIGHTEST
+from hnn_envs.pixels.pair_models import Paired
+from hnn_envs.recordings.dataset import Dataset
 
 SHORTEST = 4
 """Frames of a film: the first is left out, and two pairs that overlap take three."""

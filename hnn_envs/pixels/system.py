@@ -8,27 +8,28 @@ from functools import cached_property
 
 import numpy as np
 
-from hnn_envs.arrays import Array, namespace
-from hnn_envs.hamiltonian import PortHamiltonian, Separable
+from hnn_envs.arrays import Array
+from hnn_envs.systems.pendulum import Pendulum
 from hnn_envs.systems.spec import Coordinate, Input, Stepping, SystemSpec, one_coordinate
+
+INTERVAL = 0.05
+"""Length of Pendulum-v1's steps, and the time from one frame to the next, s."""
 
 
 @dataclass(frozen=True)
-class PixelPendulum(Separable):
+class PixelPendulum(Pendulum):
     """Gymnasium's Pendulum-v1, a rod: H(q, p) = 5 (1 - cos q) + 1.5 p^2, with m g l / 2 = 5 and m l^2 / 3 = 1/3.
 
     State x = [q, p], shape (..., 2): the angle in rad, 0 hanging and not wrapped (Pendulum-v1 counts it from upright),
     and the angular momentum, so that the angular velocity is 3 p rad/s. Input u, shape (..., 1): the torque, in
     Pendulum-v1 at most 2. Time is in seconds. H = 10 is the separatrix, at rest upright.
 
-    This is the continuous motion. Pendulum-v1 itself takes steps of the symplectic Euler method
-    (integrator "symplectic_euler") of 0.05 s, and so does the task.
+    Pendulum-v1 takes steps of the symplectic Euler method of 0.05 s: that discrete map is the truth, and H is that of
+    the flow which it approximates.
     """
 
     gravity: float = 5.0  # m g l / 2
     inverse_mass: float = 3.0  # 3 / (m l^2)
-
-    damping = None
 
     @cached_property
     def spec(self) -> SystemSpec:
@@ -40,27 +41,10 @@ class PixelPendulum(Separable):
             time_scale=2 * math.pi / math.sqrt(self.gravity * self.inverse_mass),
             longest_step=0.0055,
             picture="pendulum",
-            stepping=Stepping("symplectic_euler", 0.05),  # Pendulum-v1's
+            stepping=Stepping("symplectic_euler", INTERVAL),
             time_unit="s",
             energy_unit="J",
         )
-
-    def potential(self, q: Array) -> Array:
-        """V(q) = (m g l / 2) (1 - cos q), shape (...,)."""
-        return self.gravity * (1 - namespace(q).cos(q)).sum(-1)
-
-    def potential_gradient(self, q: Array) -> Array:
-        """dV/dq = (m g l / 2) sin q, shape (..., 1)."""
-        return self.gravity * namespace(q).sin(q)
-
-    @cached_property
-    def field(self) -> PortHamiltonian:
-        """The true vector field, q' = 3 p, p' = -5 sin q + u."""
-        return PortHamiltonian(self, self.spec.force_matrix)
-
-    def invariants(self, x: Array) -> dict[str, Array]:
-        """The energy, which the free system conserves."""
-        return {"energy": self.value(x)}
 
     def sample_states(self, rng: np.random.Generator, count: int) -> Array:
         """Initial states of the seed's data set, shape (count, 2): within 30 degrees of hanging, at up to 1 rad/s."""
@@ -68,3 +52,16 @@ class PixelPendulum(Separable):
 
 
 PIXEL_PENDULUM = PixelPendulum()
+
+
+def turn_of(momentum: Array, interval: Array = INTERVAL, inverse_mass: float = PixelPendulum.inverse_mass) -> Array:
+    """By how much the angle changed in the step that ended with a momentum, rad.
+
+    The symplectic Euler method moves the angle with the new momentum, so that two frames show a state.
+    """
+    return (interval * inverse_mass) * momentum
+
+
+def momentum_of(turn: Array, interval: Array = INTERVAL, inverse_mass: float = PixelPendulum.inverse_mass) -> Array:
+    """The momentum after a step in which the angle changed by so much: the inverse of ``turn_of``."""
+    return turn / (interval * inverse_mass)

@@ -1,4 +1,4 @@
-"""How far models of films foresee: the frames that they decode, next to those of the true pendulum."""
+"""Open-loop prediction: the frames that models of films decode many steps ahead, next to those of the true pendulum."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from hnn_envs.arrays import Array, wrapped
-from hnn_envs.camera import Camera
 from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.errors import InvalidOptionError
-from hnn_envs.models.pixels import BRIGHTEST, Sighted
-from hnn_envs.tasks import get_task
-from hnn_envs.tasks.pixel_pendulum import PixelPendulumTask
+from hnn_envs.pixels.autoencoder import BRIGHTEST
+from hnn_envs.pixels.camera import Camera
+from hnn_envs.pixels.observation import AngleImages, FramePairs
+from hnn_envs.pixels.system import momentum_of
+from hnn_envs.tasks import Task
 
 STEPS = 100
-"""How many frames are foreseen."""
+"""How many frames are predicted."""
 ROUNDS, DIFFERENCE = 8, 1e-6
 """Gauss-Newton steps of a start, and the change that its derivatives are taken with."""
 
 
 @dataclass(frozen=True)
-class Foresight:
-    """What a model foresaw of some films, frame by frame.
+class FramePrediction:
+    """What a model predicted of some films, frame by frame.
 
     Attributes:
         angle_errors: distance of the angle read off a decoded frame to the true one, rad, shape (steps, films).
@@ -40,8 +41,10 @@ class Foresight:
         return float(np.median(self.frame_errors.mean(axis=0)) / self.own_errors.mean())
 
 
-def foresee(dynamics: Dynamics, films: int = 100, shown: int = 2, seed: int = 20) -> Foresight:
-    """Shows a model the first frames of unseen films, and lets it foresee the next hundred.
+def predict_frames(
+    dynamics: Dynamics, task: Task, *, films: int = 100, shown: int = 2, seed: int = 20
+) -> FramePrediction:
+    """Shows a model the first frames of unseen films, and lets it predict the next hundred.
 
     The films start as the task does and go on under uniformly random torques, a new one every frame, which the model is
     told. Two frames show a state, but no better than whole pixels do, about 0.04 rad/s; more of them show it better, by
@@ -49,52 +52,54 @@ def foresee(dynamics: Dynamics, films: int = 100, shown: int = 2, seed: int = 20
 
     Args:
         dynamics: the model, as it steps the task.
+        task: says how films start, and how strong the torques are.
         films: how many.
         shown: frames that the model is shown, two or more.
         seed: of starts and torques.
 
     Raises:
-        InvalidOptionError: fewer than two frames, or a model without an eye.
+        InvalidOptionError: fewer than two frames, or a model that was not learned from pairs of frames.
     """
-    if shown < 2 or not isinstance(dynamics.field, Sighted):
-        raise InvalidOptionError(f"foresight needs a model of films and 2 frames or more, not {dynamics.name}, {shown}")
-    task, eye = get_task("pixel-pendulum"), dynamics.field.eye
-    assert isinstance(task, PixelPendulumTask)  # noqa: S101 - for the type checker
-    camera = Camera(eye.size)
+    model = dynamics.observation_model
+    if shown < 2 or not isinstance(model, FramePairs):
+        raise InvalidOptionError(
+            f"predicting frames needs a model of films and 2 frames or more, not {dynamics.name}, {shown}"
+        )
+    images, camera = model.images, Camera(model.images.size)
     rng = np.random.default_rng(seed)
     torques = task.max_input * rng.uniform(-1, 1, (shown - 2 + STEPS, films, 1))
     states = _true_states(task, np.stack([task.initial_state(rng) for _ in range(films)]), torques)
-    before = states[:1, :, 0] - task.dt * task.velocity_unit * states[:1, :, 1]
-    angles = eye.angle(camera.frames(np.concatenate((before, states[: shown - 1, :, 0]))))
-    x = _believed(dynamics, task, np.unwrap(angles, axis=0), torques)
+    before = FramePairs(camera).angles(states[:1])[..., 0]
+    angles = images.angle(camera.frames(np.concatenate((before, states[: shown - 1, :, 0]))))
+    x = _estimated(dynamics, model, np.unwrap(angles, axis=0), torques)
     found: list[tuple[Array, Array, Array]] = []
     for torque, true in zip(torques[shown - 2 :], states[shown - 1 :, :, 0], strict=True):
         x = dynamics.step(x, torque)
-        shot, decoded = camera.frames(true), eye.frames(x[:, 0])
+        shot, decoded = camera.frames(true), images.frames(x[:, 0])
         missed = np.abs(wrapped(camera.angle(decoded) - true))
-        found.append((missed, _difference(decoded, shot), _difference(eye.frames(eye.angle(shot)), shot)))
-    return Foresight(*(np.stack(values) for values in zip(*found, strict=True)))
+        found.append((missed, _difference(decoded, shot), _difference(images.frames(images.angle(shot)), shot)))
+    return FramePrediction(*(np.stack(values) for values in zip(*found, strict=True)))
 
 
-def _true_states(task: PixelPendulumTask, starts: Array, torques: Array) -> Array:
+def _true_states(task: Task, starts: Array, torques: Array) -> Array:
     dynamics, states = make_dynamics(task.system, dt=task.dt), [starts]
     for torque in torques:
         states.append(dynamics.step(states[-1], torque))
     return np.stack(states)
 
 
-def _believed(dynamics: Dynamics, task: PixelPendulumTask, angles: Array, torques: Array) -> Array:
-    """The states at the last of the angles (shown, films), by Gauss-Newton from what the first two say."""
+def _estimated(dynamics: Dynamics, model: FramePairs[AngleImages], angles: Array, torques: Array) -> Array:
+    """The states at the last of the angles (shown, films), by Gauss-Newton from those of the first two."""
 
     def path(start: Array) -> tuple[Array, Array]:
         x = start
-        seen = [x[:, 0] - task.dt * task.velocity_unit * x[:, 1], x[:, 0]]
+        seen = [*np.moveaxis(model.angles(x), -1, 0)]
         for torque in torques[: len(angles) - 2]:
             x = dynamics.step(x, torque)
             seen.append(x[:, 0])
         return np.stack(seen), x
 
-    start = np.stack((angles[1], (angles[1] - angles[0]) / (task.dt * task.velocity_unit)), axis=-1)
+    start = np.stack((angles[1], momentum_of(angles[1] - angles[0], model.interval, model.inverse_mass)), axis=-1)
     for _ in range(ROUNDS if len(angles) > 2 else 0):
         here, _ = path(start)
         slopes = np.stack([(path(start + change)[0] - here) / DIFFERENCE for change in DIFFERENCE * np.eye(2)], axis=-1)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.camera import Camera
 from hnn_envs.models import Parameters, make_family
-from hnn_envs.models.pixels import BRIGHTEST, Autoencoder, harmonics_of
+from hnn_envs.pixels.autoencoder import BRIGHTEST, Autoencoder, harmonics_of
+from hnn_envs.pixels.camera import Camera
+from hnn_envs.pixels.models import DECODER, ENCODER
 from hnn_envs.systems import SYSTEMS
 
 PENDULUM = SYSTEMS["pixel-pendulum"]
@@ -25,7 +26,7 @@ def wrapped(angle: Array) -> Array:
 
 
 @cache
-def fitted_eye(size: int = 28) -> Autoencoder:
+def fitted_autoencoder(size: int = 28) -> Autoencoder:
     """The autoencoder of least squares over frames all around the circle; some 2 mrad off."""
     angles = 2 * np.pi * np.arange(FRAMES) / FRAMES
     frames = Camera(size).frames(angles).reshape(FRAMES, -1) / BRIGHTEST
@@ -44,9 +45,9 @@ def family_and_parameters(kind: str, size: int = 28) -> tuple[str, dict[str, Any
     """
     name = "pixel-separable" if kind == "hnn" else "pixel-mlp"
     settings = {"hidden": [UNITS if kind == "hnn" else 4 * UNITS], "size": size, "harmonics": HARMONICS}
-    eye, rng = fitted_eye(size), np.random.default_rng(0)
+    autoencoder, rng = fitted_autoencoder(size), np.random.default_rng(0)
     parameters = make_family(name, settings).init(PENDULUM.spec, rng)
-    parameters |= {"eye.encoder": eye.encoder, "eye.decoder": eye.decoder}
+    parameters |= {ENCODER: autoencoder.encoder, DECODER: autoencoder.decoder}
     fit = _fit_potential if kind == "hnn" else _fit_field
     parameters["network.weight1"] = fit(parameters, rng)
     return name, settings, parameters

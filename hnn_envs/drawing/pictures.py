@@ -1,0 +1,70 @@
+"""How a system is drawn that no task draws, by ``SystemSpec.picture``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hnn_envs.arrays import Array
+from hnn_envs.drawing.canvas import Canvas
+from hnn_envs.drawing.colors import GUIDE
+from hnn_envs.drawing.shapes import draw_bodies, draw_pendulum, draw_spring, zoom
+from hnn_envs.drawing.view import View
+from hnn_envs.systems.spec import SystemSpec
+
+FARTHEST = 1e6
+"""What is further out is off the page."""
+
+
+@dataclass(frozen=True)
+class StatePicture:
+    """Draws states as a spring, a pendulum, bodies, or a point in the plane of the first coordinate and momentum.
+
+    Attributes:
+        spec: what the system is.
+        energy: ends of the bar that shows the energy; None for no bar.
+    """
+
+    spec: SystemSpec
+    energy: tuple[float, float] | None = None
+
+    def draw(self, canvas: Canvas, view: View) -> None:
+        """Draws one state with its trail and its inputs."""
+        if self.spec.picture == "pendulum":
+            draw_pendulum(canvas, view, marks=())
+        elif self.spec.picture == "spring":
+            draw_spring(canvas, view, FARTHEST)
+        elif self.spec.picture == "bodies":
+            self._draw_bodies(canvas, view)
+        else:
+            self._draw_plane(canvas, view)
+        canvas.caption(view, self.spec.name)
+        if self.energy is not None and self.energy[0] < self.energy[1]:
+            canvas.energy_bar(view, *self.energy)
+
+    def _draw_bodies(self, canvas: Canvas, view: View) -> None:
+        forces = (self.spec.force_matrix @ view.action).reshape(self.spec.bodies, 2)
+        canvas.look_at((0.0, 0.0), zoom(1.0, _reach(view, slice(self.spec.dof)) + 0.3, FARTHEST))
+        draw_bodies(canvas, view, 0.5 * forces)
+        canvas.scale_bar(1.0)
+
+    def _draw_plane(self, canvas: Canvas, view: View) -> None:
+        pair = [0, self.spec.dof]
+        half = zoom(1.0, 1.2 * _reach(view, pair), FARTHEST)
+        first = self.spec.coordinates[0]
+        canvas.look_at((0.0, 0.0), half)
+        canvas.line((-half, 0), (half, 0), GUIDE, width=1.5)
+        canvas.line((0, -half), (0, half), GUIDE, width=1.5)
+        canvas.text((0.98 * half, -0.06 * half), first.title, size=12, anchor="midright")
+        canvas.text((0.03 * half, 0.95 * half), first.momentum_title, size=12, anchor="midleft")
+        canvas.trail(view.trail[:, pair], view.colour, width=5)
+        canvas.disc(view.state[pair], 0.05 * half, view.colour)
+        push = 0.4 * half * float(np.clip(self.spec.force_matrix @ view.action, -1, 1)[0])
+        canvas.arrow(view.state[pair], (0.0, push), width=4)
+
+
+def _reach(view: View, columns: slice | list[int]) -> float:
+    """The largest component of a state and its trail."""
+    seen: Array = np.concatenate((view.trail, view.state[None]))[:, columns]
+    return float(np.abs(seen).max(initial=0.0))

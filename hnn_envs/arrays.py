@@ -18,8 +18,8 @@ MOST_MOVED = 256
 
 
 def namespace(x: Array) -> Any:
-    """Returns the array-API namespace of ``x``; ``numpy`` itself for NumPy arrays, which spares a lookup in step()."""
-    return np if isinstance(x, np.ndarray) else array_namespace(x)
+    """Returns the array-API namespace of ``x``; ``numpy`` itself for NumPy's, which spares a slow lookup."""
+    return np if isinstance(x, np.ndarray | np.generic) else array_namespace(x)
 
 
 def split(x: Array) -> tuple[Array, Array]:

@@ -8,11 +8,11 @@ dynamics, environments) sees a vector field and does not know which one it is.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, replace
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from hnn_envs.arrays import Array, join, like, split
+from hnn_envs.components import Form, Formula, components, stated, vector
 
 
 @runtime_checkable
@@ -36,21 +36,46 @@ class VectorField(Protocol):
         ...
 
 
-class Separable(ABC):
+class PotentialFormulas(NamedTuple):
+    """A potential as formulas of components; see ``hnn_envs.arithmetic`` for what they may say.
+
+    Attributes:
+        potential: (system, q) -> V(q).
+        gradient: (system, q) -> dV/dq, a component for each of q.
+    """
+
+    potential: Formula
+    gradient: Formula
+
+
+ENERGY = ("value", "gradient", "potential", "potential_gradient", "kinetic", "kinetic_gradient")
+"""The methods of a Hamiltonian, which a compiled form stands for."""
+
+
+class Separable:
     """H(q, p) = T(p) + V(q) with T(p) = inverse_mass |p|^2 / 2, the kinetic energy of every mechanical system here.
 
-    A subclass has the attribute ``inverse_mass`` (a number or a 0-d array) and defines V and its gradient.
+    A subclass has the attribute ``inverse_mass`` (a number or a 0-d array). It states V and its gradient as
+    ``formulas``, which are compiled too, or it overrides ``potential`` and ``potential_gradient``.
     """
 
     inverse_mass: Array
+    formulas: ClassVar[PotentialFormulas]
 
-    @abstractmethod
     def potential(self, q: Array) -> Array:
         """V(q), shape (...,) for q of shape (..., dof)."""
+        return self.formulas.potential(self, components(q))
 
-    @abstractmethod
     def potential_gradient(self, q: Array) -> Array:
         """dV/dq, shape (..., dof)."""
+        return vector(self.formulas.gradient(self, components(q)), q)
+
+    def compiled_form(self) -> Form | None:
+        """How the force is compiled; None where it is not stated as a formula."""
+        formulas = potential_formulas(self)
+        if formulas is None:
+            return None
+        return Form("hnn_envs.kernels.formula", self, formulas.gradient, inverse_mass=self.inverse_mass)
 
     def kinetic(self, p: Array) -> Array:
         """T(p), shape (...,) for p of shape (..., dof)."""
@@ -96,10 +121,23 @@ class PortHamiltonian:
             force = force + self.input_force(u)
         return join(dh_dp, force)
 
+    def compiled_form(self) -> Form | None:
+        """How the field is compiled: as its energy is, with damping and inputs; None where that is not."""
+        state = stated(self.hamiltonian, "compiled_form", ENERGY)
+        form: Form | None = None if state is None else state()
+        if form is None:
+            return None
+        return replace(form, input_matrix=self.input_matrix, damping=self.damping)
+
     def input_force(self, u: Array) -> Array:
         """G u, shape (..., dof), for inputs (..., inputs)."""
         # Row by row, so that a state in a batch moves bit for bit as it does alone.
         return (like(self.input_matrix, u) @ u[..., None])[..., 0]
+
+
+def potential_formulas(energy: object) -> PotentialFormulas | None:
+    """The formulas of an energy's potential, if it is stated in formulas."""
+    return stated(energy, "formulas", ENERGY) if isinstance(energy, Separable) else None
 
 
 def is_separable(field: VectorField) -> bool:

@@ -152,10 +152,10 @@ def dop853(field: VectorField, x: Array, u: Array | None, h: float) -> Array:
     if u is not None:
         inputs = list(np.broadcast_to(u, (*states.shape[:-1], np.shape(u)[-1])).reshape(len(flat), -1))
     out = np.full_like(flat, np.nan)
-    for row, (state, held) in enumerate(zip(flat, inputs, strict=True)):
+    for row, (state, constant) in enumerate(zip(flat, inputs, strict=True)):
         if not np.isfinite(state).all():  # diverged before; SciPy would raise
             continue
-        solution = solve_ivp(lambda _, y, held=held: field(y, held), (0.0, h), state, "DOP853", rtol=1e-12, atol=1e-12)
+        solution = solve_ivp(lambda _, y, u=constant: field(y, u), (0.0, h), state, "DOP853", rtol=1e-12, atol=1e-12)
         if solution.success:
             out[row] = solution.y[:, -1]
     return out.reshape(states.shape)

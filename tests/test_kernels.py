@@ -17,11 +17,12 @@ import pytest
 import torch
 from numba import njit
 
+from hnn_envs import arithmetic
 from hnn_envs.arrays import Array
 from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.hamiltonian import PortHamiltonian, VectorField, is_separable
 from hnn_envs.integrators import INTEGRATORS
-from hnn_envs.kernels import CompiledStep, compile_step, functions, jit, network, steps
+from hnn_envs.kernels import CompiledStep, compile_step, functions, jit, network
 from hnn_envs.models import make_family
 from hnn_envs.systems import SYSTEMS, get_system
 from hnn_envs.systems.pendulum import Pendulum
@@ -294,6 +295,33 @@ def test_elementary_functions_at_their_ends() -> None:
         assert np.isnan(elementwise(function)(np.array([np.inf, -np.inf, 1e300]))).all()
 
 
+ARITHMETIC: dict[str, tuple[Any, ...]] = {
+    "sin": (lambda x: arithmetic.sin(x), np.sin),
+    "cos": (lambda x: arithmetic.cos(x), np.cos),
+    "exp": (lambda x: arithmetic.exp(x), np.exp),
+    "log": (lambda x: arithmetic.log(arithmetic.absolute(x)), lambda x: np.log(np.abs(x))),
+    "sqrt": (lambda x: arithmetic.sqrt(arithmetic.absolute(x)), lambda x: np.sqrt(np.abs(x))),
+    "remainder": (lambda x: arithmetic.remainder(x, 2.5), lambda x: np.remainder(x, 2.5)),
+    "where": (lambda x: arithmetic.where(x > 0, x, 0.0), lambda x: np.maximum(x, 0.0)),
+    "never": (lambda x: arithmetic.where(arithmetic.never(x), 0.0, x), lambda x: x),
+    "not": (lambda x: arithmetic.where(arithmetic.logical_not(x > 0), 0.0, x), lambda x: np.maximum(x, 0.0)),
+    "plus": (lambda x: arithmetic.plus((x, 2 * x), 1, x)[1], lambda x: 3 * x),
+    "zeros": (lambda x: arithmetic.plus(arithmetic.zeros((x, x)), 0, x)[0], lambda x: x),
+}
+
+
+@pytest.mark.parametrize("name", ARITHMETIC)
+def test_the_functions_of_formulas_mean_the_same_for_arrays_and_in_machine_code(name: str) -> None:
+    function, reference = ARITHMETIC[name]
+    x = np.random.default_rng(0).normal(0.0, 3.0, 200)
+    expected = reference(x)
+    in_machine_code = elementwise(njit(error_model="numpy")(function))(x)
+    alone = np.stack([function(value) for value in x])
+    for found in (function(x), function(torch.tensor(x)).numpy(), alone, in_machine_code):
+        assert found.dtype == np.float64
+        np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-15)
+
+
 def run_python(code: str, **environment: str) -> str:
     """What a new interpreter prints."""
     done = subprocess.run(  # noqa: S603 - our own code
@@ -308,7 +336,8 @@ import sys
 import numpy as np
 from hnn_envs.dynamics import make_dynamics
 from hnn_envs.systems import get_system
-make_dynamics(get_system("pendulum"), "ode").step(np.ones(2))
+dynamics = make_dynamics(get_system("pendulum"), "ode")
+dynamics.step(np.ones(2))
 """
 
 
@@ -321,15 +350,66 @@ def test_import_does_not_load_the_compiler() -> None:
 
 
 def test_machine_code_is_cached_across_processes(tmp_path: Path) -> None:
-    code = f"{STEP}\nfrom hnn_envs.kernels import steps\nprint(sum(steps.splitting.stats.cache_hits.values()))"
+    code = f"{STEP}\nprint(sum(dynamics._compiled.kernel.stats.cache_hits.values()))"
     assert run_python(code, NUMBA_CACHE_DIR=str(tmp_path)) == "0"
     assert list(tmp_path.rglob("*.nbc"))
     assert run_python(code, NUMBA_CACHE_DIR=str(tmp_path)) == "1"
 
 
-def test_the_cache_notices_changes_in_shared_files() -> None:
-    assert steps.splitting.py_func.__qualname__.endswith(jit.DIGEST)
-    assert set(jit.SHARED) == {Path(module.__file__ or "").name for module in (functions, jit, network)}
+FORMULAS = """
+from dataclasses import dataclass
+from hnn_envs.arithmetic import sin
+from hnn_envs.hamiltonian import PortHamiltonian, PotentialFormulas, Separable
+from hnn_envs.integrators import INTEGRATORS
+from hnn_envs.kernels import compile_step
+import numpy as np
+from elsewhere import FACTOR, factor
+
+def potential(system, q):
+    return system.depth * q[0]
+
+def potential_gradient(system, q):
+    return (FACTOR * factor() * system.depth + 0.0 * sin(q[0]),)
+
+@dataclass(frozen=True)
+class Slope(Separable):
+    depth: float = 1.0
+    inverse_mass: float = 1.0
+    formulas = PotentialFormulas(potential, potential_gradient)
+
+step = compile_step(PortHamiltonian(Slope(), np.ones((1, 1))), INTEGRATORS["leapfrog"], 1.0, 1)
+print(-step(np.zeros(2))[1], sum(step.kernel.stats.cache_hits.values()))
+"""
+
+
+def test_the_cache_notices_changes_in_what_a_formula_calls_and_reads(tmp_path: Path) -> None:
+    (tmp_path / "slope.py").write_text(FORMULAS)
+    (tmp_path / "cache").mkdir()
+
+    def run(constant: float, returned: float) -> list[float]:
+        (tmp_path / "elsewhere.py").write_text("from helper import factor\n" + f"FACTOR = {constant}\n")
+        (tmp_path / "helper.py").write_text(f"def factor():\n    return {returned}\n")
+        path = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
+        printed = run_python("import slope", PYTHONPATH=path, NUMBA_CACHE_DIR=str(tmp_path / "cache"))
+        return [float(word) for word in printed.split()]
+
+    assert run(2.0, 3.0) == [6.0, 0]
+    assert run(2.0, 3.0) == [6.0, 1]
+    assert run(5.0, 3.0) == [15.0, 0]
+    assert run(5.0, 4.0) == [20.0, 0]
+
+
+def test_formulas_that_no_other_process_could_import_are_compiled_without_a_cache() -> None:
+    def potential_gradient(system: Any, q: Any) -> Any:
+        return (system.gravity * q[0],)
+
+    class Local(Pendulum):
+        formulas = Pendulum.formulas._replace(gradient=potential_gradient)
+
+    x = physics.states(Pendulum(), 9)
+    step = compiled(Local().field, "pefrl")
+    np.testing.assert_allclose(step(x), by_arrays(Local().field, "pefrl", x, None), rtol=1e-12)
+    assert step.kernel.stats.cache_path is None
 
 
 def test_without_a_place_for_the_cache_functions_are_compiled_anyway(monkeypatch: pytest.MonkeyPatch) -> None:

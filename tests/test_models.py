@@ -33,13 +33,13 @@ from physics import (
 
 from hnn_envs.errors import InvalidOptionError, UnknownNameError
 from hnn_envs.hamiltonian import PortHamiltonian
-from hnn_envs.models import FAMILIES, describe, make_family
+from hnn_envs.models import FAMILIES, describe, make_family, network_parameters
 from hnn_envs.models.features import Features
 from hnn_envs.models.generic import GenericHamiltonian, HelmholtzField
 from hnn_envs.models.mlp import ACTIVATIONS, build_mlp, init_mlp
 from hnn_envs.observation import Observed
 from hnn_envs.pixels.pair_models import Paired
-from hnn_envs.systems import SYSTEMS
+from hnn_envs.systems import SYSTEMS, get_system
 from hnn_envs.systems.n_body import NBody, rotate
 
 ALL = models()
@@ -433,3 +433,21 @@ class TestInit:
         drawn = init_mlp(np.random.default_rng(0), "net", (2, *range(3, 14), 1))
         built = build_mlp(dict(sorted(drawn.items())), "net")
         assert [weight.shape[0] for weight in built.weights] == [2, *range(3, 14)]
+
+
+class TestNetworks:
+    @pytest.mark.parametrize("name", FAMILIES)
+    def test_every_family_says_which_parameters_are_networks(self, name: str) -> None:
+        spec = get_system("two-body" if name == "pairwise" else "pixel-pendulum").spec
+        family = make_family(name, {"size": 28} if "pixel" in name else {})
+        parameters = family.init(spec, np.random.default_rng(0))
+        found = network_parameters(family, parameters)
+        assert {key for key in parameters if key.startswith("network.")} <= found
+        assert not found & {"log_inverse_mass", "log_damping", "input_matrix", "slope", "readout.weight"}
+        assert found <= set(parameters)
+
+    def test_a_family_that_names_none_has_none(self) -> None:
+        class Plain:
+            """A family without networks."""
+
+        assert network_parameters(Plain(), ["network.weight0"]) == frozenset()  # type: ignore[arg-type]

@@ -129,6 +129,14 @@ class TestLevenbergMarquardt:
         expected = torch.autograd.functional.jacobian(optimiser._residuals, flat)
         np.testing.assert_allclose(optimiser._jacobian(flat), expected, atol=1e-12)
 
+    def test_a_ridge_holds_networks_and_nothing_else(self) -> None:
+        parameters, rows = line()
+        problem = Problem(off_line, rows, 2, 0, networks=frozenset(("slope",)))
+        optimiser = make_optimiser("levenberg-marquardt", problem, parameters, {"damping": 1e-14, "ridge": 1e6})
+        optimiser.step(0)
+        assert optimiser.parameters["slope"].abs().max() < 1e-4
+        assert abs(float(optimiser.parameters["shift"])) > 1e-2
+
     def test_a_line_is_found_at_once(self) -> None:
         parameters, rows = line()
         optimiser = make_optimiser("levenberg-marquardt", Problem(off_line, rows, 2, 0), parameters, {"damping": 1e-14})

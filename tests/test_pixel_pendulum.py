@@ -27,7 +27,7 @@ from hnn_envs.drawing.canvas import WIDE, draw_frame
 from hnn_envs.drawing.colors import BASELINE, HNN, ODE, rgb
 from hnn_envs.drawing.view import View
 from hnn_envs.dynamics import make_dynamics
-from hnn_envs.envs.rules import LARGEST, ArrayReferee, Outcome, make_referee
+from hnn_envs.envs.rules import LARGEST, ArrayRules, Outcome, make_rules
 from hnn_envs.errors import CheckpointError, InvalidOptionError, UnknownNameError
 from hnn_envs.evaluation.comparison import compare
 from hnn_envs.kernels import compile_step
@@ -314,9 +314,9 @@ def test_a_step_is_paid_by_the_frames_that_are_seen_after_it(images: Any, kind: 
     reward = TASK.reward_of_observation(frames, u, inside)
     expected = Outcome(settled, frames, reward, TASK.system.value(settled), inside & False, ~inside, diverged)
     given = (x, u, x_next) if kind == "numpy" else tuple(map(torch.tensor, (x, u, x_next)))
-    referee = make_referee(TASK, None if kind == "numpy" else "cuda:0", model)
-    assert isinstance(referee, ArrayReferee)
-    found = referee.judge(*given)
+    rules = make_rules(TASK, None if kind == "numpy" else "cuda:0", observation_model=model)
+    assert isinstance(rules, ArrayRules)
+    found = rules.outcome(*given)
     for name, one, other in zip(found._fields, found, expected, strict=True):
         level = {"observation": 1, "reward": 1e-2}.get(name, 1e-12)  # where tensors round otherwise
         np.testing.assert_allclose(
@@ -345,7 +345,7 @@ def test_frames_are_shown_once_a_step() -> None:
             return fitted_autoencoder().angle(frames)
 
     images = Counting()
-    make_referee(TASK, None, FramePairs(images)).judge(states(3), np.zeros((3, 1)), states(3))
+    make_rules(TASK, observation_model=FramePairs(images)).outcome(states(3), np.zeros((3, 1)), states(3))
     assert images.shown == [6]
 
 

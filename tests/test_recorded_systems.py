@@ -66,7 +66,7 @@ class TestCompare:
         comparison = compare(paths[0], paths, periods=0.5)
         hnn, baseline = comparison.tracks
         assert hnn.state_error == 0
-        assert 0 < baseline.state_error < 1
+        assert 0 < baseline.state_error < 3
         assert hnn.energy_drift < 1e-3 or system == "two-body"  # whose random start leads to an encounter
         np.testing.assert_array_equal(comparison.reference, hnn.states)
         assert comparison.energy_name == f"learned energy H of {paths[0]}"

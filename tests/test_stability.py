@@ -228,7 +228,7 @@ def by_name(rows: list[Row]) -> dict[tuple[str, str], float]:
 
 
 class Lonely(Pendulum):
-    """A system that there is no task on, which would say how long a step is."""
+    """A system that there is no task on."""
 
     @property
     def spec(self) -> SystemSpec:
@@ -249,6 +249,12 @@ class TestBenchmark:
         assert found["hnn", "valid_prediction_time"] == found["hnn", "horizon"]
         with (tmp_path / "stability.csv").open() as file:
             assert len(list(csv.DictReader(file))) == len(rows)
+
+    def test_a_system_without_a_task_steps_fifty_times_a_period(self, tmp_path: Path) -> None:
+        (ode,) = {row.system for row in run(["test_stability:LONELY"], ["ode"], steps=20, jobs=1, folder=tmp_path)}
+        assert ode == "lonely"
+        (_, cell) = make_cells(["test_stability:LONELY"], ["ode"], [], 20, 2, 0)
+        assert cell.make().dt == pytest.approx(LONELY.spec.time_scale / 50)
 
     def test_processes_do_not_show(self, tmp_path: Path) -> None:
         one, two = (
@@ -309,7 +315,6 @@ class TestBenchmark:
         ("changes", "error"),
         [
             ({"systems": ["sun"]}, UnknownNameError),
-            ({"systems": ["test_stability:LONELY"]}, UnknownNameError),
             ({"dynamics": ["oracle"]}, UnknownNameError),
             ({"integrators": ["euler"]}, UnknownNameError),
             ({"steps": 0}, InvalidOptionError),

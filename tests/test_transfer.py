@@ -15,6 +15,8 @@ from hnn_envs.cli import app
 from hnn_envs.errors import CheckpointError, InvalidOptionError, ResultsError, TrainingError, UnknownNameError
 from hnn_envs.evaluation.records import read_rows
 from hnn_envs.tasks import TASKS
+from hnn_envs.tasks.mass_spring import MassSpringTask
+from hnn_envs.tasks.optional import Reference, Search, references_of
 
 PENDULUM = str(hyperparameters_folder() / "ppo" / "pendulum.yml")
 QUICK = """
@@ -27,6 +29,31 @@ hnn_envs/MassSpring-v0:
   batch_size: 64
   learning_rate: lin_0.001
 """
+
+
+OUTSIDE = """
+outside:
+  n_timesteps: 128
+  n_envs: 8
+  policy: MlpPolicy
+  n_steps: 8
+  batch_size: 64
+"""
+
+
+class Outside(MassSpringTask):
+    """A second task on a system, which nothing registers; it has a reference of its own."""
+
+    name = "outside"
+    search = Search(horizon=3, candidates=8, elites=2, iterations=1)
+    references = (
+        Reference("idle", "test_transfer:idle"),
+        Reference("mpc/hnn", "hnn_envs.agents.controllers:mpc", "hnn"),
+    )
+
+
+def idle(task):
+    return lambda observations, states: np.zeros((len(states), 1))
 
 
 @pytest.fixture
@@ -218,6 +245,28 @@ def test_as_many_training_seeds_as_were_asked_for_or_none(quick, tmp_path):
         transfer.run(["mass-spring"], ["ode"], seeds=3, **options)
     with pytest.raises(ResultsError, match=r"no training seed of pendulum, not all 3 .* --retrain"):
         transfer.run(["pendulum"], ["ode"], seeds=3, **options)
+
+
+def test_a_task_from_outside_is_trained_and_played_with_its_own_references(tmp_path):
+    path, place = tmp_path / "outside.yml", "test_transfer:Outside"
+    path.write_text(OUTSIDE)
+    options = {"seeds": 1, "episodes": 2, "policies": tmp_path, "hyperparameters": path, "retrain": True, "jobs": 1}
+    rows = transfer.run([place], ["hnn"], **options)
+    assert {row.system for row in rows} == {"outside"}
+    assert {row.dynamics for row in rows} == {"ode", "hnn", "random", "idle", "mpc/hnn"}
+    assert load_policy(tmp_path / "outside/hnn-0.safetensors", task=place).card.task == "outside"
+    with pytest.raises(CheckpointError, match="'outside', which is not registered"):
+        load_policy(tmp_path / "outside/hnn-0.safetensors")
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_reference_controller_of_every_task_acts(name):
+    task = TASKS[name]
+    states = np.stack([task.initial_state(np.random.default_rng(seed)) for seed in range(3)])
+    for reference in (transfer.RANDOM, *references_of(task)):
+        actions = reference.make(task)(task.observation(states), states)
+        assert actions.shape == (3, len(task.system.spec.inputs))
+        assert (np.abs(actions) <= 1).all()
 
 
 def test_options_out_of_range_are_refused():

@@ -55,7 +55,8 @@ def compare(
     from hnn_envs.evaluation.subjects import Subject
     from hnn_envs.recordings.measured import SYSTEM, VARIABLE
 
-    chosen, names, own_start = names_in(systems), names_in(dynamics), seed is not None or periods is not None
+    chosen, own_start = names_in(systems), seed is not None or periods is not None
+    names = names_in(dynamics) if dynamics else None
     with plain_errors():
         if not chosen:
             raise InvalidOptionError("name at least one system, such as pendulum")
@@ -74,7 +75,7 @@ def compare(
 
 
 def _rolled_out(
-    system: str, names: list[str], series: str | None, periods: float, seed: int | None, integrator: str | None
+    system: str, names: list[str] | None, series: str | None, periods: float, seed: int | None, integrator: str | None
 ) -> Comparison:
     """Rolls out the physics of one system, and says on a terminal which."""
     from hnn_envs.evaluation.comparison import compare, compare_with_measurement
@@ -85,8 +86,8 @@ def _rolled_out(
             status.update(f"{system}: rolling out {name}")
 
         if series:
-            return compare_with_measurement(series, names or None, integrator=integrator, progress=progress)
-        return compare(system, names or None, periods=periods, seed=seed, integrator=integrator, progress=progress)
+            return compare_with_measurement(series, names, integrator=integrator, progress=progress)
+        return compare(system, names, periods=periods, seed=seed, integrator=integrator, progress=progress)
 
 
 def _show(comparison: Comparison, folder: Path, *, gif: bool) -> None:

@@ -27,4 +27,11 @@ def play(
 
     with plain_errors():
         check_folder(out)
-        open_window(system, names_in(dynamics) or None, integrator=integrator, seed=seed, folder=out, frames=frames)
+        open_window(
+            system,
+            names_in(dynamics) if dynamics else None,
+            integrator=integrator,
+            seed=seed,
+            folder=out,
+            frames=frames,
+        )

@@ -16,7 +16,7 @@ from hnn_envs.checkpoints import Domain
 from hnn_envs.drawing.colors import colour_of
 from hnn_envs.drawing.view import View
 from hnn_envs.dynamics import Dynamics, make_dynamics
-from hnn_envs.envs.rules import LARGEST, Outcome, make_referee
+from hnn_envs.envs.rules import LARGEST, Outcome, make_rules
 from hnn_envs.errors import HnnEnvsError, InvalidActionError, InvalidOptionError, InvalidStateError
 from hnn_envs.systems import spec_of
 from hnn_envs.tasks import ObservedTask, Task, get_task
@@ -70,7 +70,8 @@ class Simulation:
         self._channels_last = channels == "last"
         low, high = (self._arranged(bound) for bound in (self.task.observation_low, self.task.observation_high))
         self.observation_space = spaces.Box(low, high, dtype=low.dtype.type)
-        self._referee = make_referee(self.task, self.dynamics.device, own)
+        energy = None if self.dynamics.hamiltonian is None else self.dynamics.energy
+        self._rules = make_rules(self.task, self.dynamics.device, energy=energy, observation_model=own)
         if self.dynamics.card is not None:
             self._warn_where_untrained(self.dynamics.card.domain)
 
@@ -128,12 +129,12 @@ class Simulation:
 
     def advance(self, x: Array, u: Array) -> Outcome:
         """One step. A state that diverged is replaced by the last one, so that nothing downstream ever sees a NaN."""
-        outcome = self._referee.judge(x, u, self.dynamics.step(x, u))
+        outcome = self._rules.outcome(x, u, self.dynamics.step(x, u))
         return outcome._replace(observation=self._arranged(outcome.observation)) if self._channels_last else outcome
 
     def look(self, x: Array) -> tuple[Array, Array]:
         """Observation and energy of states."""
-        observation, energy = self._referee.look(x)
+        observation, energy = self._rules.start(x)
         return self._arranged(observation), energy
 
     def _arranged(self, observation: Array) -> Array:

@@ -18,9 +18,9 @@ def card_metrics(recipe: Recipe, checkpoint: Checkpoint, test: Dataset) -> dict[
     """The metrics of a checkpoint's card.
 
     "test_loss" is the derivative loss on the test share; of models with coordinates of their own it is what they were
-    trained to lower. Models of the default family, of systems whose equations are known and that have a task, also have
-    "episode_error_95": the 95th percentile over 100 starts of the largest error within an episode under random actions,
-    as a share of the domain's width. Where the task is seen through frames, it says how well they are predicted.
+    trained to lower. Models of the default family also have "episode_error_95", where the equations are known and there
+    is a task: the 95th percentile over 100 starts of the largest error within an episode under random actions, as a
+    share of the domain's width. Where the task is seen through frames, it says how well they are predicted.
     """
     metrics = held_out_loss(recipe, checkpoint, test)
     if recipe.name.startswith("default/") and truth_of(recipe.known) is not None and tasks_of(recipe.spec.name):

@@ -36,7 +36,6 @@ class Track:
     Attributes:
         dynamics: its name.
         role: what it is, as ``Dynamics.role`` says.
-        drawing: draws states.
         observation_model: what this physics shows its states through; None for physics that is seen as states.
         states: shape (records, 2*dof); NaN from where it diverged.
         energies: ``Comparison.energy_name`` along them, shape (records,); NaN where there is none.
@@ -49,7 +48,6 @@ class Track:
 
     dynamics: str
     role: str
-    drawing: Drawable
     observation_model: ObservationModel | None
     states: Array
     energies: Array
@@ -65,6 +63,7 @@ class Comparison:
 
     Attributes:
         spec: what the system is.
+        drawing: draws its states.
         times: shape (records,).
         tracks: one per physics.
         reference: the states that all are held against, shape (records, 2*dof): the ODE's, the measured ones, or where
@@ -76,6 +75,7 @@ class Comparison:
     """
 
     spec: SystemSpec
+    drawing: Drawable
     times: Array
     tracks: list[Track]
     reference: Array
@@ -123,13 +123,13 @@ def compare(
     start = subject.shown_start(seed, domain_of(made))
     reference = rollout(subject.known, start, steps, dynamics=held, every=every)
     costs, tracks = step_costs(made, start), []
-    yardstick = Yardstick.of(subject, made, reference.states[:, 0])
+    motion = ReferenceMotion.of(subject, made, reference.states[:, 0])
     for number, (each, cost) in enumerate(zip(made, costs, strict=True)):
         progress(number, len(made), each.name)
         same = each is held or (each.card is None and each.integrator is held.integrator)
         run = reference if same else rollout(subject.known, start, steps, dynamics=each, every=every)
-        tracks.append(yardstick.track(each, run.states[:, 0], cost))
-    return yardstick.comparison(reference.times, tracks, "ODE" if subject.truth is not None else held.name)
+        tracks.append(motion.track(each, run.states[:, 0], cost))
+    return motion.comparison(reference.times, tracks, "ODE" if subject.truth is not None else held.name)
 
 
 def compare_with_measurement(
@@ -159,34 +159,36 @@ def compare_with_measurement(
     records = np.rint((series.times - series.times[0]) / made[0].dt).astype(int)
     start = best_start(known_truth(subject.known), series)
     costs, tracks = step_costs(made, start), []
-    yardstick = Yardstick.of(subject, made, series.states)
+    motion = ReferenceMotion.of(subject, made, series.states)
     for number, (each, cost) in enumerate(zip(made, costs, strict=True)):
         progress(number, len(made), each.name)
         run = rollout(subject.known, start, int(records[-1]), dynamics=each)
-        tracks.append(yardstick.track(each, run.states[records, 0], cost))
-    return yardstick.comparison(series.times, tracks, "measurement", series)
+        tracks.append(motion.track(each, run.states[records, 0], cost))
+    return motion.comparison(series.times, tracks, "measurement", series)
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class ReferenceMotion:
     """What tracks are held against: the states of a reference, and an energy.
 
     Attributes:
         subject: the system.
+        drawing: draws its states.
         reference: states, shape (records, 2*dof).
         name: of the energy.
         energy: the energy of NumPy states; None where there is none.
     """
 
     subject: Subject
+    drawing: Drawable
     reference: Array
     name: str
     energy: Energy | None
 
     @classmethod
-    def of(cls, subject: Subject, made: Sequence[Dynamics], reference: Array) -> Yardstick:
+    def of(cls, subject: Subject, made: Sequence[Dynamics], reference: Array) -> ReferenceMotion:
         """The subject's energy, and the states."""
-        return cls(subject, reference, *subject.energy(made))
+        return cls(subject, subject.drawing(domain_of(made)), reference, *subject.energy(made))
 
     def energies(self, states: Array) -> Array:
         """The energy along states, shape (records,); NaN where there is none."""
@@ -204,7 +206,6 @@ class Yardstick:
         return Track(
             dynamics=dynamics.name,
             role=dynamics.role,
-            drawing=self.subject.drawing(dynamics),
             observation_model=dynamics.observation_model,
             states=states,
             energies=energies,
@@ -223,8 +224,17 @@ class Yardstick:
         self, times: Array, tracks: list[Track], held_against: str, measured: Series | None = None
     ) -> Comparison:
         """All tracks with what they are held against."""
-        energies = self.energies(self.reference)
-        return Comparison(self.subject.spec, times, tracks, self.reference, energies, self.name, held_against, measured)
+        return Comparison(
+            spec=self.subject.spec,
+            drawing=self.drawing,
+            times=times,
+            tracks=tracks,
+            reference=self.reference,
+            reference_energies=self.energies(self.reference),
+            energy_name=self.name,
+            held_against=held_against,
+            measured=measured,
+        )
 
 
 def best_start(system: System, series: Series) -> Array:

@@ -159,11 +159,9 @@ class Subject:
             return self.task.max_input
         return 1.0 if domain is None else float(domain.width[self.spec.dof :].mean()) / self.spec.time_scale
 
-    def drawing(self, dynamics: Dynamics) -> Drawable:
-        """What draws states as this physics shows them."""
-        if self.task is not None:
-            return self.task
-        return StatePicture(self.spec, None if dynamics.card is None else dynamics.card.domain.energy)
+    def drawing(self, domain: Domain | None) -> Drawable:
+        """What draws states: the task, else a picture that the description names, with energies as in a domain."""
+        return StatePicture(self.spec, None if domain is None else domain.energy) if self.task is None else self.task
 
 
 def _task_on(spec: SystemSpec) -> Task | None:

@@ -68,7 +68,7 @@ def _panel(comparison: Comparison, track: Track, colour: str, record: int, size:
         colour=colour,
         observation_model=track.observation_model,
     )
-    picture = draw_frame(track.drawing, view, size=size)
+    picture = draw_frame(comparison.drawing, view, size=size)
     return picture if finite[record] else picture // 3 + 170
 
 

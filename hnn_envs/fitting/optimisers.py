@@ -123,9 +123,7 @@ class LevenbergMarquardt:
         self._problem, self._chunk = problem, chunk
         self._damping, self._growth = damping, 2.0
         self._ridge = ridge
-        networks = [
-            torch.full((value.numel(),), ".weight" in name or ".bias" in name) for name, value in parameters.items()
-        ]
+        networks = [torch.full((value.numel(),), name in problem.networks) for name, value in parameters.items()]
         self._networks = torch.cat(networks)
         self._scaling, self._scale = scaling, torch.zeros(len(self._networks), dtype=torch.float64)
         self._here: tuple[torch.Tensor, torch.Tensor] | None = None  # residuals and Jacobian, until a step is taken

@@ -49,6 +49,7 @@ class Problem:
         steps: how many steps the stage has.
         seed: decides the rows of every minibatch.
         fixed: names of parameters that no residual depends on, which a least-squares optimiser may leave out.
+        networks: names of parameters that are weights and biases of networks.
     """
 
     residuals: Residuals
@@ -56,3 +57,4 @@ class Problem:
     steps: int
     seed: int
     fixed: frozenset[str] = frozenset()
+    networks: frozenset[str] = frozenset()

@@ -20,7 +20,7 @@ from hnn_envs.fitting.losses import Loss, make_loss, mean_square
 from hnn_envs.fitting.optimisers import make_optimiser
 from hnn_envs.fitting.problem import LATENT, Batch, Optimiser, Problem, Tensors
 from hnn_envs.fitting.selection import Selection
-from hnn_envs.models import Family, ObservedFamily, Parameters
+from hnn_envs.models import Family, ObservedFamily, Parameters, network_parameters
 from hnn_envs.parsing import is_file, parse
 from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.registry import construct
@@ -172,8 +172,9 @@ def _begin(spec: SystemSpec, family: Family, data: Dataset, stage: Stage, seed: 
         return make_optimiser(stage.optimiser, problem, converted, stage.settings)
 
     fixed = frozenset(family.observation_parameters if isinstance(family, ObservedFamily) else ())
-    problem = Problem(residuals, rows, stage.steps, seed + run.stage, fixed)
-    order = [*family.init(spec, np.random.default_rng(0)), *unknown]
+    own = list(family.init(spec, np.random.default_rng(0)))
+    problem = Problem(residuals, rows, stage.steps, seed + run.stage, fixed, network_parameters(family, own))
+    order = [*own, *unknown]
     first = _of_model(run.parameters) | _carried(unknown, run.parameters)
     optimiser = begin(first)
     if stage.starts > 1:

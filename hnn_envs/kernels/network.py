@@ -1,26 +1,25 @@
 """A multilayer perceptron over lanes of environments, forward and, for a gradient, backward again.
 
-Buffers are flat: n quantities times lanes, of one environment or of a chunk of them. A network is run as a table of
-``moves``; each is a matrix product and what is done to its outputs. Every sum is added in the same order for one
-environment and in a chunk.
+A network is run as a table of operations, which ``hnn_envs.kernels.operations`` makes. Each is a matrix product and
+what is done to its outputs, such as tanh; the table says where operands and results are in two flat buffers,
+``weights`` and ``units``. Every sum is added in the same order for one environment and in a chunk.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
 from numba.extending import overload
 
-from hnn_envs.kernels.functions import bell, fma, tanh
-from hnn_envs.kernels.jit import inlined
-
-LANES = 64
-"""Rows per chunk: enough to fill registers, few enough for a wide network's activations to stay in the cache."""
+from hnn_envs.kernels.functions import bell, cos, fma, sin, tanh
+from hnn_envs.kernels.jit import borrowed, inlined
+from hnn_envs.kernels.lanes import LANES, lanes_of, row
 
 MATRIX, BIAS, SOURCE, TARGET, INPUTS, OUTPUTS, AFTER, OTHER = range(8)
-"""Columns of a move: where its matrix and bias begin in ``weights``, its inputs and outputs in ``units``; how many."""
+"""Columns of an operation: where its matrix and bias begin in ``weights``, its inputs and outputs in ``units``; how
+many there are; what is done to the outputs, and with which other units."""
 NOTHING, TANH, BELL, CHAIN = range(4)
 """What is done to y: nothing; tanh y; tanh's slope as ``bell`` has it; y times the slope of OTHER units, 1 - h^2."""
 BLOCK = 4
@@ -32,37 +31,146 @@ ZERO, ONE, TWO, THREE, FOUR = (np.uint64(n) for n in range(5))
 ROW, ROW2, ROW3 = (np.uint64(n * LANES) for n in range(1, 4))
 
 
-def lanes_of(chunk: Any) -> Any:
-    """The number of lanes, 1 where ``chunk`` is None and LANES where it is True: a constant, told by the type."""
+class Network(NamedTuple):
+    """A network with its buffers.
+
+    Attributes:
+        operations: the table, shape (operations, 8).
+        weights: all matrices and biases.
+        units: buffer of the inputs and of the results of all operations.
+        angles: 1 for each coordinate that is an angle, else 0.
+        circle: buffer of the cosine and the sine of each angle.
+    """
+
+    operations: Any
+    weights: Any
+    units: Any
+    angles: Any
+    circle: Any
 
 
-@overload(lanes_of)
-def _lanes_of(chunk: Any) -> Any:
-    return _one_lane if chunk == types.none else _all_lanes
+def units_in(network: Any) -> Any:
+    """How many units the network (angles, operations, weights) has in all its layers; 0 for no network, ()."""
 
 
-def _one_lane(chunk: Any) -> Any:
-    return 1
+@overload(units_in)
+def _units_in(network: Any) -> Any:
+    return _some_units if len(network) else _no_units
 
 
-def _all_lanes(chunk: Any) -> Any:
-    return LANES
+def _no_units(network: Any) -> Any:
+    return 0
+
+
+def _some_units(network: Any) -> Any:
+    return np.int64(network[1][-1, TARGET] + network[1][-1, OUTPUTS])
+
+
+def circle_rows(network: Any) -> Any:
+    """How many cosines and sines the network (angles, operations, weights) may need; 0 for no network, ()."""
+
+
+@overload(circle_rows)
+def _circle_rows(network: Any) -> Any:
+    return _some_rows if len(network) else _no_units
+
+
+def _some_rows(network: Any) -> Any:
+    return 2 * network[0].size
+
+
+def with_buffers(network: Any, scratch: Any, chunk: Any) -> Any:
+    """The network (angles, operations, weights) with buffers in scratch space; None for no network, ()."""
+
+
+@overload(with_buffers)
+def _with_buffers(network: Any, scratch: Any, chunk: Any) -> Any:
+    return _network if len(network) else _no_network
+
+
+def _no_network(network: Any, scratch: Any, chunk: Any) -> Any:
+    return None
+
+
+def _network(network: Any, scratch: Any, chunk: Any) -> Any:
+    angles, operations, weights = network
+    circle = 2 * angles.size * lanes_of(chunk)
+    units = scratch[circle:].view(weights.dtype)
+    return Network(borrowed(operations), borrowed(weights), units, borrowed(angles), scratch[:circle])
 
 
 @inlined
-def propagate(moves: Any, weights: Any, units: Any, copies: Any, chunk: Any) -> None:
-    """Runs a network on the inputs at the start of ``units``, for each lane of each copy.
+def set_inputs(network: Any, values: Any, sign: float, length: float, chunk: Any) -> int:
+    """Makes sign * values the inputs, as ``Features`` does: [linear / length, cosines, sines]; returns how many."""
+    angles, units, lanes = network.angles, network.units, lanes_of(chunk)
+    linear = angles.size
+    for i in range(angles.size):
+        linear -= angles[i]
+    at, angle = 0, 0
+    for i in range(angles.size):
+        source = row(values, i, lanes)
+        if angles[i]:
+            cosine, sine = row(network.circle, 2 * angle, lanes), row(network.circle, 2 * angle + 1, lanes)
+            to_cosine, to_sine = row(units, linear + angle, lanes), row(units, angles.size + angle, lanes)
+            for k in range(lanes):
+                cosine[k], sine[k] = cos(source[k]), sign * sin(source[k])
+            for k in range(lanes):
+                to_cosine[k], to_sine[k] = cosine[k], sine[k]
+            angle += 1
+        else:
+            target = row(units, at, lanes)
+            for k in range(lanes):
+                target[k] = sign * source[k] / length
+            at += 1
+    return linear + 2 * angle
 
-    The results are the targets of the last move. A place in ``units`` holds the copies one after another.
+
+@inlined
+def add_gradient(network: Any, factor: float, length: float, out: Any, chunk: Any) -> None:
+    """Adds factor times the output's gradient with respect to the values that ``set_inputs`` was given."""
+    angles, lanes = network.angles, lanes_of(chunk)
+    slopes = outputs(network, chunk)
+    linear = angles.size
+    for i in range(angles.size):
+        linear -= angles[i]
+    at, angle = 0, 0
+    for i in range(angles.size):
+        target = row(out, i, lanes)
+        if angles[i]:
+            cosine, sine = row(network.circle, 2 * angle, lanes), row(network.circle, 2 * angle + 1, lanes)
+            by_cosine, by_sine = row(slopes, linear + angle, lanes), row(slopes, angles.size + angle, lanes)
+            for k in range(lanes):
+                target[k] = fma(factor, fma(cosine[k], by_sine[k], -sine[k] * by_cosine[k]), target[k])
+            angle += 1
+        else:
+            slope = row(slopes, at, lanes)
+            for k in range(lanes):
+                target[k] = fma(factor / length, slope[k], target[k])
+            at += 1
+
+
+@inlined
+def outputs(network: Any, chunk: Any) -> Any:
+    """The results of the last operation, for one copy."""
+    return network.units[np.int64(network.operations[-1, TARGET]) * lanes_of(chunk) :]
+
+
+@inlined
+def run(network: Any, copies: Any, chunk: Any) -> None:
+    """Runs a network on the inputs at the start of its units, for each lane of each copy.
+
+    The results are the targets of the last operation. A place in ``units`` holds the copies one after another.
     """
+    operations, weights, units = network.operations, network.weights, network.units
     lanes = np.uint64(lanes_of(chunk))
-    for n in range(moves.shape[0]):
-        matrix, bias, inputs, outputs = moves[n, MATRIX], moves[n, BIAS], moves[n, INPUTS], moves[n, OUTPUTS]
-        source, target = moves[n, SOURCE] * copies * lanes, moves[n, TARGET] * copies * lanes
+    for n in range(operations.shape[0]):
+        matrix, bias = operations[n, MATRIX], operations[n, BIAS]
+        inputs, results = operations[n, INPUTS], operations[n, OUTPUTS]
+        source, target = operations[n, SOURCE] * copies * lanes, operations[n, TARGET] * copies * lanes
         for copy in range(copies):
-            of, to = source + copy * inputs * lanes, target + copy * outputs * lanes
-            multiply(chunk, weights, matrix, bias, units, of, to, inputs, outputs)
-        after, last = moves[n, AFTER], target + outputs * copies * lanes
+            of, to = source + copy * inputs * lanes, target + copy * results * lanes
+            multiply(chunk, weights, matrix, bias, units, of, to, inputs, results)
+        after, last = operations[n, AFTER], target + results * copies * lanes
         if after == TANH:
             for k in range(target, last):
                 units[k] = tanh(units[k])
@@ -70,7 +178,7 @@ def propagate(moves: Any, weights: Any, units: Any, copies: Any, chunk: Any) -> 
             for k in range(target, last):
                 units[k] = bell(units[k])
         elif after == CHAIN:
-            other = moves[n, OTHER] * copies * lanes
+            other = operations[n, OTHER] * copies * lanes
             for k in range(last - target):
                 h = units[other + k]
                 units[target + k] *= fma(-h, h, 1)

@@ -7,8 +7,8 @@ Families read a ``SystemSpec``, and never a system's equations.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict, is_dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -16,8 +16,9 @@ import numpy as np
 from hnn_envs.arrays import Array
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import VectorField
-from hnn_envs.models.mlp import Parameters, Shapes
+from hnn_envs.models.mlp import Parameters, Shapes, layer_names
 from hnn_envs.models.ports import Ports
+from hnn_envs.models.settings import POSITIVE, positive
 from hnn_envs.parsing import shown
 from hnn_envs.registry import Registry
 from hnn_envs.systems.spec import SystemSpec
@@ -66,6 +67,16 @@ class ObservedFamily(Protocol):
         ...
 
 
+def network_parameters(family: Family, parameters: Iterable[str]) -> frozenset[str]:
+    """Which parameters are weights and biases of networks, on which a penalty on their size makes sense.
+
+    A family names its networks, as ``init_mlp`` knows them, in an attribute ``networks``; one that does not has none.
+    """
+    networks: tuple[str, ...] = getattr(family, "networks", ())
+    given = tuple(parameters)
+    return frozenset(name for network in networks for name in layer_names(given, network))
+
+
 LARGEST_UNSHAPED = 1024
 """Largest integer in the settings of a family from a file that does not tell its shapes, so that it has to draw."""
 
@@ -91,6 +102,8 @@ __all__ = [
     "Shaped",
     "describe",
     "make_family",
+    "network_parameters",
+    "positive",
     "register_family",
     "shapes_of",
 ]
@@ -118,7 +131,7 @@ def make_family(name: str, settings: dict[str, Any]) -> Family:
             have.
     """
     config = _settings_class(name)
-    arguments = _checked(f"model family {name!r}", settings, asdict(config()))
+    arguments = _checked(f"model family {name!r}", settings, config())
     arguments = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
     if "ports" in arguments:
         arguments["ports"] = Ports(**arguments["ports"])
@@ -158,34 +171,38 @@ def _settings_class(name: str) -> type[Any]:
     return found
 
 
-def _checked(owner: str, settings: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """A copy of ``settings``, each of which must be known to ``owner`` and of its default's type."""
+def _checked(owner: str, settings: dict[str, Any], defaults: Any) -> dict[str, Any]:
+    """A copy of ``settings``, each of which must be an entry of the dataclass ``defaults`` and of its type."""
+    entries = {entry.name: entry for entry in fields(defaults)}
     for key, value in settings.items():
-        if key not in defaults:
-            raise InvalidOptionError(f"{owner} has no setting {key!r}; allowed: {', '.join(defaults)}")
-        expected, fits = _requirement(value, defaults[key])
+        if key not in entries:
+            raise InvalidOptionError(f"{owner} has no setting {key!r}; allowed: {', '.join(entries)}")
+        default = getattr(defaults, key)
+        expected, fits = _requirement(value, default, positive=entries[key].metadata.get(POSITIVE, False))
         if not fits:
             raise InvalidOptionError(f"setting {key!r} of {owner} must be {expected}, not {shown(value)}")
-        if isinstance(value, dict):
-            _checked(f"{key!r} of {owner}", value, defaults[key])
+        if is_dataclass(default):
+            _checked(f"{key!r} of {owner}", value, default)
     return dict(settings)
 
 
-def _requirement(value: Any, default: Any) -> tuple[str, bool]:
-    """What a setting with this default must be, and whether ``value`` is; units (defaults above zero) are positive."""
+def _requirement(value: Any, default: Any, *, positive: bool) -> tuple[str, bool]:
+    """What a setting with this default must be, and whether ``value`` is."""
     if isinstance(default, bool):
         return "true or false", isinstance(value, bool)
     if isinstance(default, int):
         return "a positive integer", type(value) is int and value > 0
     if isinstance(default, float):
         number = type(value) in (int, float) and abs(value) <= sys.float_info.max
-        return ("a positive number", number and value > 0) if default > 0 else ("a number", number)
+        return ("a positive number", number and value > 0) if positive else ("a number", number)
     if isinstance(default, tuple):
         layers = isinstance(value, list | tuple) and 0 < len(value) <= MOST_LAYERS
         return f"a list of positive integers, at most {MOST_LAYERS}", layers and all(
             type(units) is int and units > 0 for units in value
         )
-    return ("a table" if isinstance(default, dict) else "a name"), isinstance(value, type(default))
+    if isinstance(default, dict) or is_dataclass(default):
+        return "a table", isinstance(value, dict)
+    return "a name", isinstance(value, type(default))
 
 
 def describe(family: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hnn_envs.arrays import Array, like, namespace
+from hnn_envs.components import Form
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.models.features import Features
 from hnn_envs.models.mlp import MLP, Parameters, Shapes, build_mlp, init_mlp, mlp_shapes
@@ -35,6 +36,18 @@ class MLPField:
         force = u @ like(self.input_matrix, u).T
         return rate + xp.concat((xp.zeros_like(force), force), axis=-1)
 
+    def compiled_form(self) -> Form:
+        """How the field is compiled; the force of inputs that are learned comes from the network alone."""
+        matrix = 0.0 * self.input_matrix if self.learned_inputs else self.input_matrix
+        return Form(
+            "hnn_envs.kernels.vector_field",
+            self,
+            network=self.network,
+            features=self.features,
+            derivative=False,
+            input_matrix=matrix,
+        )
+
 
 @dataclass(frozen=True)
 class Config:
@@ -49,6 +62,8 @@ class Config:
     hidden: tuple[int, ...] = (200, 200)
     inputs: bool = False
     angles: bool = False
+
+    networks = ("network",)
 
     def _features(self, spec: SystemSpec) -> Features:
         marks = spec.angles if self.angles else (False,) * spec.dof

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from hnn_envs.arrays import Array, join, like, split
+from hnn_envs.components import Form
 from hnn_envs.errors import UnknownNameError
 from hnn_envs.hamiltonian import PortHamiltonian, VectorField
+from hnn_envs.models.features import Features
 from hnn_envs.models.mlp import MLP, Parameters, Shapes, build_mlp, init_mlp, mlp_shapes
 from hnn_envs.models.ports import Ports
 from hnn_envs.systems.spec import SystemSpec
@@ -31,6 +33,13 @@ class GenericHamiltonian:
     def gradient(self, x: Array) -> Array:
         """dH/dx, shape (..., 2*dof), in closed form."""
         return self.network.gradient(x, self.output)
+
+    def compiled_form(self) -> Form:
+        """How the gradient is compiled."""
+        column = self.network.weights[-1][:, self.output : self.output + 1]
+        energy = replace(self.network, weights=(*self.network.weights[:-1], column))
+        whole_state = Features(tuple(range(len(self.network.weights[0]))), ())
+        return Form("hnn_envs.kernels.whole_state", self, network=energy, features=whole_state)
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,8 @@ class Config:
     hidden: tuple[int, ...] = (200, 200)
     field_type: str = "solenoidal"
     ports: Ports = field(default_factory=Ports)
+
+    networks = ("network",)
 
     def __post_init__(self) -> None:
         if self.field_type not in FIELD_TYPES:

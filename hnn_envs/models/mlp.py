@@ -7,7 +7,7 @@ is what is stepped. Because the gradient is written out, training an HNN needs o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -122,7 +122,13 @@ def build_mlp(parameters: Parameters, prefix: str, activation: str = "tanh") -> 
     return MLP(weights, biases, activation)
 
 
-def _layers(parameters: Parameters, start: str) -> list[str]:
+def layer_names(parameters: Iterable[str], prefix: str) -> list[str]:
+    """Names of the weights and biases of the MLP called ``prefix``."""
+    given = tuple(parameters)
+    return [*_layers(given, f"{prefix}.weight"), *_layers(given, f"{prefix}.bias")]
+
+
+def _layers(parameters: Iterable[str], start: str) -> list[str]:
     return sorted((name for name in parameters if name.startswith(start)), key=lambda name: int(name[len(start) :]))
 
 

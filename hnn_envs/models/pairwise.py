@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hnn_envs.arrays import Array, namespace
+from hnn_envs.components import Form
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import PortHamiltonian, Separable
 from hnn_envs.models.mlp import MLP, Parameters, Shapes, build_mlp, init_mlp, mlp_shapes
 from hnn_envs.models.ports import Ports, exponential
+from hnn_envs.models.settings import positive
 from hnn_envs.systems.pairs import gather, separations
 from hnn_envs.systems.spec import SystemSpec
 
@@ -41,8 +43,12 @@ class PairwiseHamiltonian(Separable):
         """dV/dq, shape (..., 2*bodies), in closed form: v'(r) = energy (dnetwork/dz + slope) / (spread r)."""
         differences, distances = separations(q, self.bodies)
         steepness = self.network.gradient(self._scaled_log(distances)) + self.slope
-        pull = (self.energy / self.spread) * steepness / (distances * distances)[..., None]
-        return gather(pull * differences, self.bodies)
+        slopes_over_distance = (self.energy / self.spread) * steepness / (distances * distances)[..., None]
+        return gather(slopes_over_distance * differences, self.bodies)
+
+    def compiled_form(self) -> Form:
+        """How the force is compiled."""
+        return Form("hnn_envs.kernels.pairs", self, network=self.network, inverse_mass=self.inverse_mass)
 
     def _scaled_log(self, distances: Array) -> Array:
         """z, one network input per pair, shape (..., pairs, 1)."""
@@ -62,10 +68,12 @@ class Config:
     """
 
     hidden: tuple[int, ...] = (8,)
-    energy: float = 1.0
+    energy: float = positive(1.0)
     centre: float = 0.0
-    spread: float = 1.0
+    spread: float = positive(1.0)
     ports: Ports = field(default_factory=Ports)
+
+    networks = ("network",)
 
     def shapes(self, spec: SystemSpec) -> Shapes:
         """Shapes of the parameters."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from hnn_envs.arrays import Array
+from hnn_envs.components import Form
 from hnn_envs.errors import UnknownNameError
 from hnn_envs.hamiltonian import PortHamiltonian, Separable
 from hnn_envs.models.features import Features
 from hnn_envs.models.mlp import ACTIVATIONS, MLP, Parameters, Shapes, build_mlp, init_mlp, mlp_shapes
 from hnn_envs.models.ports import Ports, exponential
+from hnn_envs.models.settings import positive
 from hnn_envs.systems.spec import SystemSpec
 
 
@@ -31,6 +33,16 @@ class SeparableHamiltonian(Separable):
     def potential_gradient(self, q: Array) -> Array:
         """dV/dq, shape (..., dof), in closed form."""
         return self.scale * self.features.pull_back(q, self.network.gradient(self.features(q)))
+
+    def compiled_form(self) -> Form:
+        """How the force is compiled."""
+        return Form(
+            "hnn_envs.kernels.potential",
+            self,
+            network=self.network,
+            features=self.features,
+            inverse_mass=self.inverse_mass,
+        )
 
 
 @dataclass(frozen=True)
@@ -55,6 +67,10 @@ class MirroredHamiltonian(Separable):
         """dV/dq, shape (..., dof), an odd function."""
         return 0.5 * (self.original.potential_gradient(q) - self.original.potential_gradient(-q))
 
+    def compiled_form(self) -> Form:
+        """How the force is compiled."""
+        return replace(self.original.compiled_form(), kernel="hnn_envs.kernels.even_potential", owner=self)
+
 
 @dataclass(frozen=True)
 class Config:
@@ -70,11 +86,13 @@ class Config:
     """
 
     hidden: tuple[int, ...] = (16,)
-    length: float = 1.0
-    energy: float = 1.0
+    length: float = positive(1.0)
+    energy: float = positive(1.0)
     activation: str = "tanh"
     even: bool = False
     ports: Ports = field(default_factory=Ports)
+
+    networks = ("network",)
 
     def __post_init__(self) -> None:
         if self.activation not in ACTIVATIONS:

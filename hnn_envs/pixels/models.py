@@ -19,6 +19,7 @@ from hnn_envs.models.features import Features
 from hnn_envs.models.mlp import Parameters, Shapes, build_mlp, init_mlp, mlp_shapes
 from hnn_envs.models.ports import Ports
 from hnn_envs.models.separable import SeparableHamiltonian
+from hnn_envs.models.settings import positive
 from hnn_envs.pixels.autoencoder import Autoencoder
 from hnn_envs.pixels.camera import SCREEN, Camera
 from hnn_envs.pixels.observation import FramePairs
@@ -59,9 +60,10 @@ class Config:
     size: int = 28
     window: tuple[int, ...] = Camera.window
     harmonics: int = 60
-    inverse_mass: float = 3.0
+    inverse_mass: float = positive(3.0)
     ports: Ports = field(default_factory=Ports)
 
+    networks = ("network",)
     observation_parameters = (ENCODER, DECODER)
 
     def shapes(self, spec: SystemSpec) -> Shapes:
@@ -108,6 +110,7 @@ class BaselineConfig:
     window: tuple[int, ...] = Camera.window
     harmonics: int = 60
 
+    networks = ("network",)
     observation_parameters = (ENCODER, DECODER)
 
     def shapes(self, spec: SystemSpec) -> Shapes:

@@ -18,6 +18,7 @@ from hnn_envs.arrays import Array, cast, join, like, namespace, split
 from hnn_envs.hamiltonian import PortHamiltonian
 from hnn_envs.models.generic import GenericHamiltonian
 from hnn_envs.models.mlp import MLP, Parameters, Shapes, build_mlp, init_mlp, mlp_shapes
+from hnn_envs.models.settings import positive
 from hnn_envs.pixels.autoencoder import BRIGHTEST
 from hnn_envs.pixels.models import interval_of
 from hnn_envs.systems.spec import SystemSpec
@@ -217,7 +218,9 @@ class _Config:
     hidden: tuple[int, ...] = (200, 200)
     width: int = 200
     size: int = 28
-    interval: float = 0.05
+    interval: float = positive(0.05)
+
+    networks = ("network", "encoder", "decoder")
 
     def shapes(self, spec: SystemSpec) -> Shapes:
         """Shapes of the parameters."""

@@ -41,7 +41,7 @@ class Picture:
         """Draws the moment."""
         surface.fill(PAPER)
         for index, view in enumerate(self._session.views()):
-            frame = draw_frame(self._session.tracks[index].drawing, view, size=(PANEL, PANEL))
+            frame = draw_frame(self._session.drawing, view, size=(PANEL, PANEL))
             image = self._pygame.image.frombuffer(frame.tobytes(), (PANEL, PANEL), "RGB")
             surface.blit(image, (index * PANEL, 0))
             if self._session.tracks[index].diverged:

@@ -11,7 +11,6 @@ import numpy as np
 
 from hnn_envs.arrays import Array, split
 from hnn_envs.checkpoints import Checkpoint
-from hnn_envs.drawing.canvas import Drawable
 from hnn_envs.drawing.colors import colours_of
 from hnn_envs.drawing.view import View
 from hnn_envs.dynamics import Dynamics
@@ -33,7 +32,6 @@ class Track:
 
     Attributes:
         dynamics: what moves it.
-        drawing: draws its states.
         x: its state.
         trail: its recent states.
         energies: ``Session.energy_name`` of the recent states; NaN where there is none.
@@ -41,7 +39,6 @@ class Track:
     """
 
     dynamics: Dynamics
-    drawing: Drawable
     x: Array
     trail: deque[Array] = field(default_factory=lambda: deque(maxlen=TRAIL))
     energies: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
@@ -90,10 +87,11 @@ class Session:
         self.domain = domain_of(made)
         self.max_input = self.subject.max_input(self.domain)
         self.energy_name, self._energy = self.subject.energy(made)
+        self.drawing = self.subject.drawing(self.domain)
         self.colours = colours_of([each.role for each in made])
         self.time = 0.0
         start = self.subject.draw_start(self._rng, self.domain)
-        self.tracks = [Track(each, self.subject.drawing(each), start) for each in made]
+        self.tracks = [Track(each, start) for each in made]
         self._restart(start)
 
     def reset(self) -> None:

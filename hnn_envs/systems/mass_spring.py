@@ -9,9 +9,22 @@ from functools import cached_property
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.hamiltonian import PortHamiltonian, Separable
+from hnn_envs.components import Components
+from hnn_envs.hamiltonian import PortHamiltonian, PotentialFormulas, Separable
 from hnn_envs.systems.sampling import on_circles
 from hnn_envs.systems.spec import Coordinate, Input, SystemSpec, one_coordinate
+
+
+def potential(system: MassSpring, q: Components) -> Array:
+    """V(q) = k q^2 / 2."""
+    (displacement,) = q
+    return 0.5 * system.stiffness * (displacement * displacement)
+
+
+def potential_gradient(system: MassSpring, q: Components) -> Components:
+    """dV/dq = k q."""
+    (displacement,) = q
+    return (system.stiffness * displacement,)
 
 
 @dataclass(frozen=True)
@@ -26,6 +39,7 @@ class MassSpring(Separable):
     inverse_mass: float = 2.0  # 1/m in T = p^2 / 2m
 
     damping = None
+    formulas = PotentialFormulas(potential, potential_gradient)
 
     @cached_property
     def spec(self) -> SystemSpec:
@@ -38,14 +52,6 @@ class MassSpring(Separable):
             longest_step=0.0125,  # one PEFRL step this long is within 1e-9 of the exact flow over the task's states
             picture="spring",
         )
-
-    def potential(self, q: Array) -> Array:
-        """V(q) = k q^2 / 2, shape (...,)."""
-        return 0.5 * self.stiffness * (q * q).sum(-1)
-
-    def potential_gradient(self, q: Array) -> Array:
-        """dV/dq = k q, shape (..., 1)."""
-        return self.stiffness * q
 
     @cached_property
     def field(self) -> PortHamiltonian:

@@ -8,10 +8,36 @@ from functools import cached_property
 
 import numpy as np
 
+from hnn_envs.arithmetic import plus, sqrt, zeros
 from hnn_envs.arrays import Array, split
-from hnn_envs.hamiltonian import PortHamiltonian, Separable
-from hnn_envs.systems.pairs import closest_distance, gather, internal_thrusts, separations
+from hnn_envs.components import Components
+from hnn_envs.hamiltonian import PortHamiltonian, PotentialFormulas, Separable
+from hnn_envs.systems.pairs import closest_distance, internal_thrusts
 from hnn_envs.systems.spec import Coordinate, Input, SystemSpec
+
+
+def potential(system: NBody, q: Components) -> Array:
+    """V(q) = -G m^2 sum_{i<j} 1 / |q_i - q_j|."""
+    bodies, inverses = len(q) // 2, 0.0
+    for i in range(bodies):
+        for j in range(i + 1, bodies):
+            dx, dy = q[2 * i] - q[2 * j], q[2 * i + 1] - q[2 * j + 1]
+            inverses = inverses + 1 / sqrt(dx * dx + dy * dy)
+    return -(system.coupling * inverses)
+
+
+def potential_gradient(system: NBody, q: Components) -> Components:
+    """dV/dq_i = G m^2 sum_j (q_i - q_j) / |q_i - q_j|^3."""
+    bodies, gradient = len(q) // 2, zeros(q)
+    for i in range(bodies):
+        for j in range(i + 1, bodies):
+            dx, dy = q[2 * i] - q[2 * j], q[2 * i + 1] - q[2 * j + 1]
+            inverse = 1 / sqrt(dx * dx + dy * dy)
+            slope_over_distance = system.coupling * inverse * inverse * inverse
+            slope_x, slope_y = slope_over_distance * dx, slope_over_distance * dy
+            gradient = plus(plus(gradient, 2 * i, slope_x), 2 * i + 1, slope_y)
+            gradient = plus(plus(gradient, 2 * j, -slope_x), 2 * j + 1, -slope_y)
+    return gradient
 
 
 @dataclass(frozen=True)
@@ -34,22 +60,12 @@ class NBody(Separable):
     inverse_mass: float = 1.0
 
     damping = None
+    formulas = PotentialFormulas(potential, potential_gradient)
 
     @property
     def bodies(self) -> int:
         """Number of bodies."""
         return self.spec.bodies
-
-    def potential(self, q: Array) -> Array:
-        """V(q) = -sum_{i<j} 1 / |q_i - q_j|, shape (...,)."""
-        _, distances = separations(q, self.bodies)
-        return -self.coupling * (1 / distances).sum(-1)
-
-    def potential_gradient(self, q: Array) -> Array:
-        """dV/dq_i = sum_j (q_i - q_j) / |q_i - q_j|^3, shape (..., 2*bodies)."""
-        differences, distances = separations(q, self.bodies)
-        cubes = distances * distances * distances
-        return gather(self.coupling * differences / cubes[..., None], self.bodies)
 
     @cached_property
     def field(self) -> PortHamiltonian:

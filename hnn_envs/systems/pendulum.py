@@ -8,10 +8,24 @@ from functools import cached_property
 
 import numpy as np
 
-from hnn_envs.arrays import Array, namespace
-from hnn_envs.hamiltonian import PortHamiltonian, Separable
+from hnn_envs.arithmetic import cos, sin
+from hnn_envs.arrays import Array
+from hnn_envs.components import Components
+from hnn_envs.hamiltonian import PortHamiltonian, PotentialFormulas, Separable
 from hnn_envs.systems.sampling import on_circles
 from hnn_envs.systems.spec import Coordinate, Input, SystemSpec, one_coordinate
+
+
+def potential(system: Pendulum, q: Components) -> Array:
+    """V(q) = m g l (1 - cos q)."""
+    (angle,) = q
+    return system.gravity * (1 - cos(angle))
+
+
+def potential_gradient(system: Pendulum, q: Components) -> Components:
+    """dV/dq = m g l sin q."""
+    (angle,) = q
+    return (system.gravity * sin(angle),)
 
 
 @dataclass(frozen=True)
@@ -26,6 +40,7 @@ class Pendulum(Separable):
     inverse_mass: float = 2.0  # 1 / (m l^2)
 
     damping = None
+    formulas = PotentialFormulas(potential, potential_gradient)
 
     @cached_property
     def spec(self) -> SystemSpec:
@@ -38,14 +53,6 @@ class Pendulum(Separable):
             longest_step=0.0055,
             picture="pendulum",
         )
-
-    def potential(self, q: Array) -> Array:
-        """V(q) = m g l (1 - cos q), shape (...,)."""
-        return self.gravity * (1 - namespace(q).cos(q)).sum(-1)
-
-    def potential_gradient(self, q: Array) -> Array:
-        """dV/dq = m g l sin q, shape (..., 1)."""
-        return self.gravity * namespace(q).sin(q)
 
     @cached_property
     def field(self) -> PortHamiltonian:

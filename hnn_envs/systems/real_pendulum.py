@@ -8,10 +8,24 @@ from functools import cached_property
 
 import numpy as np
 
-from hnn_envs.arrays import Array, namespace
-from hnn_envs.hamiltonian import PortHamiltonian, Separable
+from hnn_envs.arithmetic import cos, sin
+from hnn_envs.arrays import Array
+from hnn_envs.components import Components
+from hnn_envs.hamiltonian import PortHamiltonian, PotentialFormulas, Separable
 from hnn_envs.systems.sampling import on_circles
 from hnn_envs.systems.spec import Coordinate, Input, SystemSpec, one_coordinate
+
+
+def potential(system: RealPendulum, q: Components) -> Array:
+    """V(q) = g (1 - cos q)."""
+    (angle,) = q
+    return system.gravity * (1 - cos(angle))
+
+
+def potential_gradient(system: RealPendulum, q: Components) -> Components:
+    """dV/dq = g sin q."""
+    (angle,) = q
+    return (system.gravity * sin(angle),)
 
 
 @dataclass(frozen=True)
@@ -34,6 +48,8 @@ class RealPendulum(Separable):
     inverse_mass: float = 1.0 / 0.95641
     damping: float = 0.012128  # gamma, 1/s
 
+    formulas = PotentialFormulas(potential, potential_gradient)
+
     @cached_property
     def spec(self) -> SystemSpec:
         """One angle and a torque; the time scale is the period of small oscillations, 5.4 s."""
@@ -48,14 +64,6 @@ class RealPendulum(Separable):
             time_unit="s",
             energy_unit="rad\N{SUPERSCRIPT TWO}/s\N{SUPERSCRIPT TWO}",
         )
-
-    def potential(self, q: Array) -> Array:
-        """V(q) = g (1 - cos q), shape (...,)."""
-        return self.gravity * (1 - namespace(q).cos(q)).sum(-1)
-
-    def potential_gradient(self, q: Array) -> Array:
-        """dV/dq = g sin q, shape (..., 1)."""
-        return self.gravity * namespace(q).sin(q)
 
     @cached_property
     def field(self) -> PortHamiltonian:

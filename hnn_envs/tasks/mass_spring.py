@@ -7,18 +7,33 @@ from functools import cached_property
 
 import numpy as np
 
-from hnn_envs.arrays import Array, namespace
+from hnn_envs.arithmetic import where
+from hnn_envs.arrays import Array
+from hnn_envs.components import Components, Step
 from hnn_envs.drawing.canvas import Canvas
 from hnn_envs.drawing.shapes import draw_spring
 from hnn_envs.drawing.view import View
 from hnn_envs.systems import System
 from hnn_envs.systems.mass_spring import MASS_SPRING
+from hnn_envs.tasks.formulas import FormulaTask, TaskFormulas
 from hnn_envs.tasks.optional import Reference
-from hnn_envs.tasks.shared import bounds, limits, observe, within
+from hnn_envs.tasks.shared import bounds, limits
+
+
+def observation(task: MassSpringTask, x: Components) -> Components:
+    """[q, p]."""
+    return x
+
+
+def reward(task: MassSpringTask, step: Step) -> Array:
+    """-(q^2 + p^2 + 8 u^2) of the step's start, less the cost of leaving the limits."""
+    (q, p), (force,) = step.x, step.u
+    cost = q * q + p * p + task.input_cost * (force * force)
+    return where(step.inside, -cost, -cost - task.exit_cost)
 
 
 @dataclass(frozen=True)
-class MassSpringTask:
+class MassSpringTask(FormulaTask):
     """Drive a frictionless mass on a spring to rest, with a cost for which LQR is the optimum.
 
     ## Description
@@ -64,6 +79,7 @@ class MassSpringTask:
     exit_cost: float = 5000.0  # cost of the step that leaves the limits
 
     name = "mass-spring"
+    formulas = TaskFormulas(observation, reward)
     shown_start = (1.0, 0.0)
     references = (Reference("lqr", "hnn_envs.agents.controllers:lqr"),)
 
@@ -90,23 +106,6 @@ class MassSpringTask:
     def initial_state(self, rng: np.random.Generator) -> Array:
         """A random direction, radius U(0.1, 1), shape (2,)."""
         return self.system.sample_states(rng, 1)[0]
-
-    def observation(self, x: Array) -> Array:
-        """[q, p], float32, shape (..., 2)."""
-        return observe((x[..., 0], x[..., 1]), self.observation_low, self.observation_high)
-
-    def reward(self, x: Array, u: Array, x_next: Array) -> Array:
-        """-(q^2 + p^2 + 8 u^2) of the step's start, less the cost of leaving the limits, shape (...,)."""
-        cost = (x * x).sum(-1) + self.input_cost * (u * u).sum(-1)
-        return namespace(x).where(self.inside(x_next), -cost, -cost - self.exit_cost)
-
-    def inside(self, x: Array) -> Array:
-        """Whether |q| and |p| are within their limits, shape (...,)."""
-        return within(x, self.low, self.high)
-
-    def terminated(self, x: Array) -> Array:
-        """Never."""
-        return namespace(x).zeros_like(x[..., 0], dtype=namespace(x).bool)
 
     def draw(self, canvas: Canvas, view: View) -> None:
         """Draws one environment."""

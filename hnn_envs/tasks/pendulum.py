@@ -8,18 +8,36 @@ from functools import cached_property
 
 import numpy as np
 
-from hnn_envs.arrays import Array, namespace
+from hnn_envs.arithmetic import cos, remainder, sin, where
+from hnn_envs.arrays import Array
+from hnn_envs.components import Components, Step
 from hnn_envs.drawing.canvas import Canvas
 from hnn_envs.drawing.shapes import draw_pendulum
 from hnn_envs.drawing.view import View
 from hnn_envs.systems import System
 from hnn_envs.systems.pendulum import PENDULUM
+from hnn_envs.tasks.formulas import FormulaTask, TaskFormulas
 from hnn_envs.tasks.optional import Reference
-from hnn_envs.tasks.shared import bounds, limits, observe, within
+from hnn_envs.tasks.shared import bounds, limits
+
+
+def observation(task: PendulumTask, x: Components) -> Components:
+    """[cos q, sin q, p]."""
+    q, p = x
+    return cos(q), sin(q), p
+
+
+def reward(task: PendulumTask, step: Step) -> Array:
+    """Minus Pendulum-v1's cost of the step's start, less the cost of leaving the limits."""
+    q, p = step.x
+    angle = remainder(q, 2 * math.pi) - math.pi  # from upright
+    velocity, torque = task.velocity_unit * p, task.torque_unit * step.u[0]
+    cost = angle * angle + task.velocity_cost * (velocity * velocity) + task.torque_cost * (torque * torque)
+    return where(step.inside, -cost, -cost - task.exit_cost)
 
 
 @dataclass(frozen=True)
-class PendulumTask:
+class PendulumTask(FormulaTask):
     """Swing an ideal pendulum up and hold it, with the cost of Gymnasium's Pendulum-v1.
 
     ## Description
@@ -73,6 +91,7 @@ class PendulumTask:
     exit_cost: float = 1000.0  # cost of the step that leaves the limits
 
     name = "pendulum"
+    formulas = TaskFormulas(observation, reward)
     shown_start = (2.0, 0.0)
     references = (
         Reference("energy-shaping/ode", "hnn_envs.agents.controllers:swing_up", "ode"),
@@ -105,36 +124,6 @@ class PendulumTask:
         """Any angle and a small momentum, shape (2,)."""
         momentum = self.start_velocity / self.velocity_unit
         return np.array((rng.uniform(-math.pi, math.pi), rng.uniform(-momentum, momentum)))
-
-    def observation(self, x: Array) -> Array:
-        """[cos q, sin q, p], float32, shape (..., 3)."""
-        xp = namespace(x)
-        return observe((xp.cos(x[..., 0]), xp.sin(x[..., 0]), x[..., 1]), self.observation_low, self.observation_high)
-
-    def angle_from_upright(self, x: Array) -> Array:
-        """Angle from upright in [-pi, pi), shape (...,)."""
-        return namespace(x).remainder(x[..., 0], 2 * math.pi) - math.pi
-
-    def reward(self, x: Array, u: Array, x_next: Array) -> Array:
-        """Minus Pendulum-v1's cost of the step's start, less the cost of leaving the limits, shape (...,)."""
-        # Squares by xp.square: a NumPy scalar's ** goes through pow, and would differ from a batch in the last bit.
-        xp = namespace(x)
-        velocity = self.velocity_unit * x[..., 1]
-        torque = self.torque_unit * u[..., 0]
-        cost = (
-            xp.square(self.angle_from_upright(x))
-            + self.velocity_cost * xp.square(velocity)
-            + self.torque_cost * xp.square(torque)
-        )
-        return xp.where(self.inside(x_next), -cost, -cost - self.exit_cost)
-
-    def inside(self, x: Array) -> Array:
-        """Whether |p| is within its limit, shape (...,)."""
-        return within(x, self.low, self.high)
-
-    def terminated(self, x: Array) -> Array:
-        """Never."""
-        return namespace(x).zeros_like(x[..., 0], dtype=namespace(x).bool)
 
     def draw(self, canvas: Canvas, view: View) -> None:
         """Draws one environment."""

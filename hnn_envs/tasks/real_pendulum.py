@@ -7,19 +7,34 @@ from functools import cached_property
 
 import numpy as np
 
-from hnn_envs.arrays import Array, namespace
+from hnn_envs.arithmetic import absolute, where
+from hnn_envs.arrays import Array
+from hnn_envs.components import Components, Step
 from hnn_envs.drawing.canvas import Canvas
 from hnn_envs.drawing.shapes import draw_pendulum
 from hnn_envs.drawing.view import View
 from hnn_envs.systems import System
 from hnn_envs.systems.real_pendulum import REAL_PENDULUM
 from hnn_envs.systems.sampling import on_circles
+from hnn_envs.tasks.formulas import FormulaTask, TaskFormulas
 from hnn_envs.tasks.optional import Search
-from hnn_envs.tasks.shared import bounds, limits, observe, within
+from hnn_envs.tasks.shared import bounds, effort, limits
+
+
+def observation(task: RealPendulumTask, x: Components) -> Components:
+    """[q, p]."""
+    return x
+
+
+def reward(task: RealPendulumTask, step: Step) -> Array:
+    """Closeness to the asked energy, less a share for effort, in [0, 1]."""
+    closeness = 1 - absolute(step.energy - task.target_energy) / task.target_energy
+    share = 1 - effort(task, step.u)
+    return where(step.inside & (closeness > 0), closeness * share, 0.0)
 
 
 @dataclass(frozen=True)
-class RealPendulumTask:
+class RealPendulumTask(FormulaTask):
     """Pump the measured pendulum of Schmidt and Lipson up to a swing of 1.2 rad and hold that energy.
 
     ## Description
@@ -68,6 +83,7 @@ class RealPendulumTask:
     effort_cost: float = 0.1  # share of the reward that full torque costs
 
     name = "real-pendulum"
+    formulas = TaskFormulas(observation, reward)
     shown_start = (1.2, 0.0)
     search = Search(hold=5)
 
@@ -99,25 +115,6 @@ class RealPendulumTask:
     def initial_state(self, rng: np.random.Generator) -> Array:
         """A random direction, radius U(0.1, 0.6), shape (2,)."""
         return on_circles(rng, 1, self.start_smallest, self.start_largest)[0]
-
-    def observation(self, x: Array) -> Array:
-        """[q, p], float32, shape (..., 2)."""
-        return observe((x[..., 0], x[..., 1]), self.observation_low, self.observation_high)
-
-    def reward(self, x: Array, u: Array, x_next: Array) -> Array:
-        """Closeness to the asked energy, less a share for effort, in [0, 1], shape (...,)."""
-        xp = namespace(x)
-        closeness = 1 - xp.abs(self.system.value(x_next) - self.target_energy) / self.target_energy
-        effort = self.effort_cost * xp.square(u[..., 0] / self.max_input)
-        return xp.where(self.inside(x_next) & (closeness > 0), closeness * (1 - effort), xp.zeros_like(closeness))
-
-    def inside(self, x: Array) -> Array:
-        """Whether |q| and |p| are within their limits, shape (...,)."""
-        return within(x, self.low, self.high)
-
-    def terminated(self, x: Array) -> Array:
-        """Never."""
-        return namespace(x).zeros_like(x[..., 0], dtype=namespace(x).bool)
 
     def draw(self, canvas: Canvas, view: View) -> None:
         """Draws one environment."""

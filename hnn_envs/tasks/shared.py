@@ -1,10 +1,13 @@
-"""What every task does in the same way: limits, observations, and the centre that n bodies are seen from."""
+"""What several tasks do in the same way: limits, observations, and the cost of effort."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from hnn_envs.arrays import Array, cast, constant, like, namespace
+from hnn_envs.components import Components
 
 
 def limits(*values: float) -> Array:
@@ -33,3 +36,12 @@ def observe(features: tuple[Array, ...], low: Array, high: Array) -> Array:
     stacked = xp.stack(features, axis=-1)
     stacked = cast(xp.where(xp.isnan(stacked), xp.zeros_like(stacked), stacked), xp.float32)
     return xp.clip(stacked, like(low, stacked), like(high, stacked))
+
+
+def effort(task: Any, u: Components) -> Array:
+    """The cost of the mean square of the inputs, the largest being 1; a formula for tasks with an ``effort_cost``."""
+    total = 0.0
+    for entry in u:
+        share = entry / task.max_input
+        total = total + share * share
+    return task.effort_cost * (total / len(u))

@@ -7,19 +7,46 @@ from functools import cached_property
 
 import numpy as np
 
-from hnn_envs.arrays import Array, namespace, split
+from hnn_envs.arithmetic import logical_not, never, sqrt, where
+from hnn_envs.arrays import Array, split
+from hnn_envs.components import Components, Step
 from hnn_envs.drawing.canvas import Canvas
 from hnn_envs.drawing.colors import GUIDE
 from hnn_envs.drawing.shapes import draw_bodies, zoom
 from hnn_envs.drawing.view import View
 from hnn_envs.systems.n_body import NBody
 from hnn_envs.systems.three_body import THREE_BODY
+from hnn_envs.tasks.formulas import FormulaTask, TaskFormulas
 from hnn_envs.tasks.optional import Search
-from hnn_envs.tasks.shared import bounds, limits, observe, within
+from hnn_envs.tasks.shared import bounds, effort, limits
+
+
+def observation(task: ThreeBodyTask, x: Components) -> Components:
+    """Positions and momenta."""
+    return x
+
+
+def reward(task: ThreeBodyTask, step: Step) -> Array:
+    """1 for staying bound and apart, less a share for effort."""
+    alive = step.inside & logical_not(terminated(task, step.x_next))
+    return where(alive, 1 - effort(task, step.u), 0.0)
+
+
+def terminated(task: ThreeBodyTask, x: Components) -> Array:
+    """Whether two bodies have met or one is lost."""
+    centre_x, centre_y = (x[0] + x[2] + x[4]) / 3, (x[1] + x[3] + x[5]) / 3
+    ended = never(x[0])
+    for i in range(3):
+        dx, dy = x[2 * i] - centre_x, x[2 * i + 1] - centre_y
+        ended = ended | (dx * dx + dy * dy > task.largest_distance * task.largest_distance)
+        for j in range(i):
+            dx, dy = x[2 * j] - x[2 * i], x[2 * j + 1] - x[2 * i + 1]
+            ended = ended | (sqrt(dx * dx + dy * dy) < task.smallest_separation)
+    return ended
 
 
 @dataclass(frozen=True)
-class ThreeBodyTask:
+class ThreeBodyTask(FormulaTask):
     """Keep three bodies bound, without a close encounter, for as long as possible on little thrust.
 
     ## Description
@@ -69,6 +96,7 @@ class ThreeBodyTask:
     effort_cost: float = 0.1  # share of the reward that full thrust costs
 
     name = "three-body"
+    formulas = TaskFormulas(observation, reward, terminated=terminated)
     search = Search(horizon=10, hold=6)
 
     @cached_property
@@ -95,30 +123,6 @@ class ThreeBodyTask:
         """A rotating triangle with disturbed velocities and its centre of mass at rest in the origin, shape (12,)."""
         q, p = split(self.system.sample_states(rng, 1)[0])
         return np.concatenate((_centred(q), _centred(p)))
-
-    def observation(self, x: Array) -> Array:
-        """Positions and momenta, float32, shape (..., 12)."""
-        features = tuple(x[..., column] for column in range(12))
-        return observe(features, self.observation_low, self.observation_high)
-
-    def reward(self, x: Array, u: Array, x_next: Array) -> Array:
-        """1 for staying bound and apart, less a share for effort, shape (...,)."""
-        xp = namespace(x)
-        effort = self.effort_cost * xp.square(u / self.max_input).mean(-1)
-        alive = self.inside(x_next) & ~self.terminated(x_next)
-        return xp.where(alive, 1 - effort, xp.zeros_like(effort))
-
-    def inside(self, x: Array) -> Array:
-        """Whether coordinates and momenta are within their limits, shape (...,)."""
-        return within(x, self.low, self.high)
-
-    def terminated(self, x: Array) -> Array:
-        """Whether two bodies have met or one is lost, shape (...,)."""
-        xp = namespace(x)
-        positions = split(x)[0].reshape((*x.shape[:-1], 3, 2))
-        offsets = positions - self.system.centre_of_mass(x)[..., None, :]
-        lost = xp.any((offsets * offsets).sum(-1) > self.largest_distance**2, axis=-1)
-        return lost | (self.system.closest_distance(x) < self.smallest_separation)
 
     def draw(self, canvas: Canvas, view: View) -> None:
         """Draws one environment."""

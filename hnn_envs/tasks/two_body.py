@@ -8,18 +8,48 @@ from functools import cached_property
 
 import numpy as np
 
-from hnn_envs.arrays import Array, namespace, split
+from hnn_envs.arithmetic import sqrt, where
+from hnn_envs.arrays import Array, namespace
+from hnn_envs.components import Components, Step, components
 from hnn_envs.drawing.canvas import Canvas
 from hnn_envs.drawing.shapes import DARK_GUIDE, draw_bodies, zoom
 from hnn_envs.drawing.view import View
 from hnn_envs.systems.n_body import NBody
 from hnn_envs.systems.two_body import TWO_BODY
+from hnn_envs.tasks.formulas import FormulaTask, TaskFormulas
 from hnn_envs.tasks.optional import Reference, Search
-from hnn_envs.tasks.shared import bounds, limits, observe, within
+from hnn_envs.tasks.shared import bounds, effort, limits
+
+
+def orbit(task: TwoBodyTask, x: Components) -> Components:
+    """Direction x and y, separation, radial and tangential velocity of body 1 as seen from body 2."""
+    dx, dy = x[0] - x[2], x[1] - x[3]
+    velocity_x, velocity_y = task.system.inverse_mass * (x[4] - x[6]), task.system.inverse_mass * (x[5] - x[7])
+    separation = sqrt(dx * dx + dy * dy)
+    along_x, along_y = dx / separation, dy / separation
+    radial = along_x * velocity_x + along_y * velocity_y
+    tangential = along_x * velocity_y - along_y * velocity_x
+    return along_x, along_y, separation, radial, tangential
+
+
+def reward(task: TwoBodyTask, step: Step) -> Array:
+    """Closeness to the asked orbit, less a share for effort, in [0, 1]."""
+    _, _, separation, radial, tangential = orbit(task, step.x_next)
+    length = (separation - task.target_separation) / task.separation_scale
+    inward, across = radial / task.velocity_scale, (tangential - task.target_velocity) / task.velocity_scale
+    error = length * length + inward * inward + across * across
+    return where(step.inside, (1 - effort(task, step.u)) / (1 + error), 0.0)
+
+
+def inside(task: TwoBodyTask, x: Components) -> Array:
+    """Whether the separation is within its limits."""
+    dx, dy = x[0] - x[2], x[1] - x[3]
+    separation = sqrt(dx * dx + dy * dy)
+    return (separation >= task.smallest_separation) & (separation <= task.largest_separation)
 
 
 @dataclass(frozen=True)
-class TwoBodyTask:
+class TwoBodyTask(FormulaTask):
     """Transfer two bodies to a circular orbit of separation 2.5 and hold it, by the thrust between them.
 
     ## Description
@@ -80,6 +110,7 @@ class TwoBodyTask:
     effort_cost: float = 0.1  # share of the reward that full thrust costs
 
     name = "two-body"
+    formulas = TaskFormulas(orbit, reward, inside)
     shown_start = (0.9, 0.0, -0.9, 0.0, 0.0, 0.45, 0.0, -0.45)  # clearly an ellipse
     search = Search(horizon=10, hold=5)
     references = (
@@ -128,42 +159,8 @@ class TwoBodyTask:
 
     def orbit(self, x: Array) -> tuple[Array, Array, Array, Array]:
         """Direction (..., 2), separation, radial and tangential velocity (...,) of body 1 as seen from body 2."""
-        q, p = split(x)
-        difference = q[..., :2] - q[..., 2:]
-        velocity = self.system.inverse_mass * (p[..., :2] - p[..., 2:])
-        separation = namespace(x).sqrt((difference * difference).sum(-1))
-        direction = difference / separation[..., None]
-        radial = (direction * velocity).sum(-1)
-        tangential = direction[..., 0] * velocity[..., 1] - direction[..., 1] * velocity[..., 0]
-        return direction, separation, radial, tangential
-
-    def observation(self, x: Array) -> Array:
-        """[direction, separation, radial velocity, tangential velocity], float32, shape (..., 5)."""
-        direction, *rest = self.orbit(x)
-        features = (direction[..., 0], direction[..., 1], *rest)
-        return observe(features, self.observation_low, self.observation_high)
-
-    def reward(self, x: Array, u: Array, x_next: Array) -> Array:
-        """Closeness to the asked orbit, less a share for effort, in [0, 1], shape (...,)."""
-        xp = namespace(x)
-        _, separation, radial, tangential = self.orbit(x_next)
-        error = (
-            xp.square((separation - self.target_separation) / self.separation_scale)
-            + xp.square(radial / self.velocity_scale)
-            + xp.square((tangential - self.target_velocity) / self.velocity_scale)
-        )
-        effort = self.effort_cost * xp.square(u / self.max_input).mean(-1)
-        return xp.where(self.inside(x_next), (1 - effort) / (1 + error), xp.zeros_like(error))
-
-    def inside(self, x: Array) -> Array:
-        """Whether separation, coordinates and momenta are within their limits, shape (...,)."""
-        separation = self.system.closest_distance(x)
-        apart = (separation >= self.smallest_separation) & (separation <= self.largest_separation)
-        return within(x, self.low, self.high) & apart
-
-    def terminated(self, x: Array) -> Array:
-        """Never."""
-        return namespace(x).zeros_like(x[..., 0], dtype=namespace(x).bool)
+        along_x, along_y, *rest = orbit(self, components(x))
+        return (namespace(x).stack((along_x, along_y), axis=-1), *rest)
 
     def draw(self, canvas: Canvas, view: View) -> None:
         """Draws one environment."""

@@ -122,8 +122,9 @@ def arithmetic(dynamics: Dynamics) -> Arithmetic:
         raise TypeError("only splitting schemes are counted")
     energy = getattr(field, "hamiltonian")  # noqa: B009 - fields of splitting schemes have one
     network: MLP = energy.network
-    networks = energy.bodies * (energy.bodies - 1) // 2 if hasattr(energy, "bodies") else 1
-    inputs = 1 if hasattr(energy, "bodies") else 2 * len(energy.features.angular)
+    bodies = dynamics.spec.bodies
+    networks = bodies * (bodies - 1) // 2 if bodies else 1
+    inputs = 1 if bodies else 2 * len(energy.features.angular)
     products = sum(int(np.prod(weight.shape)) for weight in network.weights)
     units = sum(weight.shape[1] for weight in network.weights[:-1])
     forces = scheme.evaluations(dynamics.substeps) * networks

@@ -14,6 +14,7 @@ from hnn_envs.benchmarks.speed.interleaved import Case, Effort, interleave, repe
 from hnn_envs.benchmarks.speed.peers import SeedsWay, has_jax, jax_steps
 from hnn_envs.dynamics import make_dynamics
 from hnn_envs.evaluation.records import Row
+from hnn_envs.ids import environment_of
 from hnn_envs.rollouts import rollout
 from hnn_envs.tasks import get_task
 
@@ -22,23 +23,24 @@ if TYPE_CHECKING:
 
 BATCH = 1024
 SIZES = (64, 256, BATCH, 4096, 16384, 65536)
-ENVIRONMENTS = {"pendulum": ("Pendulum", 1.0), "two-body": ("TwoBody", 2.0), "three-body": ("ThreeBody", 3.0)}
-"""System -> name of its environment, and how many times as long as Pendulum-v1's step its own may take."""
+LONGEST = {"pendulum": 1.0, "two-body": 2.0, "three-body": 3.0}
+"""Task -> how many times as long as Pendulum-v1's step its own may take."""
 
 
 def one_environment(effort: Effort) -> Iterator[Row]:
     """``step()`` of single environments, unwrapped, next to Gymnasium's pendulum, under the same actions."""
     cases = {("pendulum", "gymnasium"): _steps(gymnasium.make("Pendulum-v1").unwrapped, effort)}
-    for system, (name, _) in ENVIRONMENTS.items():
+    for system in LONGEST:
+        name, options = environment_of(system)
         for dynamics in ("ode", "hnn"):
-            env = gymnasium.make(f"hnn_envs:hnn_envs/{name}-v0", dynamics=dynamics).unwrapped
+            env = gymnasium.make(name, dynamics=dynamics, **options).unwrapped
             cases[system, dynamics] = _steps(env, effort)
     timings = interleave(cases, effort.turns)
     peer = timings["pendulum", "gymnasium"]
     for (system, dynamics), timing in timings.items():
         yield row(system, dynamics, "microseconds_per_step", timing.times(1e6), "us")
         if dynamics != "gymnasium":
-            target = ENVIRONMENTS[system][1] if dynamics == "hnn" else None
+            target = LONGEST[system] if dynamics == "hnn" else None
             yield row(system, dynamics, "step_over_pendulum_v1", timing.over(peer), reference=target)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from hnn_envs.recordings.dataset import Dataset
 
+from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.systems import Coordinate, Input, SystemSpec
 
 CART = SystemSpec(

@@ -19,6 +19,7 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 # Every command and code block of the README as it is written: hours. `make test` runs them in a short form.
 readme: $(VENV)/.installed

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -20,19 +20,15 @@ import numpy as np
 
 from hnn_envs.errors import CheckpointError, HnnEnvsError, UnknownNameError
 from hnn_envs.hamiltonian import VectorField
-from hnn_envs.models import Parameters, make_family
-from hnn_envs.storage import read_tensors, write_tensors
+from hnn_envs.models import Parameters, make_family, shapes_of
+from hnn_envs.parsing import Extended, is_file, parse, user_path
+from hnn_envs.storage import Shapes, open_sealed, write_tensors
 from hnn_envs.systems import SYSTEMS, get_spec
 from hnn_envs.systems.spec import SystemSpec
 
 FORMAT = 2
 FORMATS = (1, 2)
 HEADER = "hnn_envs"
-CARD_TYPES: dict[type, tuple[str, ...]] = {
-    str: ("name", "family", "recipe", "recipe_hash", "version", "digest"),
-    int: ("seed", "format"),
-    dict: ("spec", "settings", "domain", "metrics"),
-}
 ALIASES = {"hnn": "default/hnn", "baseline": "default/baseline"}
 
 
@@ -85,7 +81,7 @@ class Card:
     recipe: str
     recipe_hash: str
     seed: int
-    metrics: dict[str, float]
+    metrics: dict[str, Extended]
     version: str
     energy_offset: float = 0.0
     digest: str = ""
@@ -125,39 +121,21 @@ def load_checkpoint(path: Path, system: str | None = None) -> Checkpoint:
     Raises:
         CheckpointError: the file cannot be used, with the reason.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise CheckpointError(f"checkpoint {path} does not exist; shipped ones: {_shipped_names()}")
-    values, parameters = read_tensors(path, HEADER, "checkpoint", FORMATS)
-    card = _parse_card(path, values)
-    _check(path, card, parameters, system)
-    return Checkpoint(card, parameters)
+    with open_sealed(path, HEADER, "checkpoint", FORMATS) as file:
+        card = _parse_card(path, file.values)
+        _check_card(path, card, system)
+        _check_shapes(path, card, file.shapes)
+        checkpoint = Checkpoint(card, file.read())
+    _check_weights(path, checkpoint)
+    return checkpoint
 
 
 def _parse_card(path: Path, values: Mapping[str, Any]) -> Card:
     try:
-        values = _current(values)
-        known = {entry.name for entry in fields(Card)}
-        if set(values) != known:
-            raise ValueError(f"entries {sorted(set(values) ^ known)} are missing or unknown")
-        for kind, names in CARD_TYPES.items():
-            for name in names:
-                if not isinstance(values[name], kind):
-                    raise TypeError(f"{name} is {values[name]!r}, which is no {kind.__name__}")
-        domain = values["domain"]
-        low, high = (tuple(float(number) for number in domain[name]) for name in ("low", "high"))
-        energy = None if domain["energy"] is None else tuple(float(number) for number in domain["energy"])
-        if energy is not None and len(energy) != 2:
-            raise ValueError(f"the energy of the domain is {energy}, which is no pair")
-        metrics = {name: float(value) for name, value in values["metrics"].items()}
-        offset = float(values["energy_offset"])
-        parsed = {
-            "spec": SystemSpec.from_table(values["spec"]),
-            "domain": Domain(low, high, energy),
-            "metrics": metrics,
-            "energy_offset": offset,
-        }
-        return Card(**{**values, **parsed})
-    except (ValueError, TypeError, KeyError) as error:
+        return parse(Card, _current(values), "its card", whole=True)
+    except HnnEnvsError as error:
         raise CheckpointError(f"checkpoint {path} has a damaged card: {error}") from error
 
 
@@ -168,36 +146,54 @@ def _current(values: Mapping[str, Any]) -> dict[str, Any]:
     """
     entries = dict(values)
     if entries["format"] == 1:
-        name = entries.pop("system")
-        if name not in SYSTEMS:  # nor a place to import from, which no card of format 1 named
+        name = entries.pop("system", None)
+        if (
+            not isinstance(name, str) or name not in SYSTEMS
+        ):  # nor a place to import from, which no card of format 1 named
             raise UnknownNameError.of("system", name, SYSTEMS)
         entries["spec"] = get_spec(name).as_table()
     return entries
 
 
-def _check(path: Path, card: Card, parameters: Parameters, system: str | None) -> None:
+def _check_card(path: Path, card: Card, system: str | None) -> None:
     if system is not None and card.system != system:
         raise CheckpointError(f"checkpoint {path} was trained for system {card.system!r}, not for {system!r}")
     if hashlib.sha256(card.recipe.encode()).hexdigest() != card.recipe_hash:
         raise CheckpointError(f"checkpoint {path} was changed after it was written: its recipe does not match its hash")
     if len(card.domain.low) != 2 * card.spec.dof or len(card.domain.high) != 2 * card.spec.dof:
         raise CheckpointError(f"checkpoint {path} has a domain of the wrong size for system {card.system!r}")
+
+
+def _check_shapes(path: Path, card: Card, shapes: Shapes) -> None:
+    """Compares what the header says with the model that the card describes, before a tensor is read."""
     try:
-        family = make_family(card.family, card.settings)
-        expected = family.init(card.spec, np.random.default_rng(0))
-        family.build(card.spec, expected)
-    except (HnnEnvsError, TypeError, ValueError) as error:
-        raise CheckpointError(f"checkpoint {path} describes a model that cannot be built: {error}") from error
-    shapes = {name: value.shape for name, value in parameters.items()}
-    if shapes != {name: value.shape for name, value in expected.items()}:
+        expected = shapes_of(make_family(card.family, card.settings), card.spec)
+    except _BUILDING as error:
+        raise _cannot_be_built(path, error) from error
+    if shapes != expected:
         raise CheckpointError(f"checkpoint {path} has weights that do not fit its model {card.family!r}")
-    for name, value in parameters.items():
+
+
+def _check_weights(path: Path, checkpoint: Checkpoint) -> None:
+    for name, value in checkpoint.parameters.items():
         if value.dtype not in (np.float64, np.float32):
             raise CheckpointError(
                 f"checkpoint {path} has weights {name!r} that are {value.dtype}, not float64 or float32"
             )
         if not np.isfinite(value).all():
             raise CheckpointError(f"checkpoint {path} has weights {name!r} that are not finite")
+    try:
+        checkpoint.build()
+    except _BUILDING as error:
+        raise _cannot_be_built(path, error) from error
+
+
+_BUILDING = (HnnEnvsError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError)
+"""What the settings and the weights of a file may bring about in a family, one of a plug-in's among them."""
+
+
+def _cannot_be_built(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(f"checkpoint {path} describes a model that cannot be built: {error}")
 
 
 def checkpoints_folder() -> Path:
@@ -230,7 +226,7 @@ def checkpoint_path(system: str, name: str) -> Path:
     """Where the checkpoint ``name`` ("hnn", "paper/hnn", ...) of a system is; if nowhere, among the shipped."""
     file = Path(system) / f"{ALIASES.get(name, name)}.safetensors"
     places = [folder / file for folder in checkpoint_folders()]
-    return next((place for place in places if place.is_file()), places[0])
+    return next((place for place in places if is_file(place)), places[0])
 
 
 def shipped_checkpoints(system: str) -> list[str]:
@@ -250,7 +246,7 @@ def find_checkpoint(system: str, name: str) -> Checkpoint:
     """
     if is_shipped_name(system, name):
         return _load_shipped(system, name)
-    return load_checkpoint(Path(name).expanduser(), system)
+    return load_checkpoint(user_path(name), system)
 
 
 def is_shipped_name(system: str, name: str) -> bool:
@@ -260,7 +256,7 @@ def is_shipped_name(system: str, name: str) -> bool:
 
 def is_path(name: str) -> bool:
     """Tells whether ``name`` is meant as a path: it ends in .safetensors, or there is a file of that name."""
-    return name.endswith(".safetensors") or Path(name).expanduser().is_file()
+    return name.endswith(".safetensors") or is_file(user_path(name))
 
 
 @cache

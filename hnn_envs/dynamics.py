@@ -26,6 +26,7 @@ from hnn_envs.errors import CheckpointError, DeviceError, InvalidOptionError, No
 from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian, VectorField, is_separable
 from hnn_envs.integrators import INTEGRATORS, Integrator, get_integrator
 from hnn_envs.observation import ObservationModel, Observed
+from hnn_envs.parsing import user_path
 from hnn_envs.systems import Known, System, SystemSpec, find_truth, resolve_system, spec_of, truth_of
 
 DTYPES = ("float64", "float32")
@@ -221,7 +222,7 @@ def _resolved(
 ) -> tuple[SystemSpec, System | None, Checkpoint | None]:
     """What the system is, its equations if known, and the checkpoint that moves it; None for the ODE."""
     if isinstance(system, Path) or (isinstance(system, str) and is_path(system)):
-        system = load_checkpoint(Path(system).expanduser())
+        system = load_checkpoint(user_path(system))
     if isinstance(system, Checkpoint):
         if dynamics is None:
             return system.card.spec, find_truth(system.card.spec), system

@@ -43,6 +43,10 @@ class CheckpointError(HnnEnvsError):
     """A checkpoint that is missing, damaged, of another format, or made for another system."""
 
 
+class WriteError(HnnEnvsError, OSError):
+    """A file that cannot be written, such as on a full disk."""
+
+
 class DataError(HnnEnvsError):
     """Measured data that is missing or not in the expected format."""
 

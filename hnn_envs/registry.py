@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from hnn_envs.errors import HnnEnvsError, InvalidOptionError, UnknownNameError
+from hnn_envs.parsing import parse_arguments, shown
 
 T = TypeVar("T")
 
@@ -98,7 +99,7 @@ def construct(owner: str, make: Callable[..., T], settings: dict[str, Any], *arg
     allowed = [parameter.name for parameter in parameters]
     for name in settings:
         if name not in allowed:
-            raise InvalidOptionError(f"{owner} has no setting {name!r}; allowed: {', '.join(allowed)}")
+            raise InvalidOptionError(f"{owner} has no setting {shown(name)}; allowed: {', '.join(allowed)}")
     lacking = [
         repr(parameter.name)
         for parameter in parameters
@@ -107,8 +108,8 @@ def construct(owner: str, make: Callable[..., T], settings: dict[str, Any], *arg
     if lacking:
         raise InvalidOptionError(f"{owner} lacks the setting {' and '.join(lacking)}")
     try:
-        return make(*arguments, **settings)
-    except HnnEnvsError:
+        return make(*arguments, **parse_arguments(make, settings))
+    except UnknownNameError:
         raise
-    except (TypeError, ValueError) as error:
+    except (HnnEnvsError, TypeError, ValueError, ArithmeticError) as error:
         raise InvalidOptionError(f"{owner}: {error}") from error

@@ -14,6 +14,7 @@ from hnn_envs.checkpoints import Checkpoint, is_path, load_checkpoint
 from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.errors import InvalidActionError, InvalidOptionError, InvalidStateError
 from hnn_envs.memory import check_memory
+from hnn_envs.parsing import user_path
 from hnn_envs.systems import Known, SystemSpec, resolve_system, spec_of
 
 ControlLaw = Callable[[float, Array], Array]
@@ -125,7 +126,7 @@ def _resolve(
 
 def _name_of(system: str | Path | Known | Checkpoint) -> str:
     if isinstance(system, Path) or (isinstance(system, str) and is_path(system)):
-        system = load_checkpoint(Path(system).expanduser())
+        system = load_checkpoint(user_path(system))
     return system.card.system if isinstance(system, Checkpoint) else spec_of(resolve_system(system)).name
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from frame_models import family_and_parameters
 
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+if "HNN_ENVS_TEST_PLUGIN" in os.environ:  # see test_plugin: then the suites run on what it adds, too
+    importlib.import_module("plugin")
 
 from hnn_envs.checkpoints import Card, Domain, save_checkpoint, shipped_checkpoints
 from hnn_envs.models import Parameters, describe, make_family

@@ -23,13 +23,13 @@ from hnn_envs.integrators import INTEGRATORS
 from hnn_envs.models import FAMILIES, Parameters, describe, make_family
 from hnn_envs.models.generic import FIELD_TYPES
 from hnn_envs.models.mlp import ACTIVATIONS
-from hnn_envs.systems import SYSTEMS, System
+from hnn_envs.systems import SYSTEMS, System, truth_of
 from hnn_envs.tasks import TASKS
 
-NAMES = tuple(SYSTEMS)
+NAMES = tuple(name for name, system in SYSTEMS.items() if truth_of(system) is not None)
 TASKED = tuple(name for name in SYSTEMS if name in TASKS)
 """Systems with a task: these have recipes, checkpoints and a place in every table."""
-SEPARABLE = tuple(name for name, system in SYSTEMS.items() if is_separable(system.field))
+SEPARABLE = tuple(name for name in NAMES if is_separable(SYSTEMS[name].field))
 N_BODY = tuple(name for name, system in SYSTEMS.items() if hasattr(system, "bodies"))
 
 # Deterministic, so that a failure is a change in the code and never in the draw.
@@ -142,11 +142,17 @@ def small(options: dict[str, Any]) -> dict[str, Any]:
     return {"hidden": [7, 5]} | options
 
 
+def settings_of(family: str) -> list[dict[str, Any]]:
+    """The variants of a family, with small hidden layers where it has any."""
+    hidden = "hidden" in asdict(FAMILIES[family]())
+    return [small(options) if hidden else options for options in variants(family)]
+
+
 @cache
 def _models() -> tuple[tuple[str, str, str], ...]:
     found = []
     for family, name in product(FAMILIES, NAMES):
-        for number, options in enumerate(map(small, variants(family))):
+        for number, options in enumerate(settings_of(family)):
             try:
                 make_family(family, options).build(SYSTEMS[name].spec, parameters(family, options, SYSTEMS[name]))
             except InvalidOptionError:
@@ -160,7 +166,7 @@ class Model:
 
     def __init__(self, family: str, name: str, number: str) -> None:
         self.system = SYSTEMS[name]
-        self.options = small(list(variants(family))[int(number)])
+        self.options = settings_of(family)[int(number)]
         self.family = make_family(family, self.options)
         self.parameters = parameters(family, self.options, self.system)
         self.field = self.build(self.parameters)

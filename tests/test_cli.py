@@ -425,7 +425,8 @@ class TestTrain:
     def test_a_kept_state_that_is_no_use_is_told(self) -> None:
         Path("mine.state.safetensors").write_bytes(b"damaged")
         words = good("train", recipe(), "--out", "mine.safetensors")
-        assert "starting anew: mine.state.safetensors is damaged, or of another recipe\n" in words
+        assert "training state mine.state.safetensors is not a readable safetensors file" in words
+        assert "training starts anew\n" in words
 
     def test_what_was_trained_can_be_compared(self) -> None:
         good("train", recipe(), "--out", "mine.safetensors")

@@ -192,7 +192,7 @@ class TestTaskData:
 class TestSourceTables:
     def test_a_table_names_its_source(self) -> None:
         table = {"source": "box", "count": 3, "low": [0, 0], "high": [1, 1], "max_input": 0.5}
-        assert make_source(table) == BoxSource(3, [0, 0], [1, 1], 0.5)  # type: ignore[arg-type]
+        assert make_source(table) == BoxSource(3, (0, 0), (1, 1), 0.5)
         assert table["source"] == "box"
 
     @pytest.mark.parametrize("table", [{}, {"source": "internet"}])

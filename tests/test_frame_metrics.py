@@ -193,11 +193,11 @@ class TestRetraining:
         monkeypatch.setattr(paper, "load_recipe", load)
         monkeypatch.setattr(measuring, "FILMS", 2)
         monkeypatch.setattr(measuring, "FRAMES", 3)
-        counts: list[tuple[int, int]] = []
+        counts: list[tuple[float, float, str]] = []
         retraining = Retraining(seeds=2, out=tmp_path / "out")
         rows = run([PIXELS], ["paper/hnn"], retraining=retraining, jobs=1, filming=lambda *count: counts.append(count))
-        assert counts.count((30, 30)) == 2  # a data set for each seed; what is measured is the same for both
-        assert counts.count((10, 10)) == 2
+        assert counts.count((30, 30, "films")) == 2  # a data set for each seed; what is measured is the same for both
+        assert counts.count((10, 10, "films")) == 2
         found = {(row.dynamics, row.metric): row for row in rows}
         assert found["paper/hnn", "energy_mse"].stderr is not None
         assert found["paper/hnn", "energy_mse"].reference == PAPER[PIXELS, "energy_mse", "paper/hnn"]

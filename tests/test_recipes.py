@@ -18,6 +18,7 @@ from hnn_envs.dynamics import make_dynamics
 from hnn_envs.errors import DataError, InvalidOptionError, UnknownNameError
 from hnn_envs.evaluation.card_metrics import card_metrics
 from hnn_envs.evaluation.episode_error import _largest_error, episode_errors
+from hnn_envs.fitting import pipeline
 from hnn_envs.fitting.pipeline import follow, make_data
 from hnn_envs.fitting.recipes import (
     Recipe,
@@ -143,7 +144,7 @@ class TestReading:
             ('"pendulum"', '"pendula"', "unknown system 'pendula'; allowed: cart-pole"),
             ('"separable"', '"inseparable"', "unknown model family 'inseparable'; allowed: generic"),
             ("hidden = [4]", "hiden = [4]", "no setting 'hiden'; allowed: hidden"),
-            ("hidden = [4]", "hidden = 4", "must be a list of positive integers, not 4"),
+            ("hidden = [4]", "hidden = 4", "must be a list of positive integers, at most 64, not 4"),
             ('source = "box"', 'source = "sphere"', "unknown data source 'sphere'; allowed: box"),
             ("count = 200", "amount = 200", "no setting 'amount'; allowed: count"),
             ("max_input = 0.5\n", "", "'box' lacks the setting 'max_input'"),
@@ -402,6 +403,27 @@ class TestFollowing:
             follow(parse_recipe(TINY.replace("1e-2", "1e-3"), ""), path, report=report)
         follow(recipe, path)
         assert path.read_bytes() == output.read_bytes()
+
+    @pytest.mark.parametrize("change", ["data", "threads", "version"])
+    def test_a_run_of_other_data_or_elsewhere_is_not_taken_up(
+        self, recipe: Recipe, output: Path, tmp_path: Path, change: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path, calls, words = tmp_path / "tiny.safetensors", count(), list[str]()
+
+        def report(*_: object) -> None:
+            if next(calls) == 2:
+                raise KilledError
+
+        train, test = make_data(recipe)
+        other = replace(train, states=train.states + 1e-9) if change == "data" else train
+        with monkeypatch.context() as elsewhere:
+            if change == "version":
+                elsewhere.setattr(pipeline, "__version__", "0.0.0")
+            with pytest.raises(KilledError):
+                follow(recipe, path, report=report, shares=(other, test), threads=2 if change == "threads" else 1)
+        follow(recipe, path, message=words.append)
+        assert path.read_bytes() == output.read_bytes()
+        assert sum("training starts anew" in line for line in words) == 1
 
     def test_milestones_are_told(self, recipe: Recipe, tmp_path: Path) -> None:
         words: list[str] = []

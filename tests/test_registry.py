@@ -16,6 +16,7 @@ from hnn_envs.errors import InvalidOptionError, NoTruthError, UnknownNameError
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.models import FAMILIES, Parameters, describe, make_family, register_family
 from hnn_envs.models.separable import Config as SeparableConfig
+from hnn_envs.models.settings import positive
 from hnn_envs.registry import Registry
 from hnn_envs.rollouts import rollout
 from hnn_envs.systems import (
@@ -59,7 +60,7 @@ class HeavyTask(PendulumTask):
 class Damped:
     """A family of a user's: x' = -rate x, and nothing is learned of the rest."""
 
-    rate: float = 1.0
+    rate: float = positive(1.0)
 
     def init(self, spec: SystemSpec, rng: np.random.Generator) -> Parameters:
         return {"weight": rng.standard_normal(2 * spec.dof)}

@@ -183,7 +183,7 @@ class TestStream:
         command = [sys.executable, "-m", "hnn_envs.cli", *words.split(), str(tmp_path)]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:  # noqa: S603
             end = time.monotonic() + 60
-            while not list(tmp_path.glob("cells/*.npz")) and time.monotonic() < end:
+            while not list(tmp_path.glob("cells/*.safetensors")) and time.monotonic() < end:
                 time.sleep(0.1)
             process.kill()
         cells = make_cells(["mass-spring"], ["ode"], [], 10**8, 8, 0)

@@ -63,7 +63,7 @@ def state_of(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """The header and the tensors of a saved state."""
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-        header: dict[str, Any] = json.loads(file.metadata()["hnn_envs"])
+        header: dict[str, Any] = json.loads(file.metadata()["hnn_envs_state"])
     return header, tensors
 
 
@@ -150,10 +150,14 @@ class TestResuming:
     def test_the_state_of_another_run_is_not_taken_up(self, path: Path, unbroken: Parameters) -> None:
         with pytest.raises(KilledError):
             run(path, key="another", seed=1, report=killer(9), save_every=0)
-        assert alike(run(path), unbroken)
+        words: list[str] = []
+        assert alike(run(path, message=words.append), unbroken)
+        assert words == [
+            f"training state {path} is of another recipe, data, version or number of threads: training starts anew"
+        ]
 
     @pytest.mark.parametrize("damage", ["truncated", "empty", "garbage", "no header", "odd header", "odd tensors"])
-    def test_a_damaged_state_is_ignored(self, path: Path, unbroken: Parameters, damage: str) -> None:
+    def test_a_damaged_state_is_noticed_and_said(self, path: Path, unbroken: Parameters, damage: str) -> None:
         with pytest.raises(KilledError):
             run(path, seed=1, report=killer(9), save_every=0)
         content = path.read_bytes()
@@ -163,11 +167,30 @@ class TestResuming:
         elif damage == "no header":
             save_file(tensors, path)
         elif damage == "odd header":
-            save_file(tensors, path, {"hnn_envs": '["this run"]'})
+            save_file(tensors, path, {"hnn_envs_state": '["this run"]'})
         else:
             header = json.dumps({"key": "this run", "stage": 0, "step": 2})
-            save_file({"weights": torch.zeros(2)}, path, {"hnn_envs": header})
-        assert alike(run(path), unbroken)
+            save_file({"weights": torch.zeros(2)}, path, {"hnn_envs_state": header})
+        words: list[str] = []
+        assert alike(run(path, message=words.append), unbroken)
+        assert len(words) == 1
+        assert str(path) in words[0]
+        assert words[0].endswith(": training starts anew")
+
+    def test_a_changed_bit_anywhere_is_noticed(self, path: Path, unbroken: Parameters) -> None:
+        with pytest.raises(KilledError):
+            run(path, report=killer(9), save_every=0)
+        content = path.read_bytes()
+        padded = 8 + int.from_bytes(content[:8], "little")
+        blanks = range(len(content[:padded].rstrip(b" ")), padded)
+        rng = np.random.default_rng(0)
+        for place in rng.choice([each for each in range(len(content)) if each not in blanks], 60, replace=False):
+            changed = bytearray(content)
+            changed[place] ^= 1 << int(rng.integers(8))
+            path.write_bytes(changed)
+            words: list[str] = []
+            assert alike(run(path, message=words.append), unbroken)
+            assert words, place
 
     def test_at_every_moment_the_folder_holds_one_whole_state(self, path: Path) -> None:
         def look(*_: object) -> None:

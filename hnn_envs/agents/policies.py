@@ -9,8 +9,9 @@ made for another task gives a ``CheckpointError`` that names the file and the ca
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,9 @@ import numpy as np
 
 from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import checkpoints_folder
-from hnn_envs.errors import CheckpointError, InvalidOptionError, UnknownNameError, suggestion
-from hnn_envs.storage import read_tensors, write_tensors
+from hnn_envs.errors import CheckpointError, HnnEnvsError, InvalidOptionError, UnknownNameError, suggestion
+from hnn_envs.parsing import Extended, is_file, parse, shown, user_path
+from hnn_envs.storage import Shapes, open_sealed, write_tensors
 from hnn_envs.systems import spec_of
 from hnn_envs.tasks import TASKS, Task, get_task, resolve_task
 from hnn_envs.version import __version__
@@ -33,12 +35,6 @@ FORMAT = 1
 HEADER = "hnn_envs_policy"
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {"tanh": np.tanh, "relu": lambda z: np.maximum(z, 0.0)}
 OUTPUTS: dict[str, Callable[[Array], Array]] = {"clip": lambda z: np.clip(z, -1.0, 1.0), "tanh": np.tanh}
-CARD_TYPES: dict[type | tuple[type, ...], tuple[str, ...]] = {
-    str: ("task", "dynamics", "algorithm", "activation", "output", "version", "digest"),
-    int: ("seed", "steps", "format"),
-    (int, float): ("observation_clip",),
-    dict: ("hyperparameters", "metrics"),
-}
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ class PolicyCard:
     activation: str = "tanh"
     output: str = "clip"
     observation_clip: float = 10.0
-    metrics: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, Extended] = field(default_factory=dict)
     version: str = __version__
     digest: str = ""
     format: int = FORMAT
@@ -116,8 +112,8 @@ def load_policy(name: str | Path, *, task: str | Task | None = None) -> Policy:
         UnknownNameError: no policy of that name is shipped, and it is no path.
         CheckpointError: the file cannot be used, with the reason.
     """
-    path = Path(name).expanduser()
-    if path.suffix != ".safetensors" and not path.is_file():
+    path = user_path(name)
+    if path.suffix != ".safetensors" and not is_file(path):
         if str(name) not in shipped_policies():
             hint = suggestion(name, shipped_policies())
             raise UnknownNameError(
@@ -125,14 +121,13 @@ def load_policy(name: str | Path, *, task: str | Task | None = None) -> Policy:
                 f"path that ends in .safetensors{hint}"
             )
         path = policies_folder() / f"{name}.safetensors"
-    values, weights = read_tensors(path, HEADER, "policy", (FORMAT,))
-    policy = Policy(_parse_card(path, values), weights)
-    wanted = None if task is None else resolve_task(task)
-    if wanted is not None and policy.card.task != wanted.name:
-        raise CheckpointError(f"policy {path} was trained for task {policy.card.task!r}, not for {wanted.name!r}")
-    if wanted is None and policy.card.task not in TASKS:
-        raise CheckpointError(f"policy {path} is for task {policy.card.task!r}, which is not registered")
-    _check_weights(path, policy, get_task(policy.card.task) if wanted is None else wanted)
+    with open_sealed(path, HEADER, "policy", (FORMAT,)) as file:
+        card = _parse_card(path, file.values)
+        wanted = _task_of(path, card, task)
+        if file.shapes != _expected_shapes(wanted, file.shapes):
+            raise CheckpointError(f"policy {path} has weights {shown(file.shapes)} that do not fit task {card.task!r}")
+        policy = Policy(card, file.read())
+    _check_weights(path, policy)
     return policy
 
 
@@ -183,26 +178,28 @@ def export_weights(agent: BaseAlgorithm, normalizer: VecNormalize | None) -> dic
 
 def _parse_card(path: Path, values: dict[str, Any]) -> PolicyCard:
     try:
-        known = {entry.name for entry in fields(PolicyCard)}
-        if set(values) != known:
-            raise ValueError(f"entries {sorted(set(values) ^ known)} are missing or unknown")
-        for kind, names in CARD_TYPES.items():
-            for name in names:
-                if not isinstance(values[name], kind) or isinstance(values[name], bool):
-                    raise TypeError(f"{name} is {values[name]!r}, which is of the wrong kind")
+        card = parse(PolicyCard, values, "its card", whole=True)
         for name, allowed in (("activation", ACTIVATIONS), ("output", OUTPUTS)):
-            if values[name] not in allowed:
-                raise UnknownNameError.of(name, values[name], allowed)
-        metrics = {name: float(value) for name, value in values["metrics"].items()}
-        return PolicyCard(**{**values, "metrics": metrics})
-    except (ValueError, TypeError) as error:
+            if getattr(card, name) not in allowed:
+                raise UnknownNameError.of(name, getattr(card, name), allowed)
+    except HnnEnvsError as error:
         raise CheckpointError(f"policy {path} has a damaged card: {error}") from error
+    if not card.observation_clip > 0:
+        raise CheckpointError(f"policy {path} has an observation_clip that is not positive: {card.observation_clip}")
+    return card
 
 
-def _check_weights(path: Path, policy: Policy, task: Task) -> None:
-    shapes = {name: value.shape for name, value in policy.weights.items()}
-    if shapes != _expected_shapes(task, policy):
-        raise CheckpointError(f"policy {path} has weights {shapes} that do not fit task {policy.card.task!r}")
+def _task_of(path: Path, card: PolicyCard, task: Any) -> Task:
+    """The task that a policy is for, which must be the one that is given, if one is."""
+    wanted = None if task is None else resolve_task(task)
+    if wanted is not None and card.task != wanted.name:
+        raise CheckpointError(f"policy {path} was trained for task {card.task!r}, not for {wanted.name!r}")
+    if wanted is None and card.task not in TASKS:
+        raise CheckpointError(f"policy {path} is for task {shown(card.task)}, which is not registered")
+    return get_task(card.task) if wanted is None else wanted
+
+
+def _check_weights(path: Path, policy: Policy) -> None:
     for name, value in policy.weights.items():
         if value.dtype not in (np.float64, np.float32) or not np.isfinite(value).all():
             raise CheckpointError(f"policy {path} has weights {name!r} that are not finite numbers")
@@ -210,13 +207,14 @@ def _check_weights(path: Path, policy: Policy, task: Task) -> None:
         raise CheckpointError(f"policy {path} has a scale of the observations that is not positive")
 
 
-def _expected_shapes(task: Task, policy: Policy) -> dict[str, tuple[int, ...]]:
-    """Shapes of a network whose layers fit each other, the observations and the inputs."""
+def _expected_shapes(task: Task, given: Shapes) -> Shapes:
+    """Shapes of a network whose layers fit each other, the observations and the inputs; hidden layers as given."""
     inputs = spec_of(task.system).force_matrix.shape[-1]
     observations = len(task.observation_low)
-    hidden = [policy.weights.get(f"{layer}.bias", np.empty(0)).size for layer in range(policy.depth - 1)]
+    depth = sum(name.endswith(".weight") for name in given)
+    hidden = [math.prod(given.get(f"{layer}.bias", (0,))) for layer in range(depth - 1)]
     sizes = [observations, *hidden, int(inputs)]
-    shapes: dict[str, tuple[int, ...]] = {"mean": (observations,), "scale": (observations,)}
+    shapes: Shapes = {"mean": (observations,), "scale": (observations,)}
     for layer, (size, following) in enumerate(pairwise(sizes)):
         shapes |= {f"{layer}.weight": (following, size), f"{layer}.bias": (following,)}
     return shapes

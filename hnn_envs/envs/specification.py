@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 
 from gymnasium.envs.registration import EnvSpec
 
 from hnn_envs.checkpoints import is_path, is_shipped_name
 from hnn_envs.dynamics import Dynamics
+from hnn_envs.parsing import user_path
 
 
 class Specified:
@@ -37,5 +37,5 @@ def _with_absolute_path(spec: EnvSpec, system: str) -> EnvSpec:
     if not isinstance(name, str) or name == "ode" or is_shipped_name(system, name) or not is_path(name):
         return spec
     changed = copy.copy(spec)
-    changed.kwargs = {**spec.kwargs, "dynamics": str(Path(name).expanduser().absolute())}
+    changed.kwargs = {**spec.kwargs, "dynamics": str(user_path(name).absolute())}
     return changed

@@ -7,14 +7,17 @@ import math
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hnn_envs.errors import ResultsError
+from hnn_envs.errors import InvalidOptionError, ResultsError
+from hnn_envs.parsing import Extended, parse, parse_json
 from hnn_envs.storage import write_atomically
 from hnn_envs.version import __version__
 
+LARGEST_FILE = 2**26
+"""Bytes; the largest file that the suites write has some millions."""
 CURVES_FORMAT = 2
 """The layout of curves.json, which the stability benchmark writes and the report reads."""
 
@@ -38,10 +41,10 @@ class Row:
     system: str
     dynamics: str
     metric: str
-    value: float
-    stderr: float | None = None
+    value: Extended
+    stderr: Extended | None = None
     unit: str = ""
-    reference: float | None = None
+    reference: Extended | None = None
 
 
 def machine() -> dict[str, Any]:
@@ -70,27 +73,35 @@ def read_rows(path: Path) -> list[Row]:
     Raises:
         ResultsError: the file is missing or damaged, with the reason.
     """
+    content = read_results(path)
+    rows = content.get("rows")
+    if not isinstance(rows, list):
+        raise ResultsError(f"results {path} are damaged (they have no list of rows); run the benchmark again")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return [_row(entry) for entry in content["rows"]]
+        return [parse(Row, entry, f"row {number}", whole=True) for number, entry in enumerate(rows, start=1)]
+    except InvalidOptionError as error:
+        raise ResultsError(f"results {path} are damaged ({error}); run the benchmark again") from error
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """The table in a JSON file that a benchmark wrote; an empty one where the file holds something else.
+
+    Raises:
+        ResultsError: the file is missing, damaged or too large, with the reason.
+    """
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise ResultsError(f"results {path} have {size} bytes, and at most {LARGEST_FILE} are read")
+        content = parse_json(path.read_bytes().decode("utf-8"))
     except OSError as error:
         raise ResultsError(f"results {path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, TypeError, KeyError) as error:
+    except ValueError as error:
         raise ResultsError(f"results {path} are damaged ({error}); run the benchmark again") from error
+    return content if isinstance(content, dict) else {}
 
 
 def _plain(value: Any) -> Any:
     if not isinstance(value, float):
         return value
     return value if math.isfinite(value) else str(value)
-
-
-def _row(entry: dict[str, Any]) -> Row:
-    known = [field.name for field in fields(Row)]
-    if set(entry) != set(known):
-        raise ValueError(f"entries {sorted(set(entry) ^ set(known))} of a row are missing or unknown")
-    for name in ("suite", "system", "dynamics", "metric", "unit"):
-        if not isinstance(entry[name], str):
-            raise TypeError(f"{name} is {entry[name]!r}, which is no text")
-    numbers = {name: None if entry[name] is None else float(entry[name]) for name in ("stderr", "reference")}
-    return Row(**{**entry, **numbers, "value": float(entry["value"])})

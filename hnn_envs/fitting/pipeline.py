@@ -17,12 +17,13 @@ from hnn_envs.checkpoints import Card, Checkpoint, Domain, load_checkpoint, save
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.fitting.losses import Loss, make_loss
 from hnn_envs.fitting.recipes import Recipe, make_stage
-from hnn_envs.fitting.trainer import Report, fit, load_state, loss_on
+from hnn_envs.fitting.trainer import Report, RunState, fit, load_state, loss_on
 from hnn_envs.hamiltonian import PortHamiltonian
 from hnn_envs.models import Calibrated, Parameters, describe
 from hnn_envs.progress import Progress, silent
 from hnn_envs.recordings import Message, ReportingSource, make_source
 from hnn_envs.recordings.dataset import Dataset, merge
+from hnn_envs.storage import digest_of
 from hnn_envs.systems import truth_of
 from hnn_envs.version import __version__
 
@@ -109,11 +110,20 @@ def follow(
     domain = trusted_domain(recipe, train)
     message(f"fitting {recipe.model['family']} to {train.states.shape[0] * train.states.shape[1]} states")
     stages = [make_stage(table) for table in recipe.stages]
-    if state.is_file():
-        message(_going_on(state, recipe))
+    key = run_key(recipe, train, threads)
+    kept = load_state(state, key, message)
+    if kept is not None:
+        message(_going_on(state, kept, recipe))
     with torch_threads(threads):
         parameters = fit(
-            recipe.spec, recipe.family, train, stages, recipe.seed, state=state, key=recipe.digest, report=report
+            recipe.spec,
+            recipe.family,
+            train,
+            stages,
+            recipe.seed,
+            state=state,
+            key=key,
+            report=report,
         )
     message("measuring")
     if isinstance(recipe.family, Calibrated):
@@ -126,11 +136,17 @@ def follow(
     return load_checkpoint(output, recipe.spec.name)
 
 
-def _going_on(state: Path, recipe: Recipe) -> str:
+def run_key(recipe: Recipe, train: Dataset, threads: int) -> str:
+    """A digest of what the result of a run depends on: recipe, data, version and number of threads.
+
+    The state of a run is taken up by one of the same key only.
+    """
+    arrays = {name: value for name, value in vars(train).items() if value is not None}
+    return digest_of({"recipe": recipe.digest, "version": __version__, "threads": threads}, arrays)
+
+
+def _going_on(state: Path, kept: RunState, recipe: Recipe) -> str:
     """What a kept state means for a run."""
-    kept = load_state(state, recipe.digest)
-    if kept is None:
-        return f"starting anew: {state} is damaged, or of another recipe"
     if kept.stage == len(recipe.stages):
         return f"going on after the last stage, which {state} holds"
     return f"going on at stage {kept.stage + 1} of {len(recipe.stages)}, step {kept.step}, kept in {state}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tomllib
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files as package_files
@@ -17,9 +16,15 @@ from hnn_envs.checkpoints import Checkpoint
 from hnn_envs.errors import HnnEnvsError, InvalidOptionError, UnknownNameError, suggestion
 from hnn_envs.fitting.trainer import DTYPES, Stage
 from hnn_envs.models import Family, make_family
+from hnn_envs.parsing import is_file, parse_toml, shown, user_path
 from hnn_envs.recordings import make_source
 from hnn_envs.registry import construct
 from hnn_envs.systems import Known, SystemSpec, resolve_system, spec_of
+
+LARGEST_FILE = 2**20
+"""Bytes; a recipe has some hundreds."""
+NAME = re.compile(r"(?=.{1,100}\Z)\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)
+"""What a checkpoint may be called: a file of that name stays in its folder."""
 
 
 @dataclass(frozen=True)
@@ -99,17 +104,20 @@ def load_recipe(name: str) -> Recipe:
         InvalidOptionError: the file is not a recipe.
     """
     path = recipes_folder() / f"{name}.toml"
-    if not path.is_file():
-        path = Path(name).expanduser()
+    if not is_file(path):
+        path = user_path(name)
     if path.suffix != ".toml":
         known = shipped_recipes()
         hint = suggestion(name, known) or f", such as {known[0]}"
         raise UnknownNameError(
             f"unknown recipe {name!r}; allowed: the path of a .toml file, or a name in hnn-envs list{hint}"
         )
-    if not path.is_file():
+    if not is_file(path):
         raise UnknownNameError(f"there is no recipe file {path}")
     try:
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise InvalidOptionError(f"{path} is not a recipe: of its {size} bytes at most {LARGEST_FILE} are read")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidOptionError(f"{path} is not a recipe: {error}") from error
@@ -123,7 +131,11 @@ def parse_recipe(text: str, origin: str) -> Recipe:
         InvalidOptionError: it is not TOML, or an entry is missing, unknown or of the wrong kind.
     """
     try:
-        recipe = construct("a recipe", Recipe, tomllib.loads(text), text)
+        recipe = construct("a recipe", Recipe, parse_toml(text), text)
+        if not NAME.fullmatch(recipe.name):
+            raise InvalidOptionError(
+                f"the name must be words of letters, digits, '.', '_' and '-' with '/' between: {shown(recipe.name)}"
+            )
         _check_domain(recipe.spec, recipe.domain)
         _ = recipe.family
         if recipe.precision not in DTYPES:

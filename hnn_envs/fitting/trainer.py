@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from hnn_envs.arrays import Array
-from hnn_envs.errors import InvalidOptionError, TrainingError, UnknownNameError
+from hnn_envs.errors import HnnEnvsError, InvalidOptionError, TrainingError, UnknownNameError
 from hnn_envs.fitting import OPTIMISERS
 from hnn_envs.fitting.halving import SuccessiveHalving
 from hnn_envs.fitting.losses import Loss, make_loss, mean_square
@@ -24,14 +21,20 @@ from hnn_envs.fitting.optimisers import make_optimiser
 from hnn_envs.fitting.problem import LATENT, Batch, Optimiser, Problem, Tensors
 from hnn_envs.fitting.selection import Selection
 from hnn_envs.models import Family, ObservedFamily, Parameters, network_parameters
+from hnn_envs.parsing import is_file, parse
 from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.registry import construct
-from hnn_envs.storage import write_atomically
+from hnn_envs.storage import open_sealed, write_tensors
 from hnn_envs.systems import SystemSpec
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
+HEADER = "hnn_envs_state"
+FORMAT = 1
+KIND = "training state"
+PARAMETERS, OPTIMISER = "parameters", "optimiser"
 Report = Callable[[int, int, int, float], Any]
 """(stage, step, steps of the stage, loss), called a few times a second."""
+Message = Callable[[str], Any]
 Until = Callable[[Tensors], bool]
 """Model parameters -> whether they are good enough."""
 
@@ -99,6 +102,7 @@ def fit(
     report: Report | None = None,
     until: Until | None = None,
     save_every: float = 10.0,
+    message: Message = lambda _: None,
 ) -> Parameters:
     """Fits a family to data, stage by stage.
 
@@ -110,10 +114,11 @@ def fit(
         seed: of initialisation and minibatches.
         state: file that holds the run's state; an unfinished run of the same ``key`` goes on from there, with the same
             result as an unbroken one.
-        key: what the run is, such as the recipe's hash; a state of another key is not taken up.
+        key: what the run is, a digest of all that its result depends on; a state of another key is not taken up.
         report: called with stage, step, steps and loss.
         until: asked about the parameters after every step; training ends where it says so.
         save_every: seconds between saves.
+        message: called with a line where there is a state that is not taken up.
 
     Returns:
         Parameters as float64 NumPy arrays.
@@ -121,7 +126,7 @@ def fit(
     Raises:
         TrainingError: the loss, or what a stage ends with, is not finite. The state file keeps the last good one.
     """
-    run = load_state(state, key) or RunState(0, 0, _start(spec, family, seed), {})
+    run = load_state(state, key, message) or RunState(0, 0, _start(spec, family, seed), {})
     saver = _Saver(state, key, save_every)
     while run.stage < len(stages):
         stage = stages[run.stage]
@@ -245,11 +250,11 @@ class _Saver:
         """Saves atomically."""
         if self._path is None:
             return
-        tensors = {f"parameters/{name}": value.contiguous() for name, value in run.parameters.items()}
-        tensors |= {f"optimiser/{name}": value.contiguous() for name, value in run.optimiser.items()}
+        tensors = {f"{PARAMETERS}/{name}": value.numpy() for name, value in run.parameters.items()}
+        tensors |= {f"{OPTIMISER}/{name}": value.numpy() for name, value in run.optimiser.items()}
         # Safetensors sorts; but in which order parameters enter a sum decides its last digits.
-        header = {"key": self._key, "stage": run.stage, "step": run.step, "order": list(tensors)}
-        write_atomically(self._path, save(tensors, {"hnn_envs": json.dumps(header)}))
+        card = _StateCard(FORMAT, self._key, run.stage, run.step, list(tensors))
+        write_tensors(self._path, HEADER, asdict(card), tensors)
         self._last = time.monotonic()
         self._saved = f"step {run.step} of stage {run.stage + 1} is kept in {self._path}"
 
@@ -258,20 +263,34 @@ class _Saver:
         return f"the last good state, {self._saved}" if self._last is not None else self._saved
 
 
-def load_state(path: Path | None, key: str) -> RunState | None:
-    """The saved state of a run, or None where there is none of this key; a damaged one counts as none."""
-    if path is None or not path.is_file():
+@dataclass(frozen=True)
+class _StateCard:
+    """What the file of a run's state says about itself; the order is that of an unbroken run's tensors."""
+
+    format: int
+    key: str
+    stage: int
+    step: int
+    order: list[str]
+    digest: str = ""
+
+
+def load_state(path: Path | None, key: str, message: Message = lambda _: None) -> RunState | None:
+    """The saved state of a run, or None where there is none of this key or it is damaged, which is said."""
+    if path is None or not is_file(path):
         return None
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("hnn_envs", "{}"))
-            tensors = {name: file.get_tensor(name) for name in header["order"]}
-        if header["key"] != key:
-            return None
-        parts: dict[str, Tensors] = {"parameters": {}, "optimiser": {}}
-        for name, value in tensors.items():
-            part, entry = name.split("/", 1)
-            parts[part][entry] = value
-        return RunState(int(header["stage"]), int(header["step"]), parts["parameters"], parts["optimiser"])
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+        with open_sealed(path, HEADER, KIND, (FORMAT,), largest=None) as file:
+            card = parse(_StateCard, file.values, "its card")
+            if card.key != key:
+                message(f"{KIND} {path} is of another recipe, data, version or number of threads: training starts anew")
+                return None
+            tensors = file.read()
+    except HnnEnvsError as error:
+        message(f"{error}: training starts anew")
         return None
+    parts: dict[str, Tensors] = {PARAMETERS: {}, OPTIMISER: {}}
+    for name in card.order:
+        part, entry = name.split("/", 1)
+        parts[part][entry] = torch.from_numpy(tensors[name])
+    return RunState(card.stage, card.step, parts[PARAMETERS], parts[OPTIMISER])

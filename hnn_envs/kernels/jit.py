@@ -15,6 +15,7 @@ from numba import njit
 from numba.extending import intrinsic, overload
 
 from hnn_envs import arithmetic
+from hnn_envs.kernels.kept import keep
 from hnn_envs.kernels.notice import NOTICE
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy"}
@@ -40,10 +41,7 @@ def compiled(function: Any, *parts: Callable[..., Any]) -> Any:
     function.__qualname__ += f"_{digest(reached)}"
     if not all(_can_be_imported(part) for part in reached):
         return njit(**OPTIONS, nogil=True)(function)
-    try:
-        return NOTICE.watch(njit(**OPTIONS, nogil=True, cache=True)(function))
-    except RuntimeError:  # there is no place that can be written
-        return NOTICE.watch(njit(**OPTIONS, nogil=True)(function))
+    return NOTICE.watch(keep(njit(**OPTIONS, nogil=True)(function)))
 
 
 @cache

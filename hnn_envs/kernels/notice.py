@@ -12,6 +12,7 @@ NOT_KEPT = (
     "hnn_envs compiles its kernels, in every process since their folder cannot be written; "
     "this takes some ten seconds, and NUMBA_CACHE_DIR names a folder to keep them in"
 )
+CANNOT_KEEP = "hnn_envs cannot keep its compiled kernels, and compiles them again in the next process: %s"
 
 
 class CompileNotice(event.Listener):  # type: ignore[misc] # Numba has no types
@@ -23,7 +24,7 @@ class CompileNotice(event.Listener):  # type: ignore[misc] # Numba has no types
 
     def __init__(self) -> None:
         self._kernels: set[Any] = set()
-        self._said = False
+        self._said = self._said_not_kept = False
 
     def watch(self, kernel: Any) -> Any:
         """Adds a kernel to those that are announced, and returns it; functions of users are not."""
@@ -36,6 +37,12 @@ class CompileNotice(event.Listener):  # type: ignore[misc] # Numba has no types
         if not self._said and kernel in self._kernels:
             self._said = True
             logging.getLogger(__name__).warning(NOT_KEPT if kernel.stats.cache_path is None else KEPT)
+
+    def not_kept(self, reason: str) -> None:
+        """Says once per process that machine code could not be written."""
+        if not self._said_not_kept:
+            self._said_not_kept = True
+            logging.getLogger(__name__).warning(CANNOT_KEEP, reason)
 
     def on_end(self, ended: Any) -> None:
         """Numba has compiled something."""

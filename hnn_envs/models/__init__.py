@@ -6,8 +6,8 @@ Families read a ``SystemSpec``, and never a system's equations.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -16,9 +16,10 @@ import numpy as np
 from hnn_envs.arrays import Array
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import VectorField
-from hnn_envs.models.mlp import Parameters, layer_names
+from hnn_envs.models.mlp import Parameters, Shapes, layer_names
 from hnn_envs.models.ports import Ports
 from hnn_envs.models.settings import POSITIVE, positive
+from hnn_envs.parsing import shown
 from hnn_envs.registry import Registry
 from hnn_envs.systems.spec import SystemSpec
 
@@ -45,6 +46,18 @@ class Calibrated(Protocol):
 
 
 @runtime_checkable
+class Shaped(Protocol):
+    """A family that tells the shapes of its parameters without drawing any, as all of this package do.
+
+    A checkpoint of such a family is compared with its card before anything is made of it, whatever the card says.
+    """
+
+    def shapes(self, spec: SystemSpec) -> Shapes:
+        """Shapes of what ``init`` gives."""
+        ...
+
+
+@runtime_checkable
 class ObservedFamily(Protocol):
     """A family whose fields have an observation model, as ``hnn_envs.observation.Observed`` ones have."""
 
@@ -64,6 +77,9 @@ def network_parameters(family: Family, parameters: Iterable[str]) -> frozenset[s
     return frozenset(name for network in networks for name in layer_names(given, network))
 
 
+LARGEST_UNSHAPED = 1024
+"""Largest integer in the settings of a family from a file that does not tell its shapes, so that it has to draw."""
+
 FAMILIES: Registry[type[Any]] = Registry(
     "model family",
     {
@@ -74,17 +90,22 @@ FAMILIES: Registry[type[Any]] = Registry(
     },
 )
 
+MOST_LAYERS = 64
+"""Entries of a setting that lists layers."""
+
 __all__ = [
     "FAMILIES",
     "Calibrated",
     "Family",
     "ObservedFamily",
     "Parameters",
+    "Shaped",
     "describe",
     "make_family",
     "network_parameters",
     "positive",
     "register_family",
+    "shapes_of",
 ]
 
 
@@ -118,6 +139,30 @@ def make_family(name: str, settings: dict[str, Any]) -> Family:
     return family
 
 
+def shapes_of(family: Family, spec: SystemSpec) -> Shapes:
+    """Shapes of the parameters of a family; of one that does not tell them they are drawn, if it is small.
+
+    Raises:
+        InvalidOptionError: it does not tell them, and a setting is larger than ``LARGEST_UNSHAPED``.
+    """
+    if isinstance(family, Shaped):
+        return family.shapes(spec)
+    largest = max(_integers(describe(family)), default=0)
+    if largest > LARGEST_UNSHAPED:
+        raise InvalidOptionError(
+            f"a family without a method shapes may have no setting above {LARGEST_UNSHAPED}, not {shown(largest)}"
+        )
+    return {name: tuple(value.shape) for name, value in family.init(spec, np.random.default_rng(0)).items()}
+
+
+def _integers(value: Any) -> Iterator[int]:
+    if isinstance(value, int):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _integers(each)
+
+
 def _settings_class(name: str) -> type[Any]:
     """The dataclass of a family; a card names it, so that nothing else may be called."""
     found: object = FAMILIES[name]
@@ -135,7 +180,7 @@ def _checked(owner: str, settings: dict[str, Any], defaults: Any) -> dict[str, A
         default = getattr(defaults, key)
         expected, fits = _requirement(value, default, positive=entries[key].metadata.get(POSITIVE, False))
         if not fits:
-            raise InvalidOptionError(f"setting {key!r} of {owner} must be {expected}, not {value!r}")
+            raise InvalidOptionError(f"setting {key!r} of {owner} must be {expected}, not {shown(value)}")
         if is_dataclass(default):
             _checked(f"{key!r} of {owner}", value, default)
     return dict(settings)
@@ -148,11 +193,13 @@ def _requirement(value: Any, default: Any, *, positive: bool) -> tuple[str, bool
     if isinstance(default, int):
         return "a positive integer", type(value) is int and value > 0
     if isinstance(default, float):
-        number = type(value) in (int, float) and math.isfinite(value)
+        number = type(value) in (int, float) and abs(value) <= sys.float_info.max
         return ("a positive number", number and value > 0) if positive else ("a number", number)
     if isinstance(default, tuple):
-        layers = isinstance(value, list | tuple) and len(value) > 0
-        return "a list of positive integers", layers and all(type(units) is int and units > 0 for units in value)
+        layers = isinstance(value, list | tuple) and 0 < len(value) <= MOST_LAYERS
+        return f"a list of positive integers, at most {MOST_LAYERS}", layers and all(
+            type(units) is int and units > 0 for units in value
+        )
     if isinstance(default, dict) or is_dataclass(default):
         return "a table", isinstance(value, dict)
     return "a name", isinstance(value, type(default))

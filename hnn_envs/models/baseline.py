@@ -10,7 +10,7 @@ from hnn_envs.arrays import Array, like, namespace
 from hnn_envs.components import Form
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.models.features import Features
-from hnn_envs.models.mlp import MLP, Parameters, build_mlp, init_mlp
+from hnn_envs.models.mlp import MLP, Parameters, Shapes, build_mlp, init_mlp, mlp_shapes
 from hnn_envs.systems.spec import SystemSpec
 
 
@@ -69,11 +69,17 @@ class Config:
         marks = spec.angles if self.angles else (False,) * spec.dof
         return Features.of((*marks, *(False,) * spec.dof))
 
+    def shapes(self, spec: SystemSpec) -> Shapes:
+        """Shapes of the parameters."""
+        return mlp_shapes("network", self._sizes(spec))
+
+    def _sizes(self, spec: SystemSpec) -> tuple[int, ...]:
+        extra = spec.force_matrix.shape[-1] if self.inputs else 0
+        return (self._features(spec).size + extra, *self.hidden, 2 * spec.dof)
+
     def init(self, spec: SystemSpec, rng: np.random.Generator) -> Parameters:
         """Random parameters."""
-        extra = spec.force_matrix.shape[-1] if self.inputs else 0
-        sizes = (self._features(spec).size + extra, *self.hidden, 2 * spec.dof)
-        return init_mlp(rng, "network", sizes)
+        return init_mlp(rng, "network", self._sizes(spec))
 
     def build(self, spec: SystemSpec, parameters: Parameters) -> VectorField:
         """The vector field with these parameters."""

@@ -11,7 +11,7 @@ from hnn_envs.components import Form
 from hnn_envs.errors import UnknownNameError
 from hnn_envs.hamiltonian import PortHamiltonian, VectorField
 from hnn_envs.models.features import Features
-from hnn_envs.models.mlp import MLP, Parameters, build_mlp, init_mlp
+from hnn_envs.models.mlp import MLP, Parameters, Shapes, build_mlp, init_mlp, mlp_shapes
 from hnn_envs.models.ports import Ports
 from hnn_envs.systems.spec import SystemSpec
 
@@ -84,9 +84,16 @@ class Config:
         if self.field_type not in FIELD_TYPES:
             raise UnknownNameError.of("field type", self.field_type, FIELD_TYPES)
 
+    def shapes(self, spec: SystemSpec) -> Shapes:
+        """Shapes of the parameters."""
+        return mlp_shapes("network", self._sizes(spec)) | self.ports.shapes(spec)
+
+    def _sizes(self, spec: SystemSpec) -> tuple[int, ...]:
+        return (2 * spec.dof, *self.hidden, 2)
+
     def init(self, spec: SystemSpec, rng: np.random.Generator) -> Parameters:
         """Random parameters."""
-        network = init_mlp(rng, "network", (2 * spec.dof, *self.hidden, 2))
+        network = init_mlp(rng, "network", self._sizes(spec))
         return network | self.ports.init(spec, rng)
 
     def build(self, spec: SystemSpec, parameters: Parameters) -> VectorField:

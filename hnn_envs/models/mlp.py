@@ -17,6 +17,8 @@ from hnn_envs.arrays import Array, cast, namespace
 
 Parameters = dict[str, Array]
 """Named arrays: what a checkpoint stores and an optimiser changes."""
+Shapes = dict[str, tuple[int, ...]]
+"""Their shapes."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +91,27 @@ class MLP:
         return output + self.biases[-1] if len(self.biases) == len(self.weights) else output
 
 
+def mlp_shapes(prefix: str, sizes: tuple[int, ...], *, output_bias: bool = False) -> Shapes:
+    """Shapes of the parameters of an MLP, in the order in which they are drawn."""
+    shapes: Shapes = {}
+    layers = len(sizes) - 1
+    for layer, (inputs, outputs) in enumerate(pairwise(sizes)):
+        shapes[f"{prefix}.weight{layer}"] = (inputs, outputs)
+        if layer < layers - 1 or output_bias:
+            shapes[f"{prefix}.bias{layer}"] = (outputs,)
+    return shapes
+
+
 def init_mlp(rng: np.random.Generator, prefix: str, sizes: tuple[int, ...], *, output_bias: bool = False) -> Parameters:
     """Draws the parameters of an MLP: orthogonal weights, and biases U(-1, 1) / sqrt(inputs), as in the seed paper."""
     parameters: Parameters = {}
-    layers = len(sizes) - 1
-    for layer, (inputs, outputs) in enumerate(pairwise(sizes)):
-        parameters[f"{prefix}.weight{layer}"] = _orthogonal(rng, inputs, outputs)
-        if layer < layers - 1 or output_bias:
-            parameters[f"{prefix}.bias{layer}"] = rng.uniform(-1, 1, outputs) / np.sqrt(inputs)
+    inputs = 0
+    for name, shape in mlp_shapes(prefix, sizes, output_bias=output_bias).items():
+        if len(shape) == 2:
+            inputs = shape[0]
+            parameters[name] = _orthogonal(rng, *shape)
+        else:
+            parameters[name] = rng.uniform(-1, 1, shape[0]) / np.sqrt(inputs)
     return parameters
 
 

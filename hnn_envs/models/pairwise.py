@@ -10,7 +10,7 @@ from hnn_envs.arrays import Array, namespace
 from hnn_envs.components import Form
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import PortHamiltonian, Separable
-from hnn_envs.models.mlp import MLP, Parameters, build_mlp, init_mlp
+from hnn_envs.models.mlp import MLP, Parameters, Shapes, build_mlp, init_mlp, mlp_shapes
 from hnn_envs.models.ports import Ports, exponential
 from hnn_envs.models.settings import positive
 from hnn_envs.systems.pairs import gather, separations
@@ -74,6 +74,11 @@ class Config:
     ports: Ports = field(default_factory=Ports)
 
     networks = ("network",)
+
+    def shapes(self, spec: SystemSpec) -> Shapes:
+        """Shapes of the parameters."""
+        network = mlp_shapes("network", (1, *self.hidden, 1))
+        return network | {"slope": (), "log_inverse_mass": ()} | self.ports.shapes(spec)
 
     def init(self, spec: SystemSpec, rng: np.random.Generator) -> Parameters:
         """Random parameters; the units of the first layer are spread over the range of distances."""

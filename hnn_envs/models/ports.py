@@ -9,7 +9,7 @@ import numpy as np
 
 from hnn_envs.arrays import Array, namespace
 from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian
-from hnn_envs.models.mlp import Parameters
+from hnn_envs.models.mlp import Parameters, Shapes
 from hnn_envs.systems.spec import SystemSpec
 
 
@@ -33,6 +33,11 @@ class Ports:
         if self.inputs:
             parameters["input_matrix"] = 0.1 * rng.standard_normal(spec.force_matrix.shape)
         return parameters
+
+    def shapes(self, spec: SystemSpec) -> Shapes:
+        """Shapes of the parameters."""
+        damping: Shapes = {"log_damping": ()} if self.damping else {}
+        return damping | ({"input_matrix": spec.force_matrix.shape} if self.inputs else {})
 
     def attach(self, hamiltonian: Hamiltonian, spec: SystemSpec, parameters: Parameters) -> PortHamiltonian:
         """Joins a learned Hamiltonian with its learned damping and input matrix."""

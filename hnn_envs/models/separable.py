@@ -11,7 +11,7 @@ from hnn_envs.components import Form
 from hnn_envs.errors import UnknownNameError
 from hnn_envs.hamiltonian import PortHamiltonian, Separable
 from hnn_envs.models.features import Features
-from hnn_envs.models.mlp import ACTIVATIONS, MLP, Parameters, build_mlp, init_mlp
+from hnn_envs.models.mlp import ACTIVATIONS, MLP, Parameters, Shapes, build_mlp, init_mlp, mlp_shapes
 from hnn_envs.models.ports import Ports, exponential
 from hnn_envs.models.settings import positive
 from hnn_envs.systems.spec import SystemSpec
@@ -98,10 +98,17 @@ class Config:
         if self.activation not in ACTIVATIONS:
             raise UnknownNameError.of("activation", self.activation, ACTIVATIONS)
 
+    def shapes(self, spec: SystemSpec) -> Shapes:
+        """Shapes of the parameters."""
+        network = mlp_shapes("network", self._sizes(spec))
+        return network | {"log_inverse_mass": ()} | self.ports.shapes(spec)
+
+    def _sizes(self, spec: SystemSpec) -> tuple[int, ...]:
+        return (Features.of(spec.angles).size, *self.hidden, 1)
+
     def init(self, spec: SystemSpec, rng: np.random.Generator) -> Parameters:
         """Random parameters, the mass started at 1."""
-        sizes = (Features.of(spec.angles).size, *self.hidden, 1)
-        parameters = init_mlp(rng, "network", sizes) | {"log_inverse_mass": np.asarray(0.0)}
+        parameters = init_mlp(rng, "network", self._sizes(spec)) | {"log_inverse_mass": np.asarray(0.0)}
         if self.activation != "tanh":  # units that level off nowhere need bends spread over the data
             for name in ("network.weight0", "network.bias0"):
                 parameters[name] = rng.standard_normal(parameters[name].shape)

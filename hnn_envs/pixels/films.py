@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.errors import CheckpointError, InvalidOptionError
+from hnn_envs.errors import CheckpointError, InvalidOptionError, WriteError
+from hnn_envs.parsing import is_file
 from hnn_envs.pixels.camera import Camera
 from hnn_envs.progress import Progress, silent
 from hnn_envs.recordings import Message
-from hnn_envs.storage import read_tensors, write_tensors
+from hnn_envs.storage import open_sealed, write_tensors
 
 HEADER = "hnn_envs_frames"
 FORMAT = 1
@@ -127,17 +128,20 @@ def load_films(
         settings: what is filmed.
         folder: the cache; by default hnn_envs's folder in the user's cache folder.
         progress: called while films are made.
-        message: called with a line where the cached file is damaged and made again.
+        message: called with a line where the cached file is damaged and made again, or cannot be written.
     """
     path = (cache_folder() if folder is None else folder) / f"frames-{settings.key}.safetensors"
-    if path.is_file():
+    if is_file(path):
         try:
             return _read(path, settings)
         except CheckpointError as error:
             message(f"{error}; it is made again")
     films = make_films(settings, progress)
     card = {"format": FORMAT, "settings": _plain(settings)}
-    write_tensors(path, HEADER, card, asdict(films))
+    try:
+        write_tensors(path, HEADER, card, asdict(films))
+    except WriteError as error:
+        message(f"{error}; the films are not kept, and made again next time")
     return films
 
 
@@ -190,14 +194,15 @@ def _motion(settings: FilmSettings, rng: np.random.Generator) -> tuple[Array, Ar
 
 
 def _read(path: Path, settings: FilmSettings) -> Films:
-    card, tensors = read_tensors(path, HEADER, KIND, (FORMAT,))
     shapes = {
         "frames": (settings.films, settings.length, settings.size, settings.size),
         **dict.fromkeys(("torques", "angles", "velocities"), (settings.films, settings.length)),
     }
-    if card.get("settings") != _plain(settings) or {name: value.shape for name, value in tensors.items()} != shapes:
-        raise CheckpointError(f"{KIND} {path} holds other films than its name says")
-    return Films(**tensors)
+    size = math.prod(shapes["frames"]) + 3 * 8 * math.prod(shapes["torques"])
+    with open_sealed(path, HEADER, KIND, (FORMAT,), largest=size) as file:
+        if file.values.get("settings") != _plain(settings) or file.shapes != shapes:
+            raise CheckpointError(f"{KIND} {path} holds other films than its name says")
+        return Films(**file.read())
 
 
 def _plain(settings: FilmSettings) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import PortHamiltonian
 from hnn_envs.models.baseline import MLPField
 from hnn_envs.models.features import Features
-from hnn_envs.models.mlp import Parameters, build_mlp, init_mlp
+from hnn_envs.models.mlp import Parameters, Shapes, build_mlp, init_mlp, mlp_shapes
 from hnn_envs.models.ports import Ports
 from hnn_envs.models.separable import SeparableHamiltonian
 from hnn_envs.models.settings import positive
@@ -66,6 +66,11 @@ class Config:
     networks = ("network",)
     observation_parameters = (ENCODER, DECODER)
 
+    def shapes(self, spec: SystemSpec) -> Shapes:
+        """Shapes of the parameters."""
+        network = mlp_shapes("network", (2, *self.hidden, 1))
+        return network | self.ports.shapes(spec) | _autoencoder_shapes(self.size, self.harmonics)
+
     def init(self, spec: SystemSpec, rng: np.random.Generator) -> Parameters:
         """Random parameters."""
         network = init_mlp(rng, "network", (2, *self.hidden, 1))
@@ -108,11 +113,17 @@ class BaselineConfig:
     networks = ("network",)
     observation_parameters = (ENCODER, DECODER)
 
+    def shapes(self, spec: SystemSpec) -> Shapes:
+        """Shapes of the parameters."""
+        network = mlp_shapes("network", self._sizes(spec))
+        return network | _autoencoder_shapes(self.size, self.harmonics)
+
+    def _sizes(self, spec: SystemSpec) -> tuple[int, ...]:
+        return (self._features(spec).size + spec.force_matrix.shape[-1], *self.hidden, 2 * spec.dof)
+
     def init(self, spec: SystemSpec, rng: np.random.Generator) -> Parameters:
         """Random parameters."""
-        features = self._features(spec)
-        extra = spec.force_matrix.shape[-1]
-        network = init_mlp(rng, "network", (features.size + extra, *self.hidden, 2 * spec.dof))
+        network = init_mlp(rng, "network", self._sizes(spec))
         return network | _init_autoencoder(Camera(self.size, self.window), self.harmonics)
 
     def build(self, spec: SystemSpec, parameters: Parameters) -> ObservedMLPField:
@@ -140,6 +151,10 @@ def interval_of(spec: SystemSpec) -> float:
     if spec.angles != (True,) or spec.stepping is None:
         raise InvalidOptionError(f"models of frames are for one angle that moves in steps, and {spec.name!r} is none")
     return spec.stepping.dt
+
+
+def _autoencoder_shapes(size: int, harmonics: int) -> Shapes:
+    return {ENCODER: (size**2 + 1, 2), DECODER: (1 + 2 * harmonics, size**2)}
 
 
 def _init_autoencoder(camera: Camera, harmonics: int) -> Parameters:

@@ -17,7 +17,7 @@ import numpy as np
 from hnn_envs.arrays import Array, cast, join, like, namespace, split
 from hnn_envs.hamiltonian import PortHamiltonian
 from hnn_envs.models.generic import GenericHamiltonian
-from hnn_envs.models.mlp import MLP, Parameters, build_mlp, init_mlp
+from hnn_envs.models.mlp import MLP, Parameters, Shapes, build_mlp, init_mlp, mlp_shapes
 from hnn_envs.models.settings import positive
 from hnn_envs.pixels.autoencoder import BRIGHTEST
 from hnn_envs.pixels.models import interval_of
@@ -221,6 +221,17 @@ class _Config:
     interval: float = positive(0.05)
 
     networks = ("network", "encoder", "decoder")
+
+    def shapes(self, spec: SystemSpec) -> Shapes:
+        """Shapes of the parameters."""
+        pixels, units = 2 * self.size**2, (self.width,) * 3
+        return {
+            **mlp_shapes("network", (LATENT, *self.hidden, LATENT)),
+            **mlp_shapes("encoder", (pixels, *units, LATENT), output_bias=True),
+            **mlp_shapes("decoder", (LATENT, *units, pixels), output_bias=True),
+            "readout.weight": (LATENT, LATENT),
+            "readout.bias": (LATENT,),
+        }
 
     def init(self, spec: SystemSpec, rng: np.random.Generator) -> Parameters:
         """Random parameters; codes count as states until they are calibrated."""

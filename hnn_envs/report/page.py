@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
@@ -56,10 +57,8 @@ def render(material: Material) -> str:
         "DATA": _inline(data),
         "SCRIPT": _asset("page.js"),
     }
-    page = _asset("page.html")
-    for name, content in parts.items():
-        page = page.replace(f"@@{name}@@", content, 1)
-    return page
+    # In one pass: what stands for a part may itself have what looks like a placeholder.
+    return re.sub("@@([A-Z]+)@@", lambda place: parts[place[1]], _asset("page.html"))
 
 
 def _asset(name: str) -> str:

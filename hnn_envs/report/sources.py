@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hnn_envs.dynamics import role_by_name
-from hnn_envs.errors import ResultsError
-from hnn_envs.evaluation.records import CURVES_FORMAT, Row, read_rows
+from hnn_envs.errors import InvalidOptionError, ResultsError
+from hnn_envs.evaluation.records import CURVES_FORMAT, Row, read_results, read_rows
+from hnn_envs.parsing import parse_entry, shown
 from hnn_envs.systems import SYSTEMS, SystemSpec, get_spec
 from hnn_envs.version import __version__
 
@@ -27,6 +27,16 @@ CURVE_ENTRIES = (
     "first",
     "last",
 )
+
+Points = list[float | None]
+CURVE_TYPES = {
+    **dict.fromkeys(("system", "dynamics", "integrator"), str),
+    **dict.fromkeys(("steps", "starts", "seed", "substeps"), int),
+    **dict.fromkeys(("energy_error_median", "energy_error_max", "state_rmse"), Points),
+    **dict.fromkeys(("first", "last"), list[Points]),
+    "time": list[float],
+    "dt": float,
+}
 
 
 @dataclass
@@ -81,7 +91,8 @@ def collect(sources: Sequence[Path]) -> Material:
         content = _read(path)
         if "rows" in content:
             material.rows += read_rows(path)
-            material.machines[path.name] = dict(content.get("machine") or {})
+            machine = content.get("machine")
+            material.machines[path.name] = machine if isinstance(machine, dict) else {}
         elif "curves" in content:
             material.curves += _curves(path, content)
         elif path in sources:
@@ -107,12 +118,7 @@ def _files(sources: Sequence[Path]) -> list[Path]:
 
 def _read(path: Path) -> dict[str, Any]:
     """A JSON table; of a version that this one reads, if it is a result."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ResultsError(f"results {path} are damaged ({error}); run the benchmark again") from error
-    if not isinstance(content, dict):
-        return {}
+    content = read_results(path)
     if {"rows", "curves"} & set(content) and content.get("version") != __version__:
         raise ResultsError(
             f"results {path} are of hnn_envs {content.get('version')}, and this is {__version__}; "
@@ -126,7 +132,10 @@ def _curves(path: Path, content: dict[str, Any]) -> list[dict[str, Any]]:
         raise ResultsError(f"results {path} have format {content.get('format')!r}; this version reads {CURVES_FORMAT}")
     curves = content["curves"]
     try:
+        if not isinstance(curves, list):
+            raise ValueError("they have no list of curves")
         for curve in curves:
+            _check_kinds(curve)
             missing = [name for name in CURVE_ENTRIES if name not in curve]
             if missing:
                 raise ValueError(f"a curve lacks {', '.join(missing)}")
@@ -136,3 +145,18 @@ def _curves(path: Path, content: dict[str, Any]) -> list[dict[str, Any]]:
     except (TypeError, ValueError) as error:
         raise ResultsError(f"results {path} are damaged ({error}); run the benchmark again") from error
     return list(curves)
+
+
+def _check_kinds(curve: Any) -> None:
+    """Checks what figures take from a curve.
+
+    Raises:
+        InvalidOptionError: an entry that is missing or of the wrong kind.
+    """
+    if not isinstance(curve, dict) or not set(CURVE_TYPES) <= set(curve):
+        raise InvalidOptionError(f"{shown(curve)} is no curve, which has {', '.join(CURVE_TYPES)}")
+    for name, kind in CURVE_TYPES.items():
+        parse_entry(kind, curve[name], name)
+    widths = {len(point) for name in ("first", "last") for point in curve[name]}
+    if len(widths) != 1 or widths.pop() % 2 or not curve["dt"] > 0:
+        raise InvalidOptionError("the states of a curve are no states [q, p], or dt is not positive")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
 from hnn_envs.arrays import Array, constant
 from hnn_envs.errors import InvalidOptionError, UnknownNameError
 from hnn_envs.integrators import INTEGRATORS
+from hnn_envs.parsing import parse
 
 PICTURES = ("spring", "pendulum", "bodies", "plane")
 """How a state may be drawn where no task draws it; "plane" is a point in the plane of the first q and p."""
@@ -124,6 +124,10 @@ class SystemSpec:
     def __post_init__(self) -> None:
         if not self.coordinates or not self.name:
             raise InvalidOptionError(f"a system needs a name and a coordinate, not {self.name!r}, {self.coordinates!r}")
+        if len(self.name) > 100 or not self.name.isprintable() or {"/", "\\"} & set(self.name) or self.name[0] == ".":
+            raise InvalidOptionError(
+                f"a system's name is printable, has no slash, and starts with no dot, not {self.name[:100]!r}"
+            )
         shape = [len(row) for row in self.input_matrix]
         if shape != [len(self.inputs)] * self.dof:
             raise InvalidOptionError(
@@ -165,42 +169,13 @@ class SystemSpec:
         return asdict(self)
 
     @classmethod
-    def from_table(cls, table: Mapping[str, Any]) -> SystemSpec:
+    def from_table(cls, table: Any) -> SystemSpec:
         """The inverse of ``as_table``.
 
         Raises:
             InvalidOptionError: an entry that is missing, unknown, of the wrong kind or out of range.
         """
-        try:
-            entries = dict(table)
-            entries["coordinates"] = tuple(Coordinate(**each) for each in entries["coordinates"])
-            entries["inputs"] = tuple(Input(**each) for each in entries["inputs"])
-            entries["input_matrix"] = tuple(tuple(_number(each) for each in row) for row in entries["input_matrix"])
-            if entries.get("stepping") is not None:
-                entries["stepping"] = Stepping(**entries["stepping"])
-            spec = cls(**entries)
-            for each in (spec, spec.stepping, *spec.coordinates, *spec.inputs):
-                if each is not None:
-                    _check_kinds(each)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise InvalidOptionError(f"the description of a system is damaged: {error}") from error
-        return spec
-
-
-_KINDS: dict[str, type | tuple[type, ...]] = {"str": str, "bool": bool, "int": int, "float": (int, float)}
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"the input matrix has {value!r}, which is no number")
-    return float(value)
-
-
-def _check_kinds(entry: Any) -> None:
-    for each in fields(entry):
-        kind, value = _KINDS.get(str(each.type)), getattr(entry, each.name)
-        if kind is not None and (not isinstance(value, kind) or (isinstance(value, bool) and each.type != "bool")):
-            raise TypeError(f"{each.name} is {value!r}, which is no {each.type}")
+        return parse(cls, table, "the description of a system")
 
 
 def one_coordinate(coordinate: Coordinate, force: Input, name: str, **rest: Any) -> SystemSpec:

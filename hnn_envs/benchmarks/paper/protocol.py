@@ -11,6 +11,7 @@ from scipy.integrate import solve_ivp
 
 from hnn_envs.arrays import Array
 from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian, VectorField
+from hnn_envs.parsing import Extended
 from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.systems import System
 
@@ -53,8 +54,8 @@ PROTOCOLS: dict[str, Protocol] = {
 class Estimate:
     """A mean with its standard error, None where there is nothing to take it from."""
 
-    value: float
-    stderr: float | None = None
+    value: Extended
+    stderr: Extended | None = None
 
     @classmethod
     def of(cls, samples: Array) -> Estimate:

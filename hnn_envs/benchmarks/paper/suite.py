@@ -18,11 +18,12 @@ from hnn_envs.benchmarks.paper.protocol import PROTOCOLS, Estimate, Estimates, m
 from hnn_envs.benchmarks.paper.published import reference
 from hnn_envs.benchmarks.paper.time_to_loss import TimeToLoss, time_to_loss
 from hnn_envs.checkpoints import find_checkpoint, load_checkpoint
-from hnn_envs.errors import CheckpointError, DataError, InvalidOptionError, UnknownNameError
-from hnn_envs.evaluation.records import Row
+from hnn_envs.errors import CheckpointError, DataError, InvalidOptionError, ResultsError, UnknownNameError
+from hnn_envs.evaluation.records import Row, read_results
 from hnn_envs.fitting.pipeline import follow, make_data
 from hnn_envs.fitting.recipes import Recipe, load_recipe, recipe_of, with_seed
 from hnn_envs.hamiltonian import VectorField
+from hnn_envs.parsing import parse
 from hnn_envs.progress import Progress, silent
 from hnn_envs.recordings import SourceWithMetrics, make_source
 from hnn_envs.recordings.dataset import Dataset
@@ -275,18 +276,21 @@ def _can_be_measured(
     return True
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """The file of a finished measurement."""
+
+    recipe_hash: str
+    found: dict[str, dict[str, Estimate]]
+
+
 def _kept(path: Path, digest: str) -> Findings | None:
     """A finished measurement of this recipe; a damaged file counts as none."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["recipe_hash"] != digest:
-            return None
-        return {
-            dynamics: {metric: Estimate(**entry) for metric, entry in estimates.items()}
-            for dynamics, estimates in content["found"].items()
-        }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        kept = parse(_Kept, read_results(path), "what was measured", whole=True)
+    except (InvalidOptionError, ResultsError):
         return None
+    return kept.found if kept.recipe_hash == digest else None
 
 
 def _keep(path: Path, digest: str, found: Findings) -> None:

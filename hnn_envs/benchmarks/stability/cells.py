@@ -17,8 +17,10 @@ from hnn_envs.dynamics import Dynamics
 from hnn_envs.errors import InvalidOptionError, NoTruthError, ResultsError, UnknownNameError
 from hnn_envs.evaluation.comparison import step_costs
 from hnn_envs.evaluation.metrics import never_missing, reversal_error, symplecticity_defect
+from hnn_envs.evaluation.records import read_results
 from hnn_envs.evaluation.subjects import Subject, domain_of
 from hnn_envs.integrators import INTEGRATORS
+from hnn_envs.parsing import Extended, parse
 from hnn_envs.storage import write_atomically
 from hnn_envs.systems import SYSTEMS
 
@@ -107,9 +109,9 @@ class Checks:
         microseconds: per step of a single state.
     """
 
-    reversal: list[float]
+    reversal: list[Extended]
     reversal_steps: int
-    defect: list[float]
+    defect: list[Extended]
     microseconds: float
 
 
@@ -161,8 +163,8 @@ def load_cell(cell: Cell, folder: Path) -> tuple[Trace, Checks | None]:
         return trace, None
     checks = path.with_suffix(".json")
     try:
-        return trace, Checks(**json.loads(checks.read_text()))
-    except (OSError, ValueError, TypeError) as error:
+        return trace, parse(Checks, read_results(checks), "what was measured beside", whole=True)
+    except (InvalidOptionError, ResultsError) as error:
         raise ResultsError(f"{checks} cannot be read ({error}); delete it to measure that part again") from error
 
 

@@ -7,10 +7,8 @@ the logarithm of time, and all statistics are gathered from every step.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import time
-import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -20,13 +18,14 @@ import numpy as np
 
 from hnn_envs.arrays import Array, split
 from hnn_envs.dynamics import Dynamics
-from hnn_envs.errors import ResultsError
+from hnn_envs.errors import HnnEnvsError, ResultsError
 from hnn_envs.evaluation.metrics import ENCOUNTER_DISTANCE, escaped, invariant_change, relative_energy_error
 from hnn_envs.memory import check_memory
-from hnn_envs.storage import write_atomically
+from hnn_envs.storage import open_sealed, write_tensors
 from hnn_envs.systems.pairs import closest_distance
 
-FORMAT = 1
+FORMAT = 2
+HEADER = "hnn_envs_trace"
 BATCHES = 250  # of which the trend of the energy error is taken
 RECORDS = 1500  # logarithmically spaced, so each is at most 1 % later than the one before at 10^6 steps
 FRAMES = 400  # successive states that are kept of the first start, at the beginning and at the end
@@ -67,7 +66,7 @@ class Plan:
         words = json.dumps([FORMAT, asdict(self)], sort_keys=True)
         name = Path(self.dynamics).stem if self.dynamics.endswith(".safetensors") else self.dynamics.replace("/", "-")
         code = hashlib.sha256(words.encode()).hexdigest()[:10]
-        return folder / f"{self.system}_{name}_{self.integrator}_{self.steps}x{self.starts}_{code}.npz"
+        return folder / f"{self.system}_{name}_{self.integrator}_{self.steps}x{self.starts}_{code}.safetensors"
 
     @property
     def batch(self) -> int:
@@ -151,10 +150,8 @@ class Trace:
 
     def save(self, path: Path, plan: Plan) -> None:
         """Writes it so that a kill leaves the old one or the new one."""
-        buffer = io.BytesIO()
         values: dict[str, Any] = {entry.name: np.asarray(getattr(self, entry.name)) for entry in fields(self)}
-        np.savez(buffer, plan=np.array(json.dumps([FORMAT, asdict(plan)], sort_keys=True)), **values)
-        write_atomically(path, buffer.getvalue())
+        write_tensors(path, HEADER, {"format": FORMAT, "plan": asdict(plan)}, values)
 
 
 def load_trace(path: Path, plan: Plan, states: Array) -> Trace:
@@ -166,15 +163,13 @@ def load_trace(path: Path, plan: Plan, states: Array) -> Trace:
     empty = Trace.begin(plan, states)
     if not path.is_file():
         return empty
+    expected = {entry.name: np.shape(getattr(empty, entry.name)) for entry in fields(Trace)}
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if json.loads(str(file["plan"])) != json.loads(json.dumps([FORMAT, asdict(plan)])):
-                raise ValueError("it belongs to another run or another version of hnn_envs")
-            values = {entry.name: file[entry.name] for entry in fields(Trace)}
-        for name, value in values.items():
-            if value.shape != np.shape(getattr(empty, name)):
-                raise ValueError(f"{name} has shape {value.shape}")
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        with open_sealed(path, HEADER, "a kept run", (FORMAT,), largest=None) as file:
+            if file.values.get("plan") != json.loads(json.dumps(asdict(plan))) or file.shapes != expected:
+                raise ResultsError("it belongs to another run or another version of hnn_envs")
+            values: dict[str, Any] = file.read()
+    except HnnEnvsError as error:
         raise ResultsError(f"{path} cannot be resumed ({error}); delete it to run that part again") from error
     return Trace(done=int(values.pop("done")), seconds=float(values.pop("seconds")), **values)
 

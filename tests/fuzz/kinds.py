@@ -1,0 +1,201 @@
+"""What is fuzzed: for each kind of input, how a mutant is written, and what reads it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import mutants
+import numpy as np
+from safetensors.numpy import load, save
+
+from hnn_envs.agents.policies import load_policy, policies_folder
+from hnn_envs.benchmarks.stability.streaming import Plan, load_trace, simulate
+from hnn_envs.checkpoints import checkpoint_path, load_checkpoint
+from hnn_envs.dynamics import make_dynamics
+from hnn_envs.evaluation.records import Row, read_rows, write_rows
+from hnn_envs.fitting.recipes import load_recipe, parse_recipe
+from hnn_envs.fitting.trainer import Stage, fit, load_state
+from hnn_envs.models import make_family
+from hnn_envs.recordings import make_source
+from hnn_envs.recordings.measured import load_real_pendulum
+from hnn_envs.report.page import render
+from hnn_envs.report.sources import collect
+from hnn_envs.storage import digest_of
+from hnn_envs.systems import get_system
+
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of input.
+
+    Attributes:
+        suffix: of its files.
+        original: a good file, made in a folder.
+        mutate: a damaged one.
+        read: what reads it; returns what was read in a form that can be compared.
+        sealed: whether a file that is read at all must be read as the original is.
+    """
+
+    suffix: str
+    original: Callable[[Path], bytes]
+    mutate: Callable[[Rng, bytes], bytes]
+    read: Callable[[Path], object]
+    sealed: bool = False
+
+
+def _header(content: bytes) -> tuple[dict[str, str], bytes]:
+    length = int.from_bytes(content[:8], "little")
+    return json.loads(content[8 : 8 + length])["__metadata__"], content
+
+
+def resealed(rng: Rng, content: bytes) -> bytes:
+    """A file with a changed card, or with changed weights, and the digest that fits: what a program would write."""
+    metadata, _ = _header(content)
+    (name, text), tensors = next(iter(metadata.items())), load(content)
+    card = json.loads(text)
+    if rng.integers(3):
+        card = mutants.of_value(rng, card)
+        if isinstance(card, dict) and isinstance(card.get("recipe"), str):
+            card["recipe_hash"] = hashlib.sha256(card["recipe"].encode("utf-8", "replace")).hexdigest()
+    else:
+        key = sorted(tensors)[int(rng.integers(len(tensors)))]
+        scale = float(rng.choice([1e-300, -1, 1e3, 1e30, 1e300, np.nan]))
+        with np.errstate(all="ignore"):
+            tensors[key] = np.asarray(tensors[key] * tensors[key].dtype.type(scale))
+    if isinstance(card, dict):
+        card["digest"] = digest_of(card, tensors)
+    return save(tensors, {name: json.dumps(card)})
+
+
+def crafted(rng: Rng, content: bytes) -> bytes:
+    """A file whose header was changed as a table, so that its length fits."""
+    length = int.from_bytes(content[:8], "little")
+    text = mutants.dumped(mutants.of_value(rng, json.loads(content[8 : 8 + length])))
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]
+
+
+def _weights(values: dict[str, Any]) -> dict[str, bytes]:
+    return {name: bytes(np.asarray(value).data) for name, value in values.items()}
+
+
+def _checkpoint(path: Path) -> object:
+    loaded = load_checkpoint(path)
+    return repr(loaded.card), _weights(loaded.parameters)
+
+
+def _played(path: Path) -> object:
+    """What a checkpoint that is read can be used for."""
+    loaded = load_checkpoint(path)
+    env = gymnasium.make("hnn_envs:hnn_envs/Pendulum-v0", dynamics=str(path), disable_env_checker=True)
+    env.reset(seed=0)
+    return loaded.card.digest
+
+
+def _policy(path: Path) -> object:
+    loaded = load_policy(path)
+    loaded.predict(np.zeros(loaded.weights["mean"].size))
+    return repr(loaded.card), _weights(loaded.weights)
+
+
+def _recipe(path: Path) -> object:
+    return parse_recipe(path.read_text(encoding="utf-8"), str(path)).digest
+
+
+def _page(path: Path) -> object:
+    return render(collect([path]))
+
+
+@cache
+def _plan() -> tuple[Any, Plan, Any]:
+    dynamics = make_dynamics("pendulum", "ode", dt=0.1)
+    states = get_system("pendulum").sample_states(np.random.default_rng(0), 2)
+    return dynamics, Plan.of(dynamics, 20, 2, 0), states
+
+
+def _kept_run(folder: Path) -> bytes:
+    dynamics, plan, states = _plan()
+    path = plan.path(folder)
+    simulate(dynamics, plan, states, path)
+    return path.read_bytes()
+
+
+def _trace(path: Path) -> object:
+    _, plan, states = _plan()
+    return _weights(vars(load_trace(path, plan, states)))
+
+
+def _training(folder: Path) -> bytes:
+    path, system = folder / "run.state.safetensors", get_system("pendulum")
+    table = {"source": "box", "count": 20, "low": [-1, -1], "high": [1, 1], "max_input": 0.5}
+    data, _ = make_source(table).make(system, np.random.default_rng(0))
+    family = make_family("separable", {"hidden": [4]})
+    fit(system.spec, family, data, [Stage(steps=3)], 0, state=path, key="key")
+    return path.read_bytes()
+
+
+def _state(path: Path) -> object:
+    run = load_state(path, "key")
+    return None if run is None else (run.stage, run.step, _weights(run.parameters), _weights(run.optimiser))
+
+
+def _rows(folder: Path) -> bytes:
+    rows = [
+        Row("stability", "pendulum", "hnn", "max_relative_energy_error", 1e-4, 1e-5, "1", 1e-3),
+        Row("stability", "pendulum", "hnn", "valid_prediction_time", float("inf"), None, "periods"),
+        Row("paper", "pendulum", "paper/hnn", "test_loss", 0.1),
+        Row("speed", "", "ode", "microseconds_per_step", 1.5, None, "us"),
+    ]
+    write_rows(folder / "rows.json", rows)
+    return (folder / "rows.json").read_bytes()
+
+
+def _json(rng: Rng, content: bytes) -> bytes:
+    return (
+        mutants.dumped(mutants.of_value(rng, json.loads(content)))
+        if rng.integers(4)
+        else mutants.of_bytes(rng, content)
+    )
+
+
+def _toml(rng: Rng, content: bytes) -> bytes:
+    return mutants.of_toml(rng, content.decode()).encode() if rng.integers(4) else mutants.of_bytes(rng, content)
+
+
+def _series(_: Path) -> bytes:
+    lines = [f"1 {0.1 * number:.3f} {np.sin(number):.4f} {np.cos(number):.4f}" for number in range(30)]
+    return ("% trial t angle velocity\n" + "\n".join(lines) + "\n").encode()
+
+
+def _shipped(path: Path) -> Callable[[Path], bytes]:
+    return lambda _: path.read_bytes()
+
+
+MODEL, POLICY = (
+    _shipped(checkpoint_path("pendulum", "hnn")),
+    _shipped(policies_folder() / "pendulum" / "hnn-0.safetensors"),
+)
+RECIPE = _shipped(Path(__file__).parents[2] / "training" / "recipes" / "pendulum" / "default" / "hnn.toml")
+KINDS = {
+    "checkpoints, bytes": Kind(".safetensors", MODEL, mutants.of_bytes, _checkpoint, sealed=True),
+    "checkpoints, headers": Kind(".safetensors", MODEL, crafted, _checkpoint),
+    "checkpoints, resealed": Kind(".safetensors", MODEL, resealed, _checkpoint),
+    "checkpoints, stepped": Kind(".safetensors", MODEL, resealed, _played),
+    "policies, bytes": Kind(".safetensors", POLICY, mutants.of_bytes, _policy, sealed=True),
+    "policies, resealed": Kind(".safetensors", POLICY, resealed, _policy),
+    "recipes": Kind(".toml", RECIPE, _toml, lambda path: load_recipe(str(path)).digest),
+    "rows": Kind(".json", _rows, _json, lambda path: repr(read_rows(path))),
+    "report": Kind(".json", _rows, _json, _page),
+    "kept runs": Kind(".safetensors", _kept_run, mutants.of_bytes, _trace, sealed=True),
+    "training states": Kind(".safetensors", _training, mutants.of_bytes, _state, sealed=True),
+    "measured series": Kind(".txt", _series, mutants.of_bytes, lambda path: load_real_pendulum(path).states.tobytes()),
+    "measured series, packed": Kind(".xz", _series, mutants.of_bytes, lambda path: load_real_pendulum(path)),
+}

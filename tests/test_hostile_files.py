@@ -1,0 +1,244 @@
+"""Files that were crafted or damaged: refused with our error, in little time, and in little memory."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+import tracemalloc
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from physics import model, models, write_checkpoint
+from safetensors.numpy import save
+from test_checkpoints import header, resealed, with_card
+
+from hnn_envs.checkpoints import find_checkpoint, is_path, load_checkpoint
+from hnn_envs.dynamics import make_dynamics
+from hnn_envs.errors import CheckpointError, HnnEnvsError, InvalidOptionError
+from hnn_envs.models import FAMILIES, Parameters, make_family, register_family, shapes_of
+from hnn_envs.storage import LARGEST_HEADER, digest_of
+from hnn_envs.systems import SYSTEMS, SystemSpec
+
+NAME = "separable/pendulum/0"
+FILMED = "pixel-pendulum"
+MEGABYTE = 2**20
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A good checkpoint of the pendulum."""
+    return write_checkpoint(tmp_path / "model.safetensors", NAME)
+
+
+@pytest.fixture
+def cheap() -> Iterator[None]:
+    """What the test does takes less than a second and 20 MB."""
+    tracemalloc.start()
+    began = time.perf_counter()
+    yield
+    seconds, (_, peak) = time.perf_counter() - began, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert seconds < 1
+    assert peak < 20 * MEGABYTE
+
+
+def refusal(path: Path) -> str:
+    """The message with which a file is refused; it always names the file, and is short enough to read."""
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(path)
+    assert str(path) in str(caught.value)
+    assert len(str(caught.value)) < 2000
+    return str(caught.value)
+
+
+def raw(path: Path, entries: dict[str, Any], size: int) -> Path:
+    """A file whose header says that it has these tensors, and that is ``size`` bytes longer than the header."""
+    content = json.dumps(entries).encode()
+    with path.open("wb") as file:
+        file.write(len(content).to_bytes(8, "little") + content)
+        file.truncate(8 + len(content) + size)
+    return path
+
+
+def card_text(path: Path, **changes: Any) -> dict[str, str]:
+    """The metadata of a file with some entries of its card changed."""
+    return {"hnn_envs": json.dumps(header(path) | changes)}
+
+
+@pytest.mark.usefixtures("cheap")
+class TestSize:
+    @pytest.mark.parametrize("hidden", [[12000, 12000], [10**9] * 3, [2] * 1000])
+    def test_a_card_of_a_huge_model_beside_small_weights(self, path: Path, hidden: list[int]) -> None:
+        resealed(path, settings={"hidden": hidden})
+        assert "model" in refusal(path)
+
+    @pytest.mark.parametrize("family", ["pixel-separable", "pixel-mlp", "pixel-generic", "pixel-generic-mlp"])
+    def test_a_card_of_huge_frames(self, path: Path, family: str) -> None:
+        domain = {"low": [-1, -1], "high": [1, 1], "energy": None}
+        resealed(path, family=family, settings={"size": 30000}, spec=SYSTEMS[FILMED].spec.as_table(), domain=domain)
+        assert "weights that do not fit its model" in refusal(path)
+
+    @pytest.mark.parametrize("gibibytes", [2, 8])
+    def test_a_sparse_tensor(self, path: Path, tmp_path: Path, gibibytes: int) -> None:
+        size = gibibytes * 2**30
+        entry = {"dtype": "F64", "shape": [size // 8], "data_offsets": [0, size]}
+        big = raw(tmp_path / "big.safetensors", {"__metadata__": card_text(path), "weight": entry}, size)
+        assert "bytes of tensors; at most" in refusal(big)
+
+    @pytest.mark.parametrize("length", [0, 1, LARGEST_HEADER + 1, 2**62, 2**64 - 1])
+    def test_a_header_of_another_length(self, path: Path, length: int) -> None:
+        path.write_bytes(length.to_bytes(8, "little") + path.read_bytes()[8:])
+        assert "is not a readable safetensors file" in refusal(path)
+
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            {"dtype": "F64", "shape": [2**61], "data_offsets": [0, 16]},
+            {"dtype": "F64", "shape": [2**63, 0], "data_offsets": [0, 0]},
+            {"dtype": "F64", "shape": [-2], "data_offsets": [0, 16]},
+            {"dtype": "F64", "shape": [2.0], "data_offsets": [0, 16]},
+            {"dtype": "F64", "shape": [True] * 33, "data_offsets": [0, 16]},
+            {"dtype": "F64", "shape": [2], "data_offsets": [16, 0]},
+            {"dtype": "F64", "shape": [2], "data_offsets": [0]},
+            {"dtype": "F64", "shape": 2, "data_offsets": [0, 16]},
+            {"dtype": "O", "shape": [2], "data_offsets": [0, 16]},
+            {"dtype": ["F64"], "shape": [2], "data_offsets": [0, 16]},
+            {"dtype": "F64", "shape": [2]},
+            [2],
+            None,
+        ],
+    )
+    def test_a_tensor_that_cannot_be(self, path: Path, tmp_path: Path, entry: Any) -> None:
+        bad = raw(tmp_path / "bad.safetensors", {"__metadata__": card_text(path), "weight": entry}, 16)
+        assert "is not a readable safetensors file" in refusal(bad)
+
+    def test_tensors_that_overlap(self, path: Path, tmp_path: Path) -> None:
+        entry = {"dtype": "F64", "shape": [2], "data_offsets": [0, 16]}
+        bad = raw(tmp_path / "bad.safetensors", {"__metadata__": card_text(path), "a": entry, "b": entry}, 16)
+        assert "does not begin where the one before it ends" in refusal(bad)
+
+
+@dataclass(frozen=True)
+class Unshaped:
+    """A family of a plug-in that does not tell its shapes."""
+
+    units: int = 2
+
+    def init(self, spec: SystemSpec, rng: np.random.Generator) -> Parameters:
+        return {"weight": rng.standard_normal((self.units, 2 * spec.dof))}
+
+    def build(self, spec: SystemSpec, parameters: Parameters) -> Any:
+        return lambda x, u=None: np.zeros_like(x)
+
+
+class TestShapes:
+    @pytest.mark.parametrize("name", models())
+    def test_they_are_those_of_what_is_drawn(self, name: str) -> None:
+        there = model(name)
+        drawn = there.family.init(there.system.spec, np.random.default_rng(0))
+        assert list(shapes_of(there.family, there.system.spec).items()) == [
+            (key, value.shape) for key, value in drawn.items()
+        ]
+
+    @pytest.mark.parametrize("family", list(FAMILIES))
+    def test_every_family_tells_them_without_drawing(self, family: str) -> None:
+        made = make_family(family, {"hidden": [50_000, 50_000]})
+        assert max(math.prod(shape) for shape in shapes_of(made, SYSTEMS[FILMED].spec).values()) >= 25e8
+
+    def test_a_family_that_does_not_tell_them_is_drawn_if_it_is_small(self) -> None:
+        register_family("unshaped", Unshaped)
+        assert shapes_of(make_family("unshaped", {"units": 5}), SYSTEMS["pendulum"].spec) == {"weight": (5, 2)}
+        with pytest.raises(
+            InvalidOptionError, match="without a method shapes may have no setting above 1024, not 2000"
+        ):
+            shapes_of(make_family("unshaped", {"units": 2000}), SYSTEMS["pendulum"].spec)
+
+
+DEEP = 100_000
+
+
+@pytest.mark.usefixtures("cheap")
+class TestContent:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "[" * DEEP + "]" * DEEP,
+            '{"a":' * DEEP + "1" + "}" * DEEP,
+            "[" * 500 + "]" * 500,
+            "1" * 5000,
+            '{"a":1,"a":2}',
+        ],
+        ids=["lists", "tables", "lists that json reads", "digits", "twice"],
+    )
+    def test_json_that_python_cannot_take_or_not_well(self, path: Path, text: str) -> None:
+        with_card(path, None, text=text)
+        assert "has a damaged card: it" in refusal(path)
+
+    def test_deep_settings_in_a_sealed_card(self, path: Path) -> None:
+        deep: Any = 1
+        for _ in range(200):
+            deep = [deep]
+        resealed(path, settings={"hidden": deep})
+        assert "nested deeper than 64" in refusal(path)
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"energy_offset": 10**400},
+            {"energy_offset": math.nan},
+            {"energy_offset": math.inf},
+            {"energy_offset": True},
+            {"seed": 10**400},
+            {"settings": {"energy": 10**400}},
+            {"settings": {"hidden": [10**400]}},
+            {"metrics": {"test_loss": 10**400}},
+            {"domain": {"low": [10**400, 0], "high": [1, 1], "energy": None}},
+            {"domain": {"low": [0, 0], "high": [1, math.inf], "energy": None}},
+            {"name": 5},
+            {"version": None},
+        ],
+        ids=str,
+    )
+    def test_numbers_that_are_none(self, path: Path, changes: dict[str, Any]) -> None:
+        resealed(path, **changes)
+        assert next(iter(changes)) in refusal(path) or "model" in refusal(path)
+
+    def test_half_of_a_character(self, path: Path) -> None:
+        with_card(path, header(path) | {"recipe": "\ud800"})
+        assert "text that is no Unicode" in refusal(path)
+
+    @pytest.mark.parametrize("size", [1e3, 1e300])
+    def test_weights_that_overflow(self, tmp_path: Path, size: float) -> None:
+        weights = model(NAME).parameters | {"log_inverse_mass": np.asarray(size)}
+        path = write_checkpoint(tmp_path / "m.safetensors", NAME, weights=weights)
+        assert "cannot be built" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["~nobody_of_that_name/m.safetensors", "x" * 5000 + ".safetensors", "a\0b.safetensors", "\ud800.safetensors"],
+)
+def test_names_that_no_file_may_have(name: str) -> None:
+    for use in (
+        lambda: find_checkpoint("pendulum", name),
+        lambda: make_dynamics("pendulum", name, dt=0.1),
+        lambda: gymnasium.make("hnn_envs:hnn_envs/Pendulum-v0", dynamics=name),
+    ):
+        with pytest.raises(HnnEnvsError):
+            use()
+    assert is_path(name)
+
+
+def test_what_another_program_writes_is_read_as_its_own_reader_would(path: Path) -> None:
+    weights = dict(model(NAME).parameters)
+    card = header(path)
+    card["digest"] = digest_of(card, weights)
+    path.write_bytes(save(weights, {"hnn_envs": json.dumps(card)}))
+    for name, value in load_checkpoint(path).parameters.items():
+        np.testing.assert_array_equal(value, weights[name])

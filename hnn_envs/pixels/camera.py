@@ -6,6 +6,7 @@ all look through it.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -83,8 +84,19 @@ class Camera:
         screen: Array = self._pendulum.render()
         return screen
 
-    @cached_property
+    @property
     def _pendulum(self) -> Any:
+        """The renderer of this thread: threads that shared one would give each other's frames."""
+        mine = self._renderers
+        if not hasattr(mine, "pendulum"):
+            mine.pendulum = self._renderer()
+        return mine.pendulum
+
+    @cached_property
+    def _renderers(self) -> threading.local:
+        return threading.local()
+
+    def _renderer(self) -> Any:
         import pygame
         from gymnasium.envs.classic_control import PendulumEnv
 

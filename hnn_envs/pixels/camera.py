@@ -21,6 +21,9 @@ SCREEN = 500
 ROD = 127
 """How bright the rod is: 204 of red less 77 of green."""
 
+_ONE_AT_A_TIME = threading.Lock()
+"""For threads: the renderer has a state, and SDL's filled polygons share their memory among all surfaces."""
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -80,23 +83,13 @@ class Camera:
         return np.asarray(rod.resize((self.size, self.size), Image.Resampling.BILINEAR))
 
     def _screen_at(self, q: float) -> Array:
-        self._pendulum.state = np.array([q + np.pi, 0.0])
-        screen: Array = self._pendulum.render()
+        with _ONE_AT_A_TIME:
+            self._pendulum.state = np.array([q + np.pi, 0.0])
+            screen: Array = self._pendulum.render()
         return screen
 
-    @property
-    def _pendulum(self) -> Any:
-        """The renderer of this thread: threads that shared one would give each other's frames."""
-        mine = self._renderers
-        if not hasattr(mine, "pendulum"):
-            mine.pendulum = self._renderer()
-        return mine.pendulum
-
     @cached_property
-    def _renderers(self) -> threading.local:
-        return threading.local()
-
-    def _renderer(self) -> Any:
+    def _pendulum(self) -> Any:
         import pygame
         from gymnasium.envs.classic_control import PendulumEnv
 

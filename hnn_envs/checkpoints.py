@@ -108,7 +108,7 @@ class Checkpoint:
 
 def save_checkpoint(path: Path, card: Card, parameters: Parameters) -> None:
     """Writes a checkpoint to a temporary name and renames it, so that no reader ever sees half a file."""
-    write_tensors(path, HEADER, asdict(card), parameters)
+    write_tensors(path, HEADER, asdict(card) | {"format": FORMAT}, parameters)
 
 
 def load_checkpoint(path: Path, system: str | None = None) -> Checkpoint:

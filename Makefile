@@ -7,13 +7,17 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 DATA ?= $(firstword $(HNN_ENVS_DATA) $(wildcard ../shared/data))
 
-.PHONY: demo test lint readme checkpoints policies figures report clean
+.PHONY: demo test fuzz lint readme checkpoints policies figures report clean
 
 demo: $(VENV)/.installed
 	$(BIN)/hnn-envs compare
 
 test: $(VENV)/.installed lint
 	$(BIN)/pytest -n 2
+
+# Damaged and crafted files, 100 000 of each kind; prints what came of them. An hour on one core.
+fuzz: $(VENV)/.installed
+	HNN_ENVS_FUZZ=100000 $(BIN)/pytest -s tests/fuzz
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors with a typed, versioned model card in the header. The layout is that of ``sealed``.
+"""Checkpoints: safetensors with a typed, versioned model card in the header. The file is that of ``hnn_envs.storage``.
 
 A card carries the description of the system that the model was learned from, so that a file stands alone. Cards of
 format 1 named a system of this package instead; they are read as well. Nothing is ever unpickled. A file that is
@@ -22,7 +22,7 @@ from hnn_envs.errors import CheckpointError, HnnEnvsError, UnknownNameError
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.models import Parameters, make_family, shapes_of
 from hnn_envs.parsing import Extended, is_file, parse, user_path
-from hnn_envs.storage import Shapes, open_sealed, write_tensors
+from hnn_envs.storage import Shapes, open_tensors, write_tensors
 from hnn_envs.systems import SYSTEMS, get_spec
 from hnn_envs.systems.spec import SystemSpec
 
@@ -108,7 +108,7 @@ class Checkpoint:
 
 def save_checkpoint(path: Path, card: Card, parameters: Parameters) -> None:
     """Writes a checkpoint to a temporary name and renames it, so that no reader ever sees half a file."""
-    write_tensors(path, HEADER, asdict(card), parameters)
+    write_tensors(path, HEADER, asdict(card) | {"format": FORMAT}, parameters)
 
 
 def load_checkpoint(path: Path, system: str | None = None) -> Checkpoint:
@@ -123,7 +123,7 @@ def load_checkpoint(path: Path, system: str | None = None) -> Checkpoint:
     """
     if not is_file(path):
         raise CheckpointError(f"checkpoint {path} does not exist; shipped ones: {_shipped_names()}")
-    with open_sealed(path, HEADER, "checkpoint", FORMATS) as file:
+    with open_tensors(path, HEADER, "checkpoint", FORMATS) as file:
         card = _parse_card(path, file.values)
         _check_card(path, card, system)
         _check_shapes(path, card, file.shapes)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+import os
 from collections.abc import Callable
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -19,6 +21,20 @@ Layout: TypeAlias = "tuple[str | tuple[str, Layout], ...]"
 
 Formula: TypeAlias = Callable[..., Any]
 """A plain function of a module; its first argument is the object whose formula it is, of which it reads constants."""
+
+SWITCH = "NUMBA_DISABLE_JIT"
+
+
+@cache
+def compiles() -> bool:
+    """Whether formulas are compiled; a user may have told Numba not to, and then all is array code, which is said once.
+
+    Numba is not loaded for that: it takes a second.
+    """
+    if os.environ.get(SWITCH, "0") in ("", "0"):
+        return True
+    logging.getLogger(__name__).warning("%s is set: hnn_envs compiles nothing, and steps much slower", SWITCH)
+    return False
 
 
 class Step(NamedTuple):

@@ -139,7 +139,7 @@ class Sealed:
 
 
 @contextmanager
-def open_sealed(
+def open_tensors(
     path: Path, header: str, kind: str, formats: Sequence[int], largest: int | None = LARGEST_MODEL
 ) -> Iterator[Sealed]:
     """Opens a file for reading and reads its header.

@@ -20,7 +20,7 @@ from safetensors import safe_open
 from safetensors.numpy import save, save_file
 
 from hnn_envs import checkpoints, storage
-from hnn_envs.checkpoints import HEADER, find_checkpoint, load_checkpoint
+from hnn_envs.checkpoints import HEADER, find_checkpoint, load_checkpoint, save_checkpoint
 from hnn_envs.errors import CheckpointError
 from hnn_envs.storage import digest_of, write_atomically
 from hnn_envs.systems import SYSTEMS
@@ -445,3 +445,11 @@ class TestShipped:
         for name in checkpoints.shipped_checkpoints(system):
             card = find_checkpoint(system, name).card
             assert (card.system, card.name) == (system, name)
+
+
+def test_what_was_read_in_format_1_can_be_written_and_read_again(tmp_path: Path) -> None:
+    old = find_checkpoint("pendulum", "hnn")
+    assert old.card.format == 1
+    save_checkpoint(tmp_path / "again.safetensors", old.card, old.parameters)
+    again = load_checkpoint(tmp_path / "again.safetensors").card
+    assert (again.format, again.spec, again.metrics) == (2, old.card.spec, old.card.metrics)

@@ -373,7 +373,7 @@ class TestCompare:
             (["--systems", "pendulum", "--periods", "0"], "periods must be a positive number, not 0"),
             (
                 ["--systems", "real-pendulum", "--data", "no such place"],
-                "no measured series at no such place; real_pend_h_1.txt is",
+                "no measured series at no such place, nor in its folders, 3 deep; real_pend_h_1.txt is",
             ),
             (["--systems", "pendulum", "--data", "."], "--data is for real-pendulum, not for pendulum"),
         ],
@@ -499,7 +499,7 @@ def steps_in(state: Path) -> int:
     """How many steps of the first stage a state file holds; 0 while there is none."""
     try:
         with safe_open(state, framework="np") as file:
-            return int(re.search(r'"step": (\d+)', file.metadata()["hnn_envs"])[1])  # type: ignore[index]
+            return int(re.search(r'"step": (\d+)', file.metadata()["hnn_envs_state"])[1])  # type: ignore[index]
     except (FileNotFoundError, SafetensorError):
         return 0
 

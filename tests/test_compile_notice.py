@@ -64,6 +64,12 @@ def double(x):
 CANNOT_KEEP = "hnn_envs cannot keep its compiled kernels, and compiles them again in the next process: "
 
 
+def test_where_numba_must_not_compile_all_is_array_code(tmp_path: Path) -> None:
+    said = errors_of("-c", FIRST_STEP, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_DISABLE_JIT="1")
+    assert said == "NUMBA_DISABLE_JIT is set: hnn_envs compiles nothing, and steps much slower\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 class TestFilesOfMachineCode:
     """Numba's own cache fails for all of these until a user deletes it."""
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
+import errno
+import gzip
 import json
+import lzma
 import math
+import os
+import re
 import time
 import tracemalloc
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +25,17 @@ from physics import model, models, write_checkpoint
 from safetensors.numpy import save
 from test_checkpoints import header, resealed, with_card
 
+from hnn_envs import storage
 from hnn_envs.checkpoints import find_checkpoint, is_path, load_checkpoint
 from hnn_envs.dynamics import make_dynamics
-from hnn_envs.errors import CheckpointError, HnnEnvsError, InvalidOptionError
+from hnn_envs.errors import CheckpointError, DataError, HnnEnvsError, InvalidOptionError, WriteError
+from hnn_envs.evaluation.records import Row, write_rows
+from hnn_envs.fitting.recipes import load_recipe, parse_recipe
 from hnn_envs.models import FAMILIES, Parameters, make_family, register_family, shapes_of
+from hnn_envs.pixels.films import FilmSettings, load_films
+from hnn_envs.recordings.measured import FILE_NAME, load_real_pendulum
+from hnn_envs.report.page import render
+from hnn_envs.report.sources import collect
 from hnn_envs.storage import LARGEST_HEADER, digest_of
 from hnn_envs.systems import SYSTEMS, SystemSpec
 
@@ -242,3 +256,81 @@ def test_what_another_program_writes_is_read_as_its_own_reader_would(path: Path)
     path.write_bytes(save(weights, {"hnn_envs": json.dumps(card)}))
     for name, value in load_checkpoint(path).parameters.items():
         np.testing.assert_array_equal(value, weights[name])
+
+
+class TestPlaces:
+    @pytest.mark.parametrize("name", ["../../evil", "/evil", "a/../../b", "..", "a//b", "a/.b", "", "a\\b", "x" * 101])
+    def test_a_recipe_whose_name_leads_out_of_its_folder(self, name: str) -> None:
+        text = load_recipe("pendulum/default/hnn").text
+        changed = re.sub('name = "[^"]*"', lambda _: f"name = {json.dumps(name)}", text, count=1)
+        assert changed != text
+        with pytest.raises(InvalidOptionError, match="the name must be words"):
+            parse_recipe(changed, "mine.toml")
+
+    @pytest.mark.parametrize("name", ["../evil", "a/b", ".hidden", "a\nb", "x" * 101])
+    def test_a_system_whose_name_does(self, name: str) -> None:
+        with pytest.raises(InvalidOptionError, match="a system's name is printable"):
+            SystemSpec.from_table(SYSTEMS["pendulum"].spec.as_table() | {"name": name})
+
+    def test_the_whole_file_system_is_not_searched(self) -> None:
+        began = time.perf_counter()
+        with pytest.raises(DataError, match="no measured series at /"):
+            load_real_pendulum("/")
+        assert time.perf_counter() - began < 2
+
+    def test_the_series_is_found_some_folders_down_and_links_in_a_circle_are_not_followed(self, tmp_path: Path) -> None:
+        inner = tmp_path / "data" / "real_pendulum"
+        inner.mkdir(parents=True)
+        (tmp_path / "data" / "around").symlink_to(tmp_path)
+        (inner / FILE_NAME).write_text("".join(f"1 {number} 0.5 0.25\n" for number in range(5)))
+        assert load_real_pendulum(tmp_path).times.tolist() == [0, 1, 2, 3, 4]
+
+    @pytest.mark.parametrize(("suffix", "pack"), [("xz", lzma.compress), ("gz", gzip.compress), ("bz2", bz2.compress)])
+    def test_a_packed_file_is_not_unpacked(self, tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]) -> None:
+        path = tmp_path / f"series.{suffix}"
+        path.write_bytes(pack(b"1 2 3 4\n" * 1000))
+        with pytest.raises(DataError, match="is not a table of numbers"):
+            load_real_pendulum(path)
+
+
+def test_names_that_look_like_placeholders_stay_as_they_are(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.json", [Row("mine", "@@PLOTLY@@", "@@DATA@@", "@@SCRIPT@@", 1.0)])
+    page = render(collect([tmp_path]))
+    for name in ("@@PLOTLY@@", "@@DATA@@", "@@SCRIPT@@"):
+        assert f">{name}<" in page
+
+
+class TestFullDisk:
+    @pytest.fixture(autouse=True)
+    def full(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """No file can be written to its end."""
+
+        def fails(_: int) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(storage.os, "fsync", fails)
+
+    def test_the_message_names_the_file(self, tmp_path: Path) -> None:
+        with pytest.raises(WriteError) as caught:
+            write_checkpoint(tmp_path / "m.safetensors", NAME)
+        assert str(caught.value) == f"{tmp_path}/m.safetensors cannot be written: No space left on device"
+        assert list(tmp_path.iterdir()) == []
+
+    def test_films_that_cannot_be_kept_are_used_all_the_same(self, tmp_path: Path) -> None:
+        words: list[str] = []
+        settings = FilmSettings(films=1, length=3, size=4)
+        assert load_films(settings, folder=tmp_path, message=words.append).frames.shape == (1, 3, 4, 4)
+        assert len(words) == 1
+        assert words[0].endswith("No space left on device; the films are not kept, and made again next time")
+
+
+class TestSteps:
+    @pytest.mark.parametrize("dt", [1e6, 1e100, 1e300])
+    @pytest.mark.parametrize("system", list(SYSTEMS))
+    def test_steps_of_any_length_give_no_warning(self, system: str, dt: float) -> None:
+        size = 2 * SYSTEMS[system].spec.dof
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            dynamics = make_dynamics(system, "ode", dt=dt, substeps=3)
+            for x in (np.linspace(0.1, 1, size), np.linspace(0.1, 1, 3 * size).reshape(3, size)):
+                dynamics.step(x)

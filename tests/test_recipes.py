@@ -137,8 +137,8 @@ class TestReading:
         [
             ("seed = 3", "seed = ", "Invalid value"),
             ("seed = 3", "seed = -1", "a seed is an integer from 0 on, not -1"),
-            ("seed = 3", "seed = 1.5", "a seed is an integer from 0 on, not 1.5"),
-            ("seed = 3", "seed = true", "a seed is an integer from 0 on, not True"),
+            ("seed = 3", "seed = 1.5", "seed is 1.5, which is no integer"),
+            ("seed = 3", "seed = true", "seed is True, which is no integer"),
             ("seed = 3", "sed = 3", "no setting 'sed'; allowed: system, name, seed"),
             ("seed = 3\n", "", "lacks the setting 'seed'"),
             ('"pendulum"', '"pendula"', "unknown system 'pendula'; allowed: cart-pole"),

@@ -22,7 +22,7 @@ from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import checkpoints_folder
 from hnn_envs.errors import CheckpointError, HnnEnvsError, InvalidOptionError, UnknownNameError, suggestion
 from hnn_envs.parsing import Extended, is_file, parse, shown, user_path
-from hnn_envs.storage import Shapes, open_sealed, write_tensors
+from hnn_envs.storage import Shapes, open_tensors, write_tensors
 from hnn_envs.systems import spec_of
 from hnn_envs.tasks import TASKS, Task, get_task, resolve_task
 from hnn_envs.version import __version__
@@ -121,7 +121,7 @@ def load_policy(name: str | Path, *, task: str | Task | None = None) -> Policy:
                 f"path that ends in .safetensors{hint}"
             )
         path = policies_folder() / f"{name}.safetensors"
-    with open_sealed(path, HEADER, "policy", (FORMAT,)) as file:
+    with open_tensors(path, HEADER, "policy", (FORMAT,)) as file:
         card = _parse_card(path, file.values)
         wanted = _task_of(path, card, task)
         if file.shapes != _expected_shapes(wanted, file.shapes):

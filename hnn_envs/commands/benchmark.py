@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated, Optional
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -16,9 +16,7 @@ from hnn_envs.commands import speed
 from hnn_envs.commands.console import Jobs, check_file, check_folder, console, names_in, plain_errors, say, timing
 from hnn_envs.commands.paper import paper
 from hnn_envs.commands.transfer import transfer
-
-if TYPE_CHECKING:
-    from hnn_envs.evaluation.records import Row
+from hnn_envs.evaluation.records import Row
 
 app = typer.Typer(help="Measure the shipped physics.", no_args_is_help=True)
 app.command()(speed.speed)

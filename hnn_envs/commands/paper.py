@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated, Optional
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -13,9 +13,7 @@ from rich.table import Table
 
 from hnn_envs.commands.console import Jobs, check_file, check_folder, console, counting, names_in, plain_errors, say
 from hnn_envs.errors import InvalidOptionError
-
-if TYPE_CHECKING:
-    from hnn_envs.evaluation.records import Row
+from hnn_envs.evaluation.records import Row
 
 METRICS = {
     "test_loss": "test loss",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated, Optional
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -12,9 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hnn_envs.commands.console import Jobs, check_file, check_folder, console, names_in, plain_errors, say, timing
-
-if TYPE_CHECKING:
-    from hnn_envs.evaluation.records import Row
+from hnn_envs.evaluation.records import Row
 
 Values = dict[tuple[str, str, str], float]
 """(task, agent, metric) -> value"""

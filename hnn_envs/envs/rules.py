@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from hnn_envs.arrays import Array, namespace
-from hnn_envs.components import Formula, constants_of
+from hnn_envs.components import Formula, compiles, constants_of
 from hnn_envs.hamiltonian import potential_formulas
 from hnn_envs.observation import ObservationModel
 from hnn_envs.systems import spec_of, truth_of
@@ -127,7 +127,7 @@ def _replaced(task: Task, x: Array, x_next: Array) -> tuple[Array, Array, Array]
 def _compiled_formulas(task: Task) -> tuple[TaskFormulas, Formula] | None:
     """The formulas of a task and of its system's potential; None where one of them is not stated in formulas."""
     rules, potential = task_formulas(task), potential_formulas(task.system)
-    return None if rules is None or potential is None else (rules, potential.potential)
+    return None if rules is None or potential is None or not compiles() else (rules, potential.potential)
 
 
 class CompiledRules:

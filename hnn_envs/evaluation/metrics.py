@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import stats
 
 from hnn_envs.arrays import Array, join, split, wrapped
-
-if TYPE_CHECKING:
-    from hnn_envs.dynamics import Dynamics
-    from hnn_envs.systems import System
+from hnn_envs.dynamics import Dynamics
+from hnn_envs.systems import System
 
 VALID_MSE = 0.025
 """A prediction counts as valid while its mean square error, relative to the mean square of the truth, is below this."""

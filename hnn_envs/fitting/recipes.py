@@ -145,7 +145,7 @@ def parse_recipe(text: str, origin: str) -> Recipe:
         for table in recipe.stages:
             make_stage(table)
     except (ValueError, TypeError, HnnEnvsError) as error:
-        raise InvalidOptionError(f"{origin} is not a recipe: {error}") from error
+        raise InvalidOptionError(f"{origin} is not a recipe: {str(error).removeprefix('a recipe: ')}") from error
     return recipe
 
 

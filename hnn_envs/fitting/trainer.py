@@ -24,7 +24,7 @@ from hnn_envs.models import Family, ObservedFamily, Parameters, network_paramete
 from hnn_envs.parsing import is_file, parse
 from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.registry import construct
-from hnn_envs.storage import open_sealed, write_tensors
+from hnn_envs.storage import open_tensors, write_tensors
 from hnn_envs.systems import SystemSpec
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -280,7 +280,7 @@ def load_state(path: Path | None, key: str, message: Message = lambda _: None) -
     if path is None or not is_file(path):
         return None
     try:
-        with open_sealed(path, HEADER, KIND, (FORMAT,), largest=None) as file:
+        with open_tensors(path, HEADER, KIND, (FORMAT,), largest=None) as file:
             card = parse(_StateCard, file.values, "its card")
             if card.key != key:
                 message(f"{KIND} {path} is of another recipe, data, version or number of threads: training starts anew")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.components import Form, constants_of, stated
+from hnn_envs.components import Form, compiles, constants_of, stated
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.integrators import Integrator, Splitting, rk4
 from hnn_envs.kernels import arithmetic as _arithmetic  # noqa: F401 - tells the compiler what formulas say
@@ -66,7 +66,7 @@ def compile_step(field: VectorField, integrator: Integrator, dt: float, substeps
     """
     stated_form = stated(field, "compiled_form", ("__call__",))
     form: Form | None = None if stated_form is None else stated_form()
-    if form is None or (form.network is not None and not can_run(form.network)):
+    if form is None or not compiles() or (form.network is not None and not can_run(form.network)):
         return None
     h, kernel = dt / substeps, _Kernel(form)
     if integrator.step is rk4:
@@ -131,7 +131,8 @@ def _stages(splitting: Splitting, inverse_mass: float, damping: float, h: float,
         drifts[first : first + each + 1] += np.multiply(splitting.drifts, h * inverse_mass)
     apart = np.flatnonzero(np.append(True, drifts[1:-1] != 0.0))
     kicks = np.add.reduceat(h * np.tile(splitting.kicks, substeps), apart)
-    growth = -np.expm1(-damping * kicks)
+    with np.errstate(all="ignore"):  # in steps of a million time units, all is damped or nothing is finite
+        growth = -np.expm1(-damping * kicks)
     table = np.zeros((len(kicks) + 1, 3))
     table[:, 0] = np.append(drifts[apart], drifts[-1])
     table[:-1, 1], table[:-1, 2] = 1 - growth, growth / damping if damping else kicks

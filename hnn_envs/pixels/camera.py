@@ -6,6 +6,7 @@ all look through it.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,6 +20,9 @@ SCREEN = 500
 """Width and height of Gymnasium's frame, pixels; the pivot is in the middle."""
 ROD = 127
 """How bright the rod is: 204 of red less 77 of green."""
+
+_ONE_AT_A_TIME = threading.Lock()
+"""For threads: the renderer has a state, and SDL's filled polygons share their memory among all surfaces."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,9 @@ class Camera:
         return np.asarray(rod.resize((self.size, self.size), Image.Resampling.BILINEAR))
 
     def _screen_at(self, q: float) -> Array:
-        self._pendulum.state = np.array([q + np.pi, 0.0])
-        screen: Array = self._pendulum.render()
+        with _ONE_AT_A_TIME:
+            self._pendulum.state = np.array([q + np.pi, 0.0])
+            screen: Array = self._pendulum.render()
         return screen
 
     @cached_property

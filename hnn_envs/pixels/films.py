@@ -17,7 +17,7 @@ from hnn_envs.parsing import is_file
 from hnn_envs.pixels.camera import Camera
 from hnn_envs.progress import Progress, silent
 from hnn_envs.recordings import Message
-from hnn_envs.storage import open_sealed, write_tensors
+from hnn_envs.storage import open_tensors, write_tensors
 
 HEADER = "hnn_envs_frames"
 FORMAT = 1
@@ -199,7 +199,7 @@ def _read(path: Path, settings: FilmSettings) -> Films:
         **dict.fromkeys(("torques", "angles", "velocities"), (settings.films, settings.length)),
     }
     size = math.prod(shapes["frames"]) + 3 * 8 * math.prod(shapes["torques"])
-    with open_sealed(path, HEADER, KIND, (FORMAT,), largest=size) as file:
+    with open_tensors(path, HEADER, KIND, (FORMAT,), largest=size) as file:
         if file.values.get("settings") != _plain(settings) or file.shapes != shapes:
             raise CheckpointError(f"{KIND} {path} holds other films than its name says")
         return Films(**file.read())

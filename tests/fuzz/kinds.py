@@ -16,6 +16,7 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from hnn_envs.agents.policies import load_policy, policies_folder
+from hnn_envs.benchmarks.stability import suite as stability
 from hnn_envs.benchmarks.stability.streaming import Plan, load_trace, simulate
 from hnn_envs.checkpoints import checkpoint_path, load_checkpoint
 from hnn_envs.dynamics import make_dynamics
@@ -43,6 +44,7 @@ class Kind:
         mutate: a damaged one.
         read: what reads it; returns what was read in a form that can be compared.
         sealed: whether a file that is read at all must be read as the original is.
+        share: one of so many mutants is enough of this kind, which takes longer.
     """
 
     suffix: str
@@ -50,6 +52,7 @@ class Kind:
     mutate: Callable[[Rng, bytes], bytes]
     read: Callable[[Path], object]
     sealed: bool = False
+    share: int = 1
 
 
 def _header(content: bytes) -> tuple[dict[str, str], bytes]:
@@ -95,8 +98,7 @@ def _checkpoint(path: Path) -> object:
 def _played(path: Path) -> object:
     """What a checkpoint that is read can be used for."""
     loaded = load_checkpoint(path)
-    env = gymnasium.make("hnn_envs:hnn_envs/Pendulum-v0", dynamics=str(path), disable_env_checker=True)
-    env.reset(seed=0)
+    gymnasium.make("hnn_envs:hnn_envs/Pendulum-v0", dynamics=str(path), disable_env_checker=True).close()
     return loaded.card.digest
 
 
@@ -158,6 +160,11 @@ def _rows(folder: Path) -> bytes:
     return (folder / "rows.json").read_bytes()
 
 
+def _curves(folder: Path) -> bytes:
+    stability.run(["pendulum"], ["ode", "hnn"], steps=12, starts=2, jobs=1, folder=folder)
+    return (folder / "curves.json").read_bytes()
+
+
 def _json(rng: Rng, content: bytes) -> bytes:
     return (
         mutants.dumped(mutants.of_value(rng, json.loads(content)))
@@ -188,12 +195,13 @@ KINDS = {
     "checkpoints, bytes": Kind(".safetensors", MODEL, mutants.of_bytes, _checkpoint, sealed=True),
     "checkpoints, headers": Kind(".safetensors", MODEL, crafted, _checkpoint),
     "checkpoints, resealed": Kind(".safetensors", MODEL, resealed, _checkpoint),
-    "checkpoints, stepped": Kind(".safetensors", MODEL, resealed, _played),
+    "checkpoints, stepped": Kind(".safetensors", MODEL, resealed, _played, share=20),
     "policies, bytes": Kind(".safetensors", POLICY, mutants.of_bytes, _policy, sealed=True),
     "policies, resealed": Kind(".safetensors", POLICY, resealed, _policy),
     "recipes": Kind(".toml", RECIPE, _toml, lambda path: load_recipe(str(path)).digest),
     "rows": Kind(".json", _rows, _json, lambda path: repr(read_rows(path))),
-    "report": Kind(".json", _rows, _json, _page),
+    "report": Kind(".json", _rows, _json, _page, share=10),
+    "curves": Kind(".json", _curves, _json, _page, share=10),
     "kept runs": Kind(".safetensors", _kept_run, mutants.of_bytes, _trace, sealed=True),
     "training states": Kind(".safetensors", _training, mutants.of_bytes, _state, sealed=True),
     "measured series": Kind(".txt", _series, mutants.of_bytes, lambda path: load_real_pendulum(path).states.tobytes()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -13,13 +13,11 @@ from gymnasium.utils.performance import benchmark_vector_step
 from hnn_envs.benchmarks.speed.interleaved import Case, Effort, interleave, repeat, row
 from hnn_envs.benchmarks.speed.peers import SeedsWay, has_jax, jax_steps
 from hnn_envs.dynamics import make_dynamics
+from hnn_envs.envs import PhysicsVectorEnv
 from hnn_envs.evaluation.records import Row
 from hnn_envs.ids import environment_of
 from hnn_envs.rollouts import rollout
 from hnn_envs.tasks import get_task
-
-if TYPE_CHECKING:
-    from hnn_envs.envs import PhysicsVectorEnv
 
 BATCH = 1024
 SIZES = (64, 256, BATCH, 4096, 16384, 65536)

@@ -21,7 +21,7 @@ from hnn_envs.dynamics import Dynamics
 from hnn_envs.errors import HnnEnvsError, ResultsError
 from hnn_envs.evaluation.metrics import ENCOUNTER_DISTANCE, escaped, invariant_change, relative_energy_error
 from hnn_envs.memory import check_memory
-from hnn_envs.storage import open_sealed, write_tensors
+from hnn_envs.storage import open_tensors, write_tensors
 from hnn_envs.systems.pairs import closest_distance
 
 FORMAT = 2
@@ -165,7 +165,7 @@ def load_trace(path: Path, plan: Plan, states: Array) -> Trace:
         return empty
     expected = {entry.name: np.shape(getattr(empty, entry.name)) for entry in fields(Trace)}
     try:
-        with open_sealed(path, HEADER, "a kept run", (FORMAT,), largest=None) as file:
+        with open_tensors(path, HEADER, "a kept run", (FORMAT,), largest=None) as file:
             if file.values.get("plan") != json.loads(json.dumps(asdict(plan))) or file.shapes != expected:
                 raise ResultsError("it belongs to another run or another version of hnn_envs")
             values: dict[str, Any] = file.read()

@@ -62,24 +62,30 @@ class Form:
     Attributes:
         kernel: a module of functions over lanes of environments, as ``hnn_envs.kernels.steps`` asks for; its name.
         owner: the dataclass whose constants these functions read.
-        formula: what a known potential's gradient is, of the owner and the coordinates; None for a learned one.
+        formula: what a known potential's gradient is, or what M and V of a known machine are (a tuple of two formulas),
+            of the owner and the coordinates; None for what is learned.
         network: the network that is run; None for a known system.
         features: what the network sees of the coordinates or of the state.
         derivative: whether the network's gradient is wanted, not its outputs.
         inverse_mass: 1/m of an energy p^2 / 2m + V(q); None for every other field.
         input_matrix: G, shape (dof, inputs).
         damping: gamma in p' = ... - gamma p; None for 0.
+        friction: viscous and dry coefficients and sharpness of each coordinate, shape (3, dof), as
+            ``hnn_envs.dissipation.Friction`` has them; None without friction.
+        velocities: whether states are [q, q'] in place of [q, p].
     """
 
     kernel: str
     owner: Any
-    formula: Formula | None = None
+    formula: Formula | tuple[Formula, ...] | None = None
     network: Any = None
     features: Any = None
     derivative: bool = True
     inverse_mass: Array = None
     input_matrix: Array = None
     damping: Array = None
+    friction: Array = None
+    velocities: bool = False
 
 
 def components(x: Array) -> Components:
@@ -100,6 +106,19 @@ def vector(parts: Components, like: Array) -> Array:
         return out
     xp = namespace(like)
     return xp.stack([xp.full_like(like[..., 0], part) if isinstance(part, float) else part for part in parts], axis=-1)
+
+
+def symmetric(parts: Components, like: Array) -> Array:
+    """The symmetric matrices (..., n, n) of whose rows these are the entries from the diagonal on.
+
+    Args:
+        parts: the n (n + 1) / 2 entries, of shape (...,) or floats.
+        like: vectors (..., n).
+    """
+    size, zero = like.shape[-1], 0 * like[..., 0]
+    places = {pair: place for place, pair in enumerate((i, j) for i in range(size) for j in range(i, size))}
+    entries = [parts[places[min(i, j), max(i, j)]] + zero for i in range(size) for j in range(size)]
+    return namespace(zero).stack(entries, axis=-1).reshape((*zero.shape, size, size))
 
 
 def constants_of(owner: Any) -> tuple[Layout, list[float]]:

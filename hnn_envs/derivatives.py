@@ -25,3 +25,12 @@ def gradient(function: Callable[[Array], Array], x: Array) -> Array:
 
     directions = torch.eye(size, dtype=x.dtype, device=x.device).expand((*x.shape[:-1], size, size)).clone()
     return torch.func.jvp(function, (x[..., None, :] + torch.zeros_like(directions),), (directions,))[1]
+
+
+def along(function: Callable[[Array], Array], x: Array, direction: Array) -> Array:
+    """The derivative of a function of vectors x (..., n) along a direction (..., n), of the shape of its values."""
+    if isinstance(x, np.ndarray):
+        return np.imag(function(x + (1j * COMPLEX_STEP) * direction)) / COMPLEX_STEP
+    import torch
+
+    return torch.func.jvp(function, (x,), (direction,))[1]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -25,89 +23,72 @@ class Dissipation(ABC):
         """The friction force -dF/dv on each coordinate, shape (..., dof)."""
         return -gradient(self.value, v)
 
+    def compiled_table(self) -> Array | None:
+        """What the compiler is told, see ``hnn_envs.components.Form``; None where it cannot be."""
+        return None
+
 
 @dataclass(frozen=True)
-class Viscous(Dissipation):
-    """F(v) = sum_i b_i v_i^2 / 2.
+class Friction(Dissipation):
+    """Viscous friction and dry friction without its jump at rest: the force is -b v - c arctan(s v).
+
+    F(v) = sum_i b_i v_i^2 / 2 + c_i (v_i arctan(s_i v_i) - log(1 + s_i^2 v_i^2) / (2 s_i)). Dry friction is at most
+    c pi / 2.
 
     Attributes:
-        coefficients: b >= 0, one per coordinate, such as N s/m or N m s/rad.
+        viscous: b >= 0, one per coordinate, such as N s/m or N m s/rad.
+        dry: c >= 0, one per coordinate, N or N m.
+        sharpness: s > 0, one per coordinate, s/m or s/rad.
 
     Raises:
-        InvalidOptionError: a coefficient that is negative or not finite.
+        InvalidOptionError: a coefficient that is negative or not finite, a sharpness that is not positive, or another
+            number of some than of others.
     """
 
-    coefficients: tuple[float, ...]
+    viscous: Array
+    dry: Array
+    sharpness: Array
+
+    @classmethod
+    def of(
+        cls, viscous: tuple[float, ...], dry: tuple[float, ...] | None = None, sharpness: float = 100.0
+    ) -> Friction:
+        """Friction with these coefficients; without dry ones it is viscous."""
+        dry = (0.0,) * len(viscous) if dry is None else dry
+        return cls(constant(viscous), constant(dry), constant((sharpness,) * len(viscous)))
 
     def __post_init__(self) -> None:
-        _check_coefficients(self.coefficients)
-
-    @cached_property
-    def _b(self) -> Array:
-        return constant(self.coefficients)
-
-    def value(self, v: Array) -> Array:
-        """F(v), shape (...,)."""
-        return 0.5 * (like(self._b, v) * v * v).sum(-1)
-
-    def force(self, v: Array) -> Array:
-        """-b v, shape (..., dof)."""
-        return -like(self._b, v) * v
-
-
-@dataclass(frozen=True)
-class SmoothCoulomb(Dissipation):
-    """Dry friction without its jump at rest: the force is -c arctan(s v), at most c pi / 2.
-
-    F(v) = sum_i c_i (v_i arctan(s v_i) - log(1 + s^2 v_i^2) / (2 s)).
-
-    Attributes:
-        coefficients: c >= 0, one per coordinate, N or N m.
-        sharpness: s > 0, s/m or s/rad.
-
-    Raises:
-        InvalidOptionError: a coefficient that is negative or not finite, or a sharpness that is not positive.
-    """
-
-    coefficients: tuple[float, ...]
-    sharpness: float = 100.0
-
-    def __post_init__(self) -> None:
-        _check_coefficients(self.coefficients)
-        if not (math.isfinite(self.sharpness) and self.sharpness > 0):
-            raise InvalidOptionError(f"the sharpness of friction must be a positive number, not {self.sharpness!r}")
-
-    @cached_property
-    def _c(self) -> Array:
-        return constant(self.coefficients)
+        parts = (self.viscous, self.dry, self.sharpness)
+        if not all(isinstance(part, np.ndarray) for part in parts):
+            return  # tensors, while they are trained
+        for part in parts[:2]:
+            if not (part.size and np.isfinite(part).all() and (part >= 0).all()):
+                raise InvalidOptionError(
+                    f"coefficients of friction must be finite and not negative, not {part.tolist()!r}"
+                )
+        if not (np.isfinite(self.sharpness).all() and (self.sharpness > 0).all()):
+            raise InvalidOptionError(
+                f"the sharpness of friction must be a positive number, not {self.sharpness.tolist()!r}"
+            )
+        if not self.viscous.shape == self.dry.shape == self.sharpness.shape:
+            sizes = ", ".join(str(part.size) for part in parts)
+            raise InvalidOptionError(f"friction needs as many coefficients as there are coordinates, not {sizes}")
 
     def value(self, v: Array) -> Array:
         """F(v), shape (...,)."""
-        xp, steep = namespace(v), self.sharpness * v
-        return (like(self._c, v) * (v * xp.atan(steep) - xp.log1p(steep * steep) / (2 * self.sharpness))).sum(-1)
+        xp, sharpness = namespace(v), like(self.sharpness, v)
+        steep = sharpness * v
+        dry = like(self.dry, v) * (v * xp.atan(steep) - xp.log1p(steep * steep) / (2 * sharpness))
+        return (0.5 * like(self.viscous, v) * v * v + dry).sum(-1)
 
     def force(self, v: Array) -> Array:
-        """-c arctan(s v), shape (..., dof)."""
-        return -like(self._c, v) * namespace(v).atan(self.sharpness * v)
+        """-b v - c arctan(s v), shape (..., dof)."""
+        return -like(self.viscous, v) * v - like(self.dry, v) * namespace(v).atan(like(self.sharpness, v) * v)
 
-
-@dataclass(frozen=True)
-class Sum(Dissipation):
-    """Several kinds of friction at once.
-
-    Attributes:
-        terms: what is added.
-    """
-
-    terms: tuple[Dissipation, ...]
-
-    def value(self, v: Array) -> Array:
-        """F(v), shape (...,)."""
-        return sum(term.value(v) for term in self.terms)
-
-    def force(self, v: Array) -> Array:
-        """-dF/dv, shape (..., dof)."""
-        return sum(term.force(v) for term in self.terms)
+    def compiled_table(self) -> Array | None:
+        """b, c and s, shape (3, dof)."""
+        parts = (self.viscous, self.dry, self.sharpness)
+        return np.stack(parts) if all(isinstance(part, np.ndarray) for part in parts) else None
 
 
 def check_dissipation(dissipation: Dissipation, velocities: Array) -> None:
@@ -133,8 +114,3 @@ def check_dissipation(dissipation: Dissipation, velocities: Array) -> None:
             f"the Rayleigh function must be even, and at velocity {v[uneven][0].tolist()} its slope is not opposite to "
             "that at the opposite velocity"
         )
-
-
-def _check_coefficients(coefficients: tuple[float, ...]) -> None:
-    if not coefficients or not all(math.isfinite(each) and each >= 0 for each in coefficients):
-        raise InvalidOptionError(f"coefficients of friction must be finite and not negative, not {coefficients!r}")

@@ -23,7 +23,7 @@ from hnn_envs.checkpoints import (
     shipped_checkpoints,
 )
 from hnn_envs.errors import CheckpointError, DeviceError, InvalidOptionError, NoTruthError, UnknownNameError
-from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian, VectorField, is_separable
+from hnn_envs.hamiltonian import Hamiltonian, HamiltonianFlow, VectorField, is_separable
 from hnn_envs.integrators import INTEGRATORS, Integrator, get_integrator
 from hnn_envs.observation import ObservationModel, Observed
 from hnn_envs.parsing import user_path
@@ -136,7 +136,7 @@ class Dynamics:
 
 def role_of(field: VectorField) -> str:
     """What a learned field is in a comparison: "hnn" where it has a Hamiltonian, else "baseline"."""
-    return "hnn" if isinstance(field, PortHamiltonian) else "baseline"
+    return "hnn" if isinstance(field, HamiltonianFlow) else "baseline"
 
 
 def role_by_name(system: str, dynamics: str) -> str:
@@ -211,7 +211,7 @@ def make_dynamics(
         integrator=method,
         dt=float(dt),
         substeps=steps,
-        hamiltonian=field.hamiltonian if isinstance(field, PortHamiltonian) else truth,
+        hamiltonian=field.hamiltonian if isinstance(field, HamiltonianFlow) else truth,
         device=torch_device,
         card=card,
     )

@@ -8,15 +8,14 @@ dynamics, environments) sees a vector field and does not know which one it is.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import ClassVar, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
 from hnn_envs.arrays import Array, join, like, namespace, split
-from hnn_envs.components import Form, Formula, components, stated, vector
-from hnn_envs.derivatives import gradient
+from hnn_envs.components import Form, Formula, components, stated, symmetric, vector
+from hnn_envs.derivatives import along, gradient
 from hnn_envs.dissipation import Dissipation
 from hnn_envs.errors import InvalidOptionError
 
@@ -102,20 +101,39 @@ class Separable:
         return join(self.potential_gradient(q), self.kinetic_gradient(p))
 
 
-class Mechanical(ABC):
-    """H(q, p) = p^T M(q)^-1 p / 2 + V(q), the energy of any machine of rigid links; p = M(q) q'.
+class MachineFormulas(NamedTuple):
+    """A machine of rigid links as formulas of components; see ``hnn_envs.arithmetic`` for what they may say.
 
-    A subclass states M and V as functions of the namespace of q that are analytic, and nothing else: the derivatives
-    follow. Where it states ``force`` in closed form, it is faster.
+    Attributes:
+        mass_matrix: (system, q) -> the rows of M(q) from the diagonal on, one after another: M11, M12, ..., M22, ...
+        potential: (system, q) -> V(q).
     """
 
-    @abstractmethod
+    mass_matrix: Formula
+    potential: Formula
+
+
+MACHINE = ("mass_matrix", "potential", "momentum", "velocity", "force")
+"""The methods of a machine, which a compiled form stands for."""
+
+
+class Mechanical:
+    """Any machine of rigid links: kinetic energy q' M(q) q' / 2 and potential V(q); p = M(q) q'.
+
+    States are x = [q, q'], which is what people measure; ``MachineHamiltonian`` is H(q, p). A subclass states M and V
+    as ``formulas``, which are compiled too, or it overrides ``mass_matrix`` and ``potential``, as functions that are
+    analytic: derivatives are taken of them. It states nothing else.
+    """
+
+    formulas: ClassVar[MachineFormulas]
+
     def mass_matrix(self, q: Array) -> Array:
         """M(q), symmetric and positive definite, shape (..., dof, dof) for q of shape (..., dof)."""
+        return symmetric(self.formulas.mass_matrix(self, components(q)), q)
 
-    @abstractmethod
     def potential(self, q: Array) -> Array:
         """V(q), shape (...,)."""
+        return self.formulas.potential(self, components(q)) + 0 * q[..., 0]
 
     def momentum(self, q: Array, v: Array) -> Array:
         """P = M(q) v, shape (..., dof), for velocities v = q' of shape (..., dof)."""
@@ -131,22 +149,55 @@ class Mechanical(ABC):
         It is also -dH/dq at constant p: gravity and springs, with the centrifugal forces; shape (..., dof).
         """
         held = v[..., None, :]
-        return gradient(lambda q: self._lagrangian(q, held), q)
+        return gradient(lambda q: self._kinetic(q, held) - self.potential(q), q)
 
-    def _lagrangian(self, q: Array, v: Array) -> Array:
+    def _kinetic(self, q: Array, v: Array) -> Array:
         moved = (self.mass_matrix(q) @ like(v, q)[..., None])[..., 0]
-        return 0.5 * (v * moved).sum(-1) - self.potential(q)
+        return 0.5 * (v * moved).sum(-1)
 
     def value(self, x: Array) -> Array:
-        """H(x), shape (...,)."""
+        """The energy q' M(q) q' / 2 + V(q) of states x = [q, q'], shape (...,)."""
+        q, v = split(x)
+        return self._kinetic(q, v) + self.potential(q)
+
+    def gradient(self, x: Array) -> Array:
+        """The derivative of the energy by x = [q, q'], shape (..., 2*dof)."""
+        q, v = split(x)
+        held = v[..., None, :]
+        return join(gradient(lambda q: self._kinetic(q, held) + self.potential(q), q), self.momentum(q, v))
+
+    def compiled_form(self) -> Form | None:
+        """How the machine is compiled; None where it is not stated in formulas."""
+        formulas = machine_formulas(self)
+        return None if formulas is None else Form("hnn_envs.kernels.machine", self, formulas)
+
+
+@dataclass(frozen=True)
+class MachineHamiltonian:
+    """H(q, p) = p^T M(q)^-1 p / 2 + V(q), the energy of a machine as a function of coordinates and momenta.
+
+    Attributes:
+        machine: M and V.
+    """
+
+    machine: Mechanical
+
+    def value(self, x: Array) -> Array:
+        """H(x), shape (...,), for x = [q, p]."""
         q, p = split(x)
-        return 0.5 * (p * self.velocity(q, p)).sum(-1) + self.potential(q)
+        return 0.5 * (p * self.machine.velocity(q, p)).sum(-1) + self.machine.potential(q)
 
     def gradient(self, x: Array) -> Array:
         """dH/dx, shape (..., 2*dof)."""
         q, p = split(x)
-        v = self.velocity(q, p)
-        return join(-self.force(q, v), v)
+        v = self.machine.velocity(q, p)
+        return join(-self.machine.force(q, v), v)
+
+    def compiled_form(self) -> Form | None:
+        """How the machine is compiled."""
+        state = stated(self.machine, "compiled_form", MACHINE)
+        form: Form | None = None if state is None else state()
+        return form
 
 
 @dataclass(frozen=True)
@@ -179,19 +230,75 @@ class PortHamiltonian:
         return join(dh_dp, force)
 
     def compiled_form(self) -> Form | None:
-        """How the field is compiled: as its energy, with damping and inputs; None if that is not, or with friction."""
-        if self.dissipation is not None:
+        """How the field is compiled: as its energy, with damping, friction and inputs; None where one of them is not."""
+        friction = None if self.dissipation is None else self.dissipation.compiled_table()
+        if friction is None and self.dissipation is not None:
             return None
         state = stated(self.hamiltonian, "compiled_form", ENERGY)
         form: Form | None = None if state is None else state()
         if form is None:
             return None
-        return replace(form, input_matrix=self.input_matrix, damping=self.damping)
+        return replace(form, input_matrix=self.input_matrix, damping=self.damping, friction=friction)
 
     def input_force(self, u: Array) -> Array:
         """G u, shape (..., dof), for inputs (..., inputs)."""
         # Row by row, so that a state in a batch moves bit for bit as it does alone.
         return (like(self.input_matrix, u) @ u[..., None])[..., 0]
+
+
+@dataclass(frozen=True)
+class LagrangianFlow:
+    """The flow of a machine in the variables that people measure: states x = [q, q'] in place of [q, p].
+
+    Integrators step the canonical flow; what they return is in these variables again.
+
+    Attributes:
+        canonical: the same flow in coordinates and momenta, whose energy is a ``MachineHamiltonian``.
+    """
+
+    canonical: PortHamiltonian
+
+    @property
+    def machine(self) -> Mechanical:
+        """M and V."""
+        energy: MachineHamiltonian = self.canonical.hamiltonian  # type: ignore[assignment] # as the class says
+        return energy.machine
+
+    @property
+    def hamiltonian(self) -> Mechanical:
+        """The energy as a function of x = [q, q']."""
+        return self.machine
+
+    @property
+    def input_matrix(self) -> Array:
+        """G, shape (dof, inputs)."""
+        return self.canonical.input_matrix
+
+    def __call__(self, x: Array, u: Array | None = None) -> Array:
+        """x' = [q', q''], shape (..., 2*dof), where M q'' = p' - M' q'."""
+        q, v = split(x)
+        force = split(self.canonical(self.to_canonical(x), u))[1]
+        turning = along(lambda q: (self.machine.mass_matrix(q) @ like(v, q)[..., None])[..., 0], q, v)
+        return join(v, self.machine.velocity(q, force - turning))
+
+    def to_canonical(self, x: Array) -> Array:
+        """[q, p] of states [q, q'], shape (..., 2*dof)."""
+        q, v = split(x)
+        return join(q, self.machine.momentum(q, v))
+
+    def from_canonical(self, x: Array) -> Array:
+        """The inverse of ``to_canonical``."""
+        q, p = split(x)
+        return join(q, self.machine.velocity(q, p))
+
+    def compiled_form(self) -> Form | None:
+        """How the flow is compiled: as the canonical one, its states in other variables."""
+        form = self.canonical.compiled_form()
+        return None if form is None else replace(form, velocities=True)
+
+
+HamiltonianFlow: TypeAlias = PortHamiltonian | LagrangianFlow
+"""A field with an energy and ports, whatever the variables of its states."""
 
 
 def potential_formulas(energy: object) -> PotentialFormulas | None:
@@ -202,6 +309,16 @@ def potential_formulas(energy: object) -> PotentialFormulas | None:
 def is_separable(field: VectorField) -> bool:
     """Tells whether a splitting integrator can step ``field``: H = T(p) + V(q), and no friction but linear damping."""
     return isinstance(field, PortHamiltonian) and isinstance(field.hamiltonian, Separable) and field.dissipation is None
+
+
+def machine_formulas(energy: object) -> MachineFormulas | None:
+    """The formulas of a machine, if it is stated in formulas."""
+    return stated(energy, "formulas", MACHINE) if isinstance(energy, Mechanical) else None
+
+
+def canonical(field: VectorField) -> VectorField:
+    """The flow in coordinates and momenta, of a field that may have other variables."""
+    return field.canonical if isinstance(field, LagrangianFlow) else field
 
 
 def check_mass_matrix(system: Mechanical, states: Array) -> None:

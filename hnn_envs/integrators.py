@@ -17,7 +17,15 @@ import numpy as np
 from hnn_envs.adaptive import DormandPrince
 from hnn_envs.arrays import Array, join, namespace, split
 from hnn_envs.errors import InvalidOptionError
-from hnn_envs.hamiltonian import Mechanical, PortHamiltonian, Separable, VectorField, is_separable
+from hnn_envs.hamiltonian import (
+    LagrangianFlow,
+    MachineHamiltonian,
+    PortHamiltonian,
+    Separable,
+    VectorField,
+    canonical,
+    is_separable,
+)
 from hnn_envs.implicit import Gauss
 from hnn_envs.registry import Registry
 
@@ -33,7 +41,7 @@ class Integrator:
         order: global order of convergence.
         symplectic: whether the step of a conservative system preserves the symplectic form.
         separable_only: whether it needs H = T(p) + V(q).
-        step: the step function.
+        method: the step function, of a field in coordinates and momenta.
         stride: how much longer than PEFRL's, or RK4's, its steps may be for the same error, where that was measured.
         adaptive: whether it chooses its own steps.
     """
@@ -42,9 +50,15 @@ class Integrator:
     order: int
     symplectic: bool
     separable_only: bool
-    step: StepFunction
+    method: StepFunction
     stride: float = 1.0
     adaptive: bool = False
+
+    def step(self, field: VectorField, x: Array, u: Array | None, h: float) -> Array:
+        """Advances states (..., 2*dof) of ``field`` by ``h``, in whatever variables these are."""
+        if not isinstance(field, LagrangianFlow):
+            return self.method(field, x, u, h)
+        return field.from_canonical(self.method(field.canonical, field.to_canonical(x), u, h))
 
 
 @dataclass(frozen=True)
@@ -168,19 +182,19 @@ INTEGRATORS: Registry[Integrator] = Registry(
     {
         method.name: method
         for method in (
-            Integrator("symplectic_euler", 1, symplectic=True, separable_only=True, step=SYMPLECTIC_EULER),
-            Integrator("leapfrog", 2, symplectic=True, separable_only=True, step=LEAPFROG),
-            Integrator("yoshida4", 4, symplectic=True, separable_only=True, step=YOSHIDA4),
-            Integrator("pefrl", 4, symplectic=True, separable_only=True, step=PEFRL),
-            Integrator("blanes_moan4", 4, symplectic=True, separable_only=True, step=BLANES_MOAN4, stride=3.0),
-            Integrator("implicit_midpoint", 2, symplectic=True, separable_only=False, step=Gauss(1)),
-            Integrator("gauss4", 4, symplectic=True, separable_only=False, step=Gauss(2), stride=1.3),
-            Integrator("gauss6", 6, symplectic=True, separable_only=False, step=Gauss(3), stride=8.0),
-            Integrator("gauss8", 8, symplectic=True, separable_only=False, step=Gauss(4), stride=15.0),
-            Integrator("rk4", 4, symplectic=False, separable_only=False, step=rk4),
-            Integrator("dop853", 8, symplectic=False, separable_only=False, step=dop853, adaptive=True),
+            Integrator("symplectic_euler", 1, symplectic=True, separable_only=True, method=SYMPLECTIC_EULER),
+            Integrator("leapfrog", 2, symplectic=True, separable_only=True, method=LEAPFROG),
+            Integrator("yoshida4", 4, symplectic=True, separable_only=True, method=YOSHIDA4),
+            Integrator("pefrl", 4, symplectic=True, separable_only=True, method=PEFRL),
+            Integrator("blanes_moan4", 4, symplectic=True, separable_only=True, method=BLANES_MOAN4, stride=3.0),
+            Integrator("implicit_midpoint", 2, symplectic=True, separable_only=False, method=Gauss(1)),
+            Integrator("gauss4", 4, symplectic=True, separable_only=False, method=Gauss(2), stride=1.3),
+            Integrator("gauss6", 6, symplectic=True, separable_only=False, method=Gauss(3), stride=8.0),
+            Integrator("gauss8", 8, symplectic=True, separable_only=False, method=Gauss(4), stride=15.0),
+            Integrator("rk4", 4, symplectic=False, separable_only=False, method=rk4),
+            Integrator("dop853", 8, symplectic=False, separable_only=False, method=dop853, adaptive=True),
             Integrator(
-                "dormand_prince8", 8, symplectic=False, separable_only=False, step=DormandPrince(1e-12), adaptive=True
+                "dormand_prince8", 8, symplectic=False, separable_only=False, method=DormandPrince(1e-12), adaptive=True
             ),
         )
     },
@@ -224,6 +238,7 @@ def get_integrator(name: str | None, field: VectorField) -> Integrator:
 def _default(field: VectorField) -> str:
     if is_separable(field):
         return "pefrl"
-    if not (isinstance(field, PortHamiltonian) and isinstance(field.hamiltonian, Separable | Mechanical)):
+    flow = canonical(field)
+    if not (isinstance(flow, PortHamiltonian) and isinstance(flow.hamiltonian, Separable | MachineHamiltonian)):
         return "rk4"
-    return "gauss8" if field.dissipation is None else "dormand_prince8"
+    return "gauss8" if flow.dissipation is None else "dormand_prince8"

@@ -18,7 +18,7 @@ from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import Card, Domain, save_checkpoint
 from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.errors import InvalidOptionError
-from hnn_envs.hamiltonian import PortHamiltonian, VectorField, is_separable
+from hnn_envs.hamiltonian import LagrangianFlow, PortHamiltonian, VectorField, canonical, is_separable
 from hnn_envs.integrators import INTEGRATORS
 from hnn_envs.models import FAMILIES, Parameters, describe, make_family
 from hnn_envs.models.generic import FIELD_TYPES
@@ -50,8 +50,16 @@ def inputs(system: System, count: int, seed: int = 0) -> Array:
 
 
 def undamped(system: System) -> PortHamiltonian:
-    """The true field without its damping and friction."""
-    return replace(system.field, damping=None, dissipation=None)
+    """The true flow in coordinates and momenta, without its damping and friction."""
+    flow = canonical(system.field)
+    assert isinstance(flow, PortHamiltonian)
+    return replace(flow, damping=None, dissipation=None)
+
+
+def phase_states(system: System, count: int, seed: int = 0) -> Array:
+    """The same as ``states``, in coordinates and momenta."""
+    x = states(system, count, seed)
+    return system.field.to_canonical(x) if isinstance(system.field, LagrangianFlow) else x
 
 
 def flow(system: System, **options: Any) -> Dynamics:

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from physics import PROPERTY, autograd, central_differences, exact, inputs, march, states, symplectic_form, undamped
 
 from hnn_envs.arrays import Array, namespace, split
-from hnn_envs.dissipation import Dissipation, SmoothCoulomb, Sum, Viscous, check_dissipation
+from hnn_envs.dissipation import Dissipation, Friction, check_dissipation
 from hnn_envs.dynamics import default_substeps, make_dynamics
 from hnn_envs.errors import IntegrationError, InvalidOptionError
 from hnn_envs.hamiltonian import Mechanical, PortHamiltonian, check_mass_matrix
@@ -23,8 +23,8 @@ from hnn_envs.integrators import INTEGRATORS, get_integrator
 from hnn_envs.systems import SYSTEMS, System
 
 MACHINES = ("cart-pole", "double-pendulum")
-BOTH = Sum((Viscous((0.0, 0.2)), SmoothCoulomb((1.0, 2.0), 3.0)))
-FRICTION = (Viscous((0.3, 0.1)), SmoothCoulomb((0.16, 0.12)), BOTH)
+BOTH = Friction.of((0.0, 0.2), (1.0, 2.0), 3.0)
+FRICTION = (Friction.of((0.3, 0.1)), Friction.of((0.0, 0.0), (0.16, 0.12)), BOTH)
 Entries = tuple[tuple[float, float], tuple[float, float]]
 
 

@@ -18,7 +18,7 @@ from hnn_envs.errors import InvalidOptionError
 from hnn_envs.fitting.losses import Loss, make_loss
 from hnn_envs.fitting.recipes import Recipe, make_stage
 from hnn_envs.fitting.trainer import Report, RunState, fit, load_state, loss_on
-from hnn_envs.hamiltonian import PortHamiltonian
+from hnn_envs.hamiltonian import HamiltonianFlow
 from hnn_envs.models import Calibrated, Parameters, describe
 from hnn_envs.progress import Progress, silent
 from hnn_envs.recordings import Message, ReportingSource, make_source
@@ -200,7 +200,7 @@ def energy_offset(recipe: Recipe, parameters: Parameters, train: Dataset) -> flo
     Where no true energy is known, the mean of the learned one is what is subtracted.
     """
     field, truth = recipe.family.build(recipe.spec, parameters), truth_of(recipe.known)
-    if not isinstance(field, PortHamiltonian):
+    if not isinstance(field, HamiltonianFlow):
         return 0.0
     states, _, _ = train.flat()
     learned = field.hamiltonian.value(states)

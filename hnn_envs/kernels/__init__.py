@@ -69,10 +69,10 @@ def compile_step(field: VectorField, integrator: Integrator, dt: float, substeps
     if form is None or not compiles() or (form.network is not None and not can_run(form.network)):
         return None
     h, kernel = dt / substeps, _Kernel(form)
-    if integrator.step is rk4:
+    if integrator.method is rk4:
         return CompiledStep(kernel.runge_kutta(), kernel.arguments(np.full(substeps, h)), kernel.inputs)
-    if isinstance(integrator.step, Splitting) and kernel.is_separable:
-        stages = _stages(integrator.step, kernel.inverse_mass, kernel.damping, h, substeps)
+    if isinstance(integrator.method, Splitting) and kernel.is_separable:
+        stages = _stages(integrator.method, kernel.inverse_mass, kernel.damping, h, substeps)
         return CompiledStep(kernel.splitting(), kernel.arguments(stages), kernel.inputs)
     return None
 

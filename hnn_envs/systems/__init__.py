@@ -12,7 +12,7 @@ import numpy as np
 
 from hnn_envs.arrays import Array
 from hnn_envs.errors import NoTruthError
-from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian
+from hnn_envs.hamiltonian import Hamiltonian, HamiltonianFlow
 from hnn_envs.registry import Registry
 from hnn_envs.systems.spec import Coordinate, Input, Stepping, SystemSpec
 
@@ -29,7 +29,7 @@ class System(Hamiltonian, Protocol):
     @property
     def spec(self) -> SystemSpec: ...
     @property
-    def field(self) -> PortHamiltonian: ...
+    def field(self) -> HamiltonianFlow: ...
 
     def invariants(self, x: Array) -> dict[str, Array]:
         """Quantities that the free, undamped system conserves."""

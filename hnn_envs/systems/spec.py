@@ -24,7 +24,7 @@ class Coordinate:
         name: such as "angle q".
         unit: such as "rad"; empty where it is dimensionless.
         angle: whether q and q + 2 pi are the same place.
-        momentum: name of the conjugate momentum.
+        momentum: name of the conjugate momentum, or of the velocity where states hold velocities.
         momentum_unit: its unit.
     """
 
@@ -87,7 +87,7 @@ class SystemSpec:
 
     Attributes:
         name: in tables, cards and on the command line.
-        coordinates: the generalized coordinates; states x = [q, p] have twice as many numbers.
+        coordinates: the generalized coordinates; states x = [q, p], or [q, q'], have twice as many numbers.
         inputs: the physical inputs u.
         input_matrix: G, the generalized force per unit of each input, one row per coordinate.
         time_scale: a period, or for chaotic systems the Lyapunov time.
@@ -96,6 +96,7 @@ class SystemSpec:
             that are longer by their stride.
         chaotic: whether neighbouring trajectories part exponentially.
         dissipative: whether the free system loses energy.
+        velocities: whether states are [q, q'], as they are measured, in place of [q, p].
         bodies: number of like point masses in the plane, whose positions are the coordinates, body by body; 0 for other
             systems.
         stepping: where the truth is a discrete map, which; None for a flow.
@@ -115,6 +116,7 @@ class SystemSpec:
     longest_step: float
     chaotic: bool = False
     dissipative: bool = False
+    velocities: bool = False
     bodies: int = 0
     stepping: Stepping | None = None
     picture: str = "plane"

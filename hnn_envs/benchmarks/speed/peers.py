@@ -77,7 +77,7 @@ def jax_step(dynamics: Dynamics, jax: Any) -> Callable[[Any, Any], Any]:
     """The step of one state."""
     jnp = jax.numpy
     field: Any = dynamics.field
-    energy, scheme = field.hamiltonian, dynamics.integrator.step
+    energy, scheme = field.hamiltonian, dynamics.integrator.method
     network, h = energy.network, dynamics.dt / dynamics.substeps
     if not (isinstance(scheme, Splitting) and len(network.weights) == 2):
         raise TypeError("only a splitting scheme and one hidden layer are written out here")
@@ -117,7 +117,7 @@ def arithmetic(dynamics: Dynamics) -> Arithmetic:
     A gradient runs the network there and back. Cosine and sine of an angle, and the logarithm of a distance, count as
     one tanh each; square roots, divisions and the integrator itself are left out.
     """
-    field, scheme = dynamics.field, dynamics.integrator.step
+    field, scheme = dynamics.field, dynamics.integrator.method
     if not isinstance(scheme, Splitting):
         raise TypeError("only splitting schemes are counted")
     energy = getattr(field, "hamiltonian")  # noqa: B009 - fields of splitting schemes have one

@@ -167,9 +167,8 @@ class Mechanical:
         return join(gradient(lambda q: self._kinetic(q, held) + self.potential(q), q), self.momentum(q, v))
 
     def compiled_form(self) -> Form | None:
-        """How the machine is compiled; None where it is not stated in formulas."""
-        formulas = machine_formulas(self)
-        return None if formulas is None else Form("hnn_envs.kernels.machine", self, formulas)
+        """How the machine is compiled."""
+        return None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,9 @@ TASKS: Registry[Task] = Registry(
         "real-pendulum": "hnn_envs.tasks.real_pendulum:RealPendulumTask",
         "two-body": "hnn_envs.tasks.two_body:TwoBodyTask",
         "three-body": "hnn_envs.tasks.three_body:ThreeBodyTask",
+        "cart-pole": "hnn_envs.tasks.cart_pole:CartPoleTask",
+        "acrobot": "hnn_envs.tasks.acrobot:AcrobotTask",
+        "pendubot": "hnn_envs.tasks.pendubot:PendubotTask",
     },
     instances=True,
 )

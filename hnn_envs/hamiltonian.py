@@ -229,13 +229,16 @@ class PortHamiltonian:
         return join(dh_dp, force)
 
     def compiled_form(self) -> Form | None:
-        """How the field is compiled: as its energy, with damping, friction and inputs; None where one of them is not."""
+        """How the field is compiled: as its energy, with damping, friction and inputs; None where one of them is not.
+
+        Only machines have kernels that know friction.
+        """
         friction = None if self.dissipation is None else self.dissipation.compiled_table()
         if friction is None and self.dissipation is not None:
             return None
         state = stated(self.hamiltonian, "compiled_form", ENERGY)
         form: Form | None = None if state is None else state()
-        if form is None:
+        if form is None or (form.inverse_mass is not None and friction is not None):
             return None
         return replace(form, input_matrix=self.input_matrix, damping=self.damping, friction=friction)
 
@@ -274,7 +277,7 @@ class LagrangianFlow:
         return self.canonical.input_matrix
 
     def __call__(self, x: Array, u: Array | None = None) -> Array:
-        """x' = [q', q''], shape (..., 2*dof), where M q'' = p' - M' q'."""
+        """X' = [q', q''], shape (..., 2*dof), where M q'' = p' - M' q'."""
         q, v = split(x)
         force = split(self.canonical(self.to_canonical(x), u))[1]
         turning = along(lambda q: (self.machine.mass_matrix(q) @ like(v, q)[..., None])[..., 0], q, v)

@@ -350,6 +350,18 @@ class TestGauss:
         np.testing.assert_array_equal(y[[0, 2]], Gauss(1)(lambda x, u=None: x * x, x[[0, 2]], None, 1.0))
         assert np.isfinite(y[[0, 2]]).all()
 
+    def test_a_singular_equation_gives_nan_and_leaves_the_others_alone(self) -> None:
+        """From x = 1 the fixed point goes in a circle, and Newton starts at 0 with 1 - h / 2 f' = 0 to the last bit."""
+
+        def field(x: Array, u: Array | None = None) -> Array:
+            return np.where(abs(x) < 0.5, 2 * x, np.where(x < 2.0, -2 * x, 0.1))
+
+        x = np.array([[1.0, 1.0], [3.0, 4.0]])
+        with np.errstate(all="ignore"):
+            y = Gauss(1)(field, x, None, 1.0)
+        np.testing.assert_array_equal(y[1], Gauss(1)(field, x[1], None, 1.0))
+        assert np.isnan(y[0]).all()
+
     def test_asked_for_it_it_says_which_state_which_step_and_how_far(self) -> None:
         x = np.array([[0.3, 0.1], [2.0, 0.1]])
         message = r"h = 1 does not converge from the state \[2\.0, 0\.1\].*off by \d"

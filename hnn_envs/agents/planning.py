@@ -46,9 +46,14 @@ class Planner:
     def __post_init__(self) -> None:
         self._task = resolve_task(self.task)
         self._search = search_of(self._task) if self.search is None else self.search
-        hold = self._search.hold
-        # One integrator step per step of the environment: a plan need not be as exact as what is planned for.
-        self._dynamics = make_dynamics(self._task.system, self.dynamics, dt=hold * self._task.dt, substeps=hold)
+        hold, steps = self._search.hold, self._search.hold * self._search.substeps
+        self._dynamics = make_dynamics(
+            self._task.system,
+            self.dynamics,
+            dt=hold * self._task.dt,
+            integrator=self._search.integrator,
+            substeps=steps,
+        )
         # A plan sees states; their frames would only cost time.
         self._reward = planning_reward_of(self._task)
         self._actuation = actuation_of(self._task)

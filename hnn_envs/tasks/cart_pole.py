@@ -9,13 +9,14 @@ from functools import cached_property
 import numpy as np
 
 from hnn_envs.arithmetic import absolute, cos, logical_not, sin, where
-from hnn_envs.arrays import Array
+from hnn_envs.arrays import Array, constant
 from hnn_envs.components import Components, Step
 from hnn_envs.drawing.canvas import Canvas
 from hnn_envs.drawing.machines import draw_cart_pole
 from hnn_envs.drawing.view import View
 from hnn_envs.systems.cart_pole import CART_POLE, CartPole
 from hnn_envs.tasks.formulas import FormulaTask, TaskFormulas
+from hnn_envs.tasks.optional import Reference
 from hnn_envs.tasks.shared import bounds, effort, limits
 
 
@@ -102,6 +103,7 @@ class CartPoleTask(FormulaTask):
     name = "cart-pole"
     formulas = TaskFormulas(observation, reward, None, terminated)
     shown_start = (0.0, 2.5, 0.0, 0.0)
+    references = (Reference("mpc+lqr/ode", "hnn_envs.agents.controllers:mpc_and_lqr", "ode", slow=True),)
 
     @cached_property
     def low(self) -> Array:
@@ -127,6 +129,17 @@ class CartPoleTask(FormulaTask):
     def goal(self) -> Array:
         """The state that is asked for: at rest, upright, amid the track."""
         return limits(0.0, math.pi, 0.0, 0.0)
+
+    @cached_property
+    def goal_cost(self) -> Array:
+        """The share of the reward that is lost near the goal, per products of the deviations from it."""
+        scales = (self.place_scale, self.angle_scale, self.velocity_scale, self.turning_scale)
+        return constant(np.diag(np.array(scales) ** -2))
+
+    @cached_property
+    def input_cost(self) -> float:
+        """The share of the reward that is lost per force squared."""
+        return self.effort_cost / self.max_input**2
 
     def initial_state(self, rng: np.random.Generator) -> Array:
         """Nearly at rest, hanging, amid the track, shape (4,)."""

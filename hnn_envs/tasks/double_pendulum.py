@@ -10,13 +10,14 @@ from typing import ClassVar
 import numpy as np
 
 from hnn_envs.arithmetic import cos, sin, where
-from hnn_envs.arrays import Array
+from hnn_envs.arrays import Array, constant
 from hnn_envs.components import Components, Step
 from hnn_envs.drawing.canvas import Canvas
 from hnn_envs.drawing.machines import draw_double_pendulum
 from hnn_envs.drawing.view import View
 from hnn_envs.systems.double_pendulum import DOUBLE_PENDULUM, DoublePendulum
 from hnn_envs.tasks.formulas import FormulaTask, TaskFormulas
+from hnn_envs.tasks.optional import Reference, Search
 from hnn_envs.tasks.shared import bounds, limits
 
 
@@ -58,6 +59,8 @@ class DoublePendulumTask(FormulaTask):
     driven: ClassVar[tuple[int, ...]]
     title: ClassVar[str]
     formulas = TaskFormulas(observation, reward)
+    search = Search(integrator="rk4", substeps=25)
+    references = (Reference("mpc+lqr/ode", "hnn_envs.agents.controllers:mpc_and_lqr", "ode", slow=True),)
 
     @cached_property
     def low(self) -> Array:
@@ -83,6 +86,17 @@ class DoublePendulumTask(FormulaTask):
     def goal(self) -> Array:
         """The state that is asked for: at rest, both links upright."""
         return limits(math.pi, 0.0, 0.0, 0.0)
+
+    @cached_property
+    def goal_cost(self) -> Array:
+        """The share of the reward that is lost near the goal, per products of the deviations from it."""
+        links, speeds = np.array([[2.0, 1.0], [1.0, 1.0]]) / self.angle_scale**2, np.eye(2) / self.turning_scale**2
+        return constant(np.block([[links, np.zeros((2, 2))], [np.zeros((2, 2)), speeds]]))
+
+    @cached_property
+    def input_cost(self) -> float:
+        """The share of the reward that is lost per torque squared."""
+        return self.effort_cost / self.max_input**2
 
     def initial_state(self, rng: np.random.Generator) -> Array:
         """Nearly at rest, hanging, shape (4,)."""

@@ -200,6 +200,7 @@ class Config:
     ports: Ports = field(default_factory=Ports)
 
     networks = ("network",)
+    sparse = ("mass", "potential", "root_viscous", "root_dry")
 
     def shapes(self, spec: SystemSpec) -> Shapes:
         """Shapes of the parameters.

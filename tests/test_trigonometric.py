@@ -16,6 +16,7 @@ from hnn_envs.arrays import Array, split
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import LagrangianFlow, Mechanical, PortHamiltonian
 from hnn_envs.models import make_family
+from hnn_envs.models.friction import RANGE
 from hnn_envs.models.trigonometric import (
     Config,
     TrigonometricMachine,
@@ -76,7 +77,7 @@ def _with_friction(mass: Array, potential: Array, viscous: Array, dry: Array) ->
     friction = {
         "root_viscous": np.sqrt(viscous),
         "root_dry": np.sqrt(dry),
-        "log_sharpness": np.full(2, math.log(100.0)),
+        "sharpness": np.full(2, RANGE * math.atanh(math.log(2) / RANGE)),  # 100, twice where it starts
     }
     return {"mass": mass, "potential": potential} | friction
 

@@ -91,9 +91,9 @@ class PredictionLoss(StatesAsGiven):
     differentiable: ClassVar[bool] = False
 
     def prepare(self, data: Dataset, dtype: torch.dtype) -> Batch:
-        """Windows of states (rows, horizon + 1, 2*dof), inputs (rows, horizon, inputs), intervals, scales (rows, 2*dof).
+        """Windows of states (rows, horizon + 1, 2*dof), inputs (rows, horizon, inputs), intervals (rows, 1) and scales.
 
-        The scale of a component is what it changes by in an interval, root mean square.
+        The scale of a component is what it changes by in an interval, root mean square, shape (rows, 2*dof).
 
         Raises:
             InvalidOptionError: the trajectories are too short, or not evenly sampled.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from hnn_envs.fitting.optimisers import exact_jacobian, flatten, jacobian_by_differences, unflatten
@@ -30,7 +32,7 @@ class Pruning:
         parameters: Tensors,
         *,
         allowance: float = 0.1,
-        tolerance: float = 1e-8,
+        tolerance: float = 1e-6,
         differences: float = 0.0,
     ) -> None:
         self.parameters = {name: value.detach().clone() for name, value in parameters.items()}
@@ -49,8 +51,9 @@ class Pruning:
         return loss
 
     def _residuals(self, flat: torch.Tensor) -> torch.Tensor:
-        residuals = self._problem.residuals(unflatten(flat, self.parameters), self._problem.rows).flatten()
-        return residuals / len(residuals) ** 0.5
+        residuals: torch.Tensor = self._problem.residuals(unflatten(flat, self.parameters), self._problem.rows)
+        scaled: torch.Tensor = residuals.flatten() / math.sqrt(residuals.numel())
+        return scaled
 
     def _jacobian(self, flat: torch.Tensor, free: torch.Tensor) -> torch.Tensor:
         if self._differences:

@@ -164,7 +164,7 @@ def _begin(spec: SystemSpec, family: Family, data: Dataset, stage: Stage, seed: 
 
     def residuals(parameters: Tensors, rows: Batch) -> Array:
         latents = {name.removeprefix(LATENT): parameters[name] for name in unknown}
-        weights = _of_model(parameters)
+        weights: Parameters = dict(_of_model(parameters))
         if not getattr(loss, "differentiable", True):
             weights = {name: value.detach().numpy() for name, value in weights.items()}
         return loss.residuals(family.build(spec, weights), rows, latents)

@@ -15,10 +15,10 @@ import numpy as np
 
 from hnn_envs.arrays import Array, like, namespace
 from hnn_envs.components import components, symmetric
-from hnn_envs.dissipation import Friction
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import HamiltonianFlow, LagrangianFlow, MachineHamiltonian, Mechanical
 from hnn_envs.models.features import Features
+from hnn_envs.models.friction import COEFFICIENTS, friction_shapes, init_friction, learned_friction
 from hnn_envs.models.mlp import MLP, Parameters, Shapes, build_mlp, init_mlp, mlp_shapes
 from hnn_envs.models.ports import Ports
 from hnn_envs.models.settings import positive
@@ -185,7 +185,7 @@ class Config:
         power: largest total degree of the polynomials in the other coordinates.
         friction: whether there is friction. Its coefficients are squares of parameters, so that they are not negative
             and may be zero.
-        sharpness: where the sharpness of dry friction starts, in arctan(sharpness * velocity).
+        sharpness: about how sharp dry friction is, in arctan(sharpness * velocity); it is learned from there.
         remainder: whether a network adds what the series leave over.
         hidden: units of its hidden layers.
         ports: whether damping and input matrix are learned too.
@@ -200,7 +200,7 @@ class Config:
     ports: Ports = field(default_factory=Ports)
 
     networks = ("network",)
-    sparse = ("mass", "potential", "root_viscous", "root_dry")
+    sparse = ("mass", "potential", *COEFFICIENTS)
 
     def shapes(self, spec: SystemSpec) -> Shapes:
         """Shapes of the parameters.
@@ -211,7 +211,7 @@ class Config:
         terms, entries = self._count(spec), _entries(spec)
         found: Shapes = {"mass": (entries, terms), "potential": (terms,)}
         if self.friction:
-            found |= dict.fromkeys(("root_viscous", "root_dry", "log_sharpness"), (spec.dof,))
+            found |= friction_shapes(spec)
         if self.remainder:
             found |= mlp_shapes("network", self._sizes(spec))
         return found | self.ports.shapes(spec)
@@ -241,8 +241,7 @@ class Config:
         mass[list(_diagonal(spec)), 0] += 1.0
         parameters: Parameters = {"mass": mass, "potential": 0.01 / terms * rng.standard_normal(terms)}
         if self.friction:
-            parameters |= {name: np.full(spec.dof, math.sqrt(0.02)) for name in ("root_viscous", "root_dry")}
-            parameters["log_sharpness"] = np.full(spec.dof, math.log(self.sharpness))
+            parameters |= init_friction(spec)
         if self.remainder:
             network = init_mlp(rng, "network", self._sizes(spec))
             last = f"network.weight{len(self.hidden)}"
@@ -264,17 +263,8 @@ class Config:
         )
         flow = self.ports.attach(MachineHamiltonian(machine), spec, parameters)
         if self.friction:
-            flow = replace(flow, dissipation=learned_friction(parameters))
+            flow = replace(flow, dissipation=learned_friction(parameters, self.sharpness))
         return LagrangianFlow(flow) if spec.velocities else flow
-
-
-def learned_friction(parameters: Parameters) -> Friction | None:
-    """Friction with learned coefficients; None where all of them are zero."""
-    viscous, dry = parameters["root_viscous"] ** 2, parameters["root_dry"] ** 2
-    if isinstance(viscous, np.ndarray) and not (viscous.any() or dry.any()):
-        return None
-    sharpness = parameters["log_sharpness"]
-    return Friction(viscous, dry, namespace(sharpness).exp(sharpness))
 
 
 def _entries(spec: SystemSpec) -> int:

@@ -72,10 +72,8 @@ class WatchedSource:
         raise InvalidOptionError(f"hardly any run of {system.spec.name} stays within the limits of the data source")
 
     def _watch(self, system: System, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        if self.low:
-            x = rng.uniform(self.low, self.high, (count, len(self.low)))
-        else:
-            x = system.sample_states(rng, count)
+        box = (count, len(self.low))
+        x = rng.uniform(self.low, self.high, box) if self.low else system.sample_states(rng, count)
         u = self._inputs(system, count, rng)
         path, span = [x], np.array([0.0, self.dt])
         for step in range(self.intervals):

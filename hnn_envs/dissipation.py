@@ -50,9 +50,7 @@ class Friction(Dissipation):
     sharpness: Array
 
     @classmethod
-    def of(
-        cls, viscous: tuple[float, ...], dry: tuple[float, ...] | None = None, sharpness: float = 100.0
-    ) -> Friction:
+    def of(cls, viscous: tuple[float, ...], dry: tuple[float, ...] | None = None, sharpness: float = 100.0) -> Friction:
         """Friction with these coefficients; without dry ones it is viscous."""
         dry = (0.0,) * len(viscous) if dry is None else dry
         return cls(constant(viscous), constant(dry), constant((sharpness,) * len(viscous)))

@@ -167,8 +167,9 @@ class Mechanical:
         return join(gradient(lambda q: self._kinetic(q, held) + self.potential(q), q), self.momentum(q, v))
 
     def compiled_form(self) -> Form | None:
-        """How the machine is compiled."""
-        return None
+        """How the machine is compiled; None where it is not stated in formulas."""
+        formulas = machine_formulas(self)
+        return None if formulas is None else Form("hnn_envs.kernels.machine", self, **formulas._asdict())
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,7 @@ class PortHamiltonian:
         return join(dh_dp, force)
 
     def compiled_form(self) -> Form | None:
-        """How the field is compiled: as its energy, with damping, friction and inputs; None where one of them is not."""
+        """How the field is compiled: as its energy, with damping, friction and inputs; None where it cannot be."""
         friction = None if self.dissipation is None else self.dissipation.compiled_table()
         if friction is None and self.dissipation is not None:
             return None
@@ -274,7 +275,7 @@ class LagrangianFlow:
         return self.canonical.input_matrix
 
     def __call__(self, x: Array, u: Array | None = None) -> Array:
-        """x' = [q', q''], shape (..., 2*dof), where M q'' = p' - M' q'."""
+        """X' = [q', q''], shape (..., 2*dof), where M q'' = p' - M' q'."""
         q, v = split(x)
         force = split(self.canonical(self.to_canonical(x), u))[1]
         turning = along(lambda q: (self.machine.mass_matrix(q) @ like(v, q)[..., None])[..., 0], q, v)
@@ -313,6 +314,21 @@ def is_separable(field: VectorField) -> bool:
 def machine_formulas(energy: object) -> MachineFormulas | None:
     """The formulas of a machine, if it is stated in formulas."""
     return stated(energy, "formulas", MACHINE) if isinstance(energy, Mechanical) else None
+
+
+class EnergyFormulas(NamedTuple):
+    """The energy of a system's states: q' M(q) q' / 2 + V(q), or p^2 / 2m + V(q) where there is no mass matrix."""
+
+    potential: Formula
+    mass_matrix: Formula | None = None
+
+
+def energy_formulas(system: object) -> EnergyFormulas | None:
+    """The formulas of a system's energy, if it is stated in formulas."""
+    machine, separable = machine_formulas(system), potential_formulas(system)
+    if machine is not None:
+        return EnergyFormulas(machine.potential, machine.mass_matrix)
+    return None if separable is None else EnergyFormulas(separable.potential)
 
 
 def canonical(field: VectorField) -> VectorField:

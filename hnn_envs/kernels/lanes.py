@@ -105,6 +105,20 @@ def subtract(_: Any, values: Any, first: Any, stride: Any, amounts: Any) -> Any:
     return types.none(values, types.intp, types.intp, amounts), build
 
 
+@intrinsic
+def put(_: Any, values: Any, first: Any, stride: Any, entries: Any) -> Any:
+    """Writes the entries of a tuple into a flat array, from ``first`` on, ``stride`` apart."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        places = _places(context, builder, signature, arguments)
+        for index, kind in enumerate(signature.args[3]):
+            entry = context.cast(builder, builder.extract_value(arguments[3], index), kind, types.float64)
+            builder.store(entry, next(places))
+        return context.get_dummy_value()
+
+    return types.none(values, types.intp, types.intp, entries), build
+
+
 def _places(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     """Where the entries are, from the arguments (values, first, stride, ...)."""
     data = context.make_array(signature.args[0])(context, builder, value=arguments[0]).data

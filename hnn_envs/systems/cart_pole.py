@@ -36,10 +36,10 @@ class CartPole(Mechanical):
     M(q) = [[m_c + m, m l cos a], [m l cos a, 4/3 m l^2]],  V(q) = m g l (1 - cos a),  q = [x, a]
 
     State [q, q'], shape (..., 4): the cart's place x in m and the rod's angle a in rad, 0 hanging and not wrapped, with
-    their velocities. Input u, shape (..., 1): a force on the cart, N. Masses, length and gravity are those of Gymnasium's
-    CartPole-v1, which are Barto, Sutton and Anderson's, as is the friction of the hinge. They have a cart that slides;
-    here it rolls, with the friction of PILCO's (Deisenroth, Fox, Rasmussen, IEEE Trans. Pattern Anal. Mach. Intell. 37
-    (2015) 408).
+    their velocities. Input u, shape (..., 1): a force on the cart, N. Masses, length and gravity are those of
+    Gymnasium's CartPole-v1, which are Barto, Sutton and Anderson's, as is the friction of the hinge. They have a cart
+    that slides; here it rolls, with the friction of PILCO's (Deisenroth, Fox, Rasmussen, IEEE Trans. Pattern Anal.
+    Mach. Intell. 37 (2015) 408).
     """
 
     cart_mass: float = 1.0  # m_c, kg

@@ -41,8 +41,8 @@ class DoublePendulum(Mechanical):
     V(q) = m1 g r1 (1 - cos q1) + m2 g (l1 (1 - cos q1) + r2 (1 - cos(q1 + q2)))
 
     State x = [q, q'], shape (..., 4): the angle of the first link, 0 hanging, and of the second relative to the first,
-    0 stretched, in rad and not wrapped, with their velocities. Inputs u, shape (..., 2): the torques at the shoulder and
-    at the elbow, N m. The numbers are the published ones of the machine, design C.1, model 1.0: rotors that turn
+    0 stretched, in rad and not wrapped, with their velocities. Inputs u, shape (..., 2): the torques at the shoulder
+    and at the elbow, N m. The numbers are the published ones of the machine, design C.1, model 1.0: rotors that turn
     n times as fast as the joints, and friction that is viscous and dry.
     """
 
@@ -67,9 +67,7 @@ class DoublePendulum(Mechanical):
         return SystemSpec(
             "double-pendulum",
             tuple(
-                Coordinate(
-                    f"{joint} angle", "rad", angle=True, momentum=f"{joint} velocity", momentum_unit="rad/s"
-                )
+                Coordinate(f"{joint} angle", "rad", angle=True, momentum=f"{joint} velocity", momentum_unit="rad/s")
                 for joint in ("shoulder", "elbow")
             ),
             (Input("shoulder torque", "N m"), Input("elbow torque", "N m")),

@@ -110,7 +110,12 @@ class Gauss:
         coupling = xp.einsum("...inm,ij->...imjn", slopes, h * like(self.matrix, x))
         system = like(np.eye(self.stages * size), x) - coupling.reshape((*x.shape[:-1], *2 * (self.stages * size,)))
         residual = (moves - h * values).reshape((*x.shape[:-1], self.stages * size, 1))
-        return moves - xp.linalg.solve(system, residual).reshape(moves.shape)
+        # One singular matrix in a batch is an error of the solver's: those states are sent away as NaN beforehand. The
+        # determinant is exactly zero where the solver's own factorisation meets a pivot of zero.
+        determinant = xp.linalg.det(system)
+        regular = (xp.isfinite(determinant) & (determinant != 0))[..., None, None]
+        steps = xp.linalg.solve(xp.where(regular, system, like(np.eye(self.stages * size), x)), residual)
+        return moves - xp.where(regular, steps, math.nan).reshape(moves.shape)
 
 
 def settle(update: Callable[[Array], Array], y: Array, axes: int, iterations: int) -> tuple[Array, Array]:

@@ -58,8 +58,17 @@ def undamped(system: System) -> PortHamiltonian:
 
 def phase_states(system: System, count: int, seed: int = 0) -> Array:
     """The same as ``states``, in coordinates and momenta."""
-    x = states(system, count, seed)
+    return in_phase_space(system, states(system, count, seed))
+
+
+def in_phase_space(system: System, x: Array) -> Array:
+    """States of a system in coordinates and momenta."""
     return system.field.to_canonical(x) if isinstance(system.field, LagrangianFlow) else x
+
+
+def from_phase_space(system: System, x: Array) -> Array:
+    """Coordinates and momenta in the variables of a system's states."""
+    return system.field.from_canonical(x) if isinstance(system.field, LagrangianFlow) else x
 
 
 def flow(system: System, **options: Any) -> Dynamics:
@@ -210,10 +219,10 @@ def system_of(identity: str) -> System:
 
 
 def field_of(identity: str, *, torch: bool = False) -> Any:
-    """The field of an id, without damping; true fields serve NumPy and torch alike."""
+    """The canonical field of an id, without damping; true fields serve NumPy and torch alike."""
     if identity in SYSTEMS:
         return undamped(SYSTEMS[identity])
-    return model(identity).torch_field if torch else model(identity).field
+    return canonical(model(identity).torch_field if torch else model(identity).field)
 
 
 def card_of(identity: str, **changes: Any) -> Card:

@@ -24,6 +24,7 @@ from physics import (
     model,
     models,
     parameters,
+    phase_states,
     small,
     states,
     step_jacobian,
@@ -33,7 +34,7 @@ from physics import (
 )
 
 from hnn_envs.errors import InvalidOptionError, UnknownNameError
-from hnn_envs.hamiltonian import Mechanical, PortHamiltonian, is_separable
+from hnn_envs.hamiltonian import MachineHamiltonian, Mechanical, PortHamiltonian, is_separable
 from hnn_envs.implicit import Gauss
 from hnn_envs.integrators import (
     BLANES_MOAN4,
@@ -72,7 +73,7 @@ class TestOrder:
     def test_halving_the_step_divides_the_error_by_two_to_the_order(self, method: str, name: str, pushed: bool) -> None:
         """The next term of the error is smaller by h / time scale < 1/32, so the slope is within 0.2 of the order."""
         system, field = system_of(name), field_of(name)
-        x, u = states(system, 4), inputs(system, 4) if pushed else None
+        x, u = phase_states(system, 4), inputs(system, 4) if pushed else None
         time = system.spec.time_scale / (16 if system.spec.name == "two-body" else 4)
         if isinstance(system, Mechanical) and name not in SYSTEMS:
             time = 2.0  # random networks know nothing of a machine's seconds
@@ -86,7 +87,7 @@ class TestOrder:
     def test_damping_keeps_the_order(self, method: str) -> None:
         system = SYSTEMS["pendulum"]
         field = replace(system.field, damping=0.5)
-        x, u = states(system, 4), inputs(system, 4)
+        x, u = phase_states(system, 4), inputs(system, 4)
         truth = exact(field, x, 0.6, u)
         errors = [np.linalg.norm(march(method, field, x, 0.6 / n, n, u)[-1] - truth) for n in (8, 16)]
         assert math.log2(errors[0] / errors[1]) == pytest.approx(INTEGRATORS[method].order, abs=0.2)
@@ -113,7 +114,7 @@ class TestOrder:
     def test_at_equal_force_evaluations_the_optimised_schemes_are_more_accurate(self) -> None:
         """The point of both papers: four evaluations, and six, against Yoshida's three and leapfrog's one."""
         system = SYSTEMS["pendulum"]
-        x = states(system, 4)
+        x = phase_states(system, 4)
         truth = exact(system.field, x, 4.0)
         error = {}
         for method, cost in (("leapfrog", 1), ("yoshida4", 3), ("pefrl", 4), ("blanes_moan4", 6)):
@@ -138,7 +139,7 @@ class TestOrder:
     @pytest.mark.parametrize("method", SPLITTINGS)
     def test_vanishing_damping_is_the_undamped_step(self, method: str, damping: float) -> None:
         system = SYSTEMS["pendulum"]
-        x = states(system, 5)
+        x = phase_states(system, 5)
         step = INTEGRATORS[method].step
         damped = step(replace(system.field, damping=damping), x, None, 0.1)
         np.testing.assert_allclose(damped, step(system.field, x, None, 0.1), rtol=1e-15)
@@ -148,7 +149,7 @@ class TestReversibility:
     @pytest.mark.parametrize(("method", "name"), pairs(REVERSIBLE))
     def test_a_step_back_undoes_a_step(self, method: str, name: str) -> None:
         system, field = system_of(name), field_of(name)
-        x, u, h = states(system, 5), inputs(system, 5), system.spec.time_scale / 60
+        x, u, h = phase_states(system, 5), inputs(system, 5), system.spec.time_scale / 60
         step = INTEGRATORS[method].step
         # implicit midpoint solves each of the two steps to 1e-14; rounding grows with the Lipschitz constant times h
         np.testing.assert_allclose(step(field, step(field, x, u, h), u, -h), x, atol=1e-12)
@@ -159,7 +160,7 @@ class TestReversibility:
     def test_reversed_momenta_run_the_trajectory_backwards(self, method: str, name: str) -> None:
         """Where H is even in p: a step, p -> -p, a step, p -> -p is the identity."""
         system, field = system_of(name), field_of(name)
-        x, u, h = states(system, 5), inputs(system, 5), system.spec.time_scale / 60
+        x, u, h = phase_states(system, 5), inputs(system, 5), system.spec.time_scale / 60
         mirror = np.repeat([1.0, -1.0], system.spec.dof)
         there = mirror * INTEGRATORS[method].step(field, x, u, h)
         np.testing.assert_allclose(mirror * INTEGRATORS[method].step(field, there, u, h), x, atol=1e-12)
@@ -167,7 +168,7 @@ class TestReversibility:
     @pytest.mark.parametrize("method", ["symplectic_euler", "rk4"])
     def test_schemes_that_are_not_symmetric_are_not_reversible(self, method: str) -> None:
         system = SYSTEMS["pendulum"]
-        x, step = states(system, 5), INTEGRATORS[method].step
+        x, step = phase_states(system, 5), INTEGRATORS[method].step
         there_and_back = step(system.field, step(system.field, x, None, 0.1), None, -0.1)
         assert np.abs(there_and_back - x).max() > 1e-7
 
@@ -179,7 +180,7 @@ class TestSymplecticity:
         """M^T J M = J, with and without an input held constant."""
         system = system_of(name)
         form = symplectic_form(system.spec.dof)
-        x, u = states(system, 1)[0], inputs(system, 1)[0] if pushed else None
+        x, u = phase_states(system, 1)[0], inputs(system, 1)[0] if pushed else None
         jacobian = step_jacobian(method, field_of(name, torch=True), x, u, system.spec.time_scale / 60)
         np.testing.assert_allclose(jacobian.T @ form @ jacobian, form, atol=1e-11)
 
@@ -192,7 +193,7 @@ class TestSymplecticity:
         form = symplectic_form(system.spec.dof)
         damping = torch.tensor(0.8, dtype=torch.float64) if learned else 0.8
         field = replace(field_of(name, torch=True), damping=damping)
-        jacobian = step_jacobian(method, field, states(system, 1)[0], inputs(system, 1)[0], h)
+        jacobian = step_jacobian(method, field, phase_states(system, 1)[0], inputs(system, 1)[0], h)
         np.testing.assert_allclose(jacobian.T @ form @ jacobian, math.exp(-0.8 * h) * form, atol=1e-11)
 
     def test_rk4_does_not_preserve_it(self) -> None:
@@ -231,7 +232,7 @@ class TestImplicitMidpoint:
     @pytest.mark.parametrize("name", fields())
     def test_it_solves_its_equation(self, name: str) -> None:
         system, field = system_of(name), field_of(name)
-        x, u, h = states(system, 5), inputs(system, 5), system.spec.time_scale / 40
+        x, u, h = phase_states(system, 5), inputs(system, 5), system.spec.time_scale / 40
         y = MIDPOINT(field, x, u, h)
         assert np.isfinite(y).all()
         np.testing.assert_allclose(y, x + h * field((x + y) / 2, u), atol=1e-13)
@@ -255,7 +256,7 @@ class TestImplicitMidpoint:
         system, options = SYSTEMS["pendulum"], {"hidden": [64, 64]}
         drawn = {name: value.astype(np.float32) for name, value in parameters(family, options, system).items()}
         field = make_family(family, options).build(system.spec, drawn)
-        x, h = states(system, 2000), 0.1
+        x, h = phase_states(system, 2000), 0.1
         y = MIDPOINT(field, x, None, h)
         assert np.isfinite(y).all()
         np.testing.assert_allclose(y, x + h * field((x + y) / 2), atol=1e-5)
@@ -263,7 +264,7 @@ class TestImplicitMidpoint:
 
 class TestDop853:
     def test_it_is_exact_to_its_tolerance(self) -> None:
-        x = states(SYSTEMS["mass-spring"], 6)
+        x = phase_states(SYSTEMS["mass-spring"], 6)
         c, s = math.cos(2.0), math.sin(2.0)
         np.testing.assert_allclose(
             exact(SYSTEMS["mass-spring"].field, x, 1.0), x @ np.array([[c, -s], [s, c]]), atol=1e-11
@@ -273,7 +274,7 @@ class TestDop853:
     def test_the_fourth_order_methods_agree_with_it(self, method: str, name: str) -> None:
         """Errors of order h^4 with h a 200th of the time scale: (2 pi / 200)^4 = 1e-6 at the most."""
         system, field = system_of(name), field_of(name)
-        x, u, h = states(system, 3), inputs(system, 3), system.spec.time_scale / 200
+        x, u, h = phase_states(system, 3), inputs(system, 3), system.spec.time_scale / 200
         np.testing.assert_allclose(march(method, field, x, h, 20, u)[-1], exact(field, x, 20 * h, u), atol=1e-6)
 
     def test_a_state_that_is_not_finite_comes_back_as_nan(self) -> None:
@@ -299,7 +300,7 @@ class TestBroadcasting:
     ) -> None:
         system, field, step = system_of(name), field_of(name), INTEGRATORS[method].step
         count = math.prod(shape)
-        x, u = states(system, count), inputs(system, count)
+        x, u = phase_states(system, count), inputs(system, count)
         together = step(field, x.reshape(*shape, -1), u.reshape(*shape, -1), 0.05)
         assert together.shape == (*shape, 2 * system.spec.dof)
         alone = np.stack([step(field, *each, 0.05) for each in zip(x, u, strict=True)])
@@ -308,7 +309,7 @@ class TestBroadcasting:
     @pytest.mark.parametrize(("method", "name"), pairs(list(INTEGRATORS)))
     def test_one_input_serves_a_whole_batch(self, method: str, name: str) -> None:
         system, field, step = system_of(name), field_of(name), INTEGRATORS[method].step
-        x, u = states(system, 3), inputs(system, 1)
+        x, u = phase_states(system, 3), inputs(system, 1)
         np.testing.assert_allclose(step(field, x, u[0], 0.05), step(field, x, np.repeat(u, 3, 0), 0.05), atol=1e-13)
 
 
@@ -316,7 +317,7 @@ class TestTorch:
     @pytest.mark.parametrize(("method", "name"), pairs(FIXED_STEP))
     def test_tensors_give_what_arrays_give(self, method: str, name: str) -> None:
         system, step = system_of(name), INTEGRATORS[method].step
-        x, u = states(system, 5), inputs(system, 5)
+        x, u = phase_states(system, 5), inputs(system, 5)
         there = step(field_of(name, torch=True), torch.tensor(x), torch.tensor(u), 0.05)
         assert there.dtype == torch.float64
         np.testing.assert_allclose(there.numpy(), step(field_of(name), x, u, 0.05), rtol=1e-12, atol=1e-12)
@@ -331,7 +332,7 @@ class TestTorch:
         options = small({"hidden": [3], "ports": {"damping": True, "inputs": True}})
         built = make_family(family, options)
         drawn = to_torch(parameters(family, options, system), grad=True)
-        x = torch.tensor(states(system, 1)[0], requires_grad=True)
+        x = torch.tensor(phase_states(system, 1)[0], requires_grad=True)
         u = torch.tensor(inputs(system, 1)[0], requires_grad=True)
 
         def step(x: torch.Tensor, u: torch.Tensor, *values: torch.Tensor) -> torch.Tensor:
@@ -349,7 +350,7 @@ class TestChoice:
 
     @pytest.mark.parametrize("name", fields())
     def test_none_chooses_pefrl_where_it_fits_gauss_for_machines_and_rk4_elsewhere(self, name: str) -> None:
-        machine = isinstance(getattr(field_of(name), "hamiltonian", None), Mechanical)
+        machine = isinstance(getattr(field_of(name), "hamiltonian", None), MachineHamiltonian)
         expected = "pefrl" if name in fields(separable=True) else "gauss8" if machine else "rk4"
         assert get_integrator(None, field_of(name)).name == expected
 
@@ -363,7 +364,7 @@ class TestChoice:
         with pytest.raises(InvalidOptionError, match=rf"'{name}'.*separable.*allowed: dop853, .*gauss8"):
             get_integrator(name, model(field).field)
         with pytest.raises(InvalidOptionError, match="separable"):
-            INTEGRATORS[name].step(model(field).field, states(model(field).system, 1), None, 0.1)
+            INTEGRATORS[name].step(model(field).field, phase_states(model(field).system, 1), None, 0.1)
 
     @pytest.mark.parametrize("name", NAMES)
     def test_every_method_steps_every_true_system(self, name: str) -> None:

@@ -23,7 +23,9 @@ class TestDerivativeLoss:
     @pytest.mark.parametrize("name", NAMES)
     def test_the_true_field_leaves_nothing(self, name: str) -> None:
         system = SYSTEMS[name]
-        source = SCATTERED if isinstance(system, NBody) else BOX
+        dof = system.spec.dof
+        box = replace(BOX, low=tuple(np.repeat(BOX.low, dof)), high=tuple(np.repeat(BOX.high, dof)))
+        source = SCATTERED if isinstance(system, NBody) else box
         loss = make_loss("derivative", {})
         residuals = loss.residuals(system.field, prepared(loss, drawn(source, system)[0]))
         np.testing.assert_allclose(residuals.numpy(), 0, atol=1e-12)

@@ -11,16 +11,29 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from physics import PROPERTY, autograd, central_differences, exact, inputs, march, states, symplectic_form, undamped
+from physics import (
+    PROPERTY,
+    autograd,
+    central_differences,
+    exact,
+    inputs,
+    march,
+    phase_states,
+    states,
+    symplectic_form,
+    undamped,
+)
 
 from hnn_envs.arrays import Array, namespace, split
+from hnn_envs.derivatives import along
 from hnn_envs.dissipation import Dissipation, Friction, check_dissipation
 from hnn_envs.dynamics import default_substeps, make_dynamics
 from hnn_envs.errors import IntegrationError, InvalidOptionError
-from hnn_envs.hamiltonian import Mechanical, PortHamiltonian, check_mass_matrix
+from hnn_envs.hamiltonian import LagrangianFlow, Mechanical, PortHamiltonian, check_mass_matrix
 from hnn_envs.implicit import Gauss
-from hnn_envs.integrators import INTEGRATORS, get_integrator
+from hnn_envs.integrators import INTEGRATORS, dop853, get_integrator
 from hnn_envs.systems import SYSTEMS, System
+from hnn_envs.systems.cart_pole import CartPole
 
 MACHINES = ("cart-pole", "double-pendulum")
 BOTH = Friction.of((0.0, 0.2), (1.0, 2.0), 3.0)
@@ -81,6 +94,12 @@ def gauss_march(field: PortHamiltonian, x: Array, h: float, steps: int) -> Array
     return x
 
 
+def flow_of(system: System) -> LagrangianFlow:
+    """The flow of a machine in [q, q']."""
+    assert isinstance(system.field, LagrangianFlow)
+    return system.field
+
+
 def longest(system: System) -> float:
     """The longest step of the default method without friction."""
     return system.spec.longest_step * INTEGRATORS["gauss8"].stride
@@ -89,8 +108,7 @@ def longest(system: System) -> float:
 class TestMechanical:
     def test_the_force_is_the_derivative_of_the_lagrangian(self, machine: System) -> None:
         assert isinstance(machine, Mechanical)
-        q, p = split(states(machine, 20))
-        v = machine.velocity(q, p)
+        q, v = split(states(machine, 20))
 
         def lagrangian(q: Array) -> Array:
             held = np.broadcast_to(v[:, None, :], q.shape)
@@ -100,18 +118,29 @@ class TestMechanical:
 
     def test_momentum_and_velocity_are_inverse(self, machine: System) -> None:
         assert isinstance(machine, Mechanical)
-        q, p = split(states(machine, 20))
-        np.testing.assert_allclose(machine.momentum(q, machine.velocity(q, p)), p, rtol=1e-12, atol=1e-14)
-        np.testing.assert_allclose(machine.velocity(q, p), machine.gradient(states(machine, 20))[:, 2:], rtol=1e-14)
+        q, v = split(states(machine, 20))
+        p = machine.momentum(q, v)
+        np.testing.assert_allclose(machine.velocity(q, p), v, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(p, machine.gradient(states(machine, 20))[:, 2:], rtol=1e-14)
 
-    def test_energy_changes_by_the_power_of_inputs_and_friction(self, machine: System) -> None:
-        """dH/dt = v . (G u) - v . dF/dv."""
-        x, u = states(machine, 30), inputs(machine, 30)
-        rate = machine.field(x, u)
-        v = split(rate)[0]
-        assert machine.field.dissipation is not None
-        power = (v * machine.field.input_force(u)).sum(-1) + (v * machine.field.dissipation.force(v)).sum(-1)
-        np.testing.assert_allclose((machine.gradient(x) * rate).sum(-1), power, rtol=1e-10, atol=1e-11)
+    def test_both_energies_are_one(self, machine: System) -> None:
+        """T + V of [q, q'] is H of [q, p], whose gradient is that of its value."""
+        x = states(machine, 20)
+        flow = undamped(machine)
+        phase = flow_of(machine).to_canonical(x)
+        np.testing.assert_allclose(flow.hamiltonian.value(phase), machine.value(x), rtol=1e-13)
+        gradient = flow.hamiltonian.gradient(phase)
+        np.testing.assert_allclose(gradient, autograd(flow.hamiltonian.value, phase), rtol=1e-11, atol=1e-11)
+
+    @pytest.mark.parametrize("shape", [(), (1,), (2, 3)])
+    def test_formulas_make_matrices_of_any_leading_shape(self, machine: System, shape: tuple[int, ...]) -> None:
+        assert isinstance(machine, Mechanical)
+        q = np.random.default_rng(1).uniform(-3, 3, (*shape, 2))
+        matrices, there = machine.mass_matrix(q), machine.mass_matrix(torch.tensor(q)).numpy()
+        assert matrices.shape == (*shape, 2, 2)
+        assert machine.potential(q).shape == shape
+        np.testing.assert_array_equal(matrices, np.swapaxes(matrices, -2, -1))
+        np.testing.assert_allclose(there, matrices, rtol=1e-14)
 
     def test_second_derivatives_by_torch_pass_through_the_derived_gradient(self, machine: System) -> None:
         """The Hessian is symmetric, which the derivative of a true gradient is."""
@@ -150,6 +179,62 @@ def central_differences_of_vectors(system: System, x: Array) -> Array:
     return (system.gradient(x + shifts) - system.gradient(x - shifts)) / 2e-5
 
 
+class TestLagrangianFlow:
+    def test_it_is_the_canonical_flow_in_other_variables(self, machine: System) -> None:
+        """D/dt of [q, M(q) q'] along the one is the other."""
+        flow, x, u = flow_of(machine), states(machine, 20), inputs(machine, 20)
+        moved = along(flow.to_canonical, x, flow(x, u))
+        np.testing.assert_allclose(moved, flow.canonical(flow.to_canonical(x), u), rtol=1e-10, atol=1e-12)
+
+    def test_it_is_the_equation_of_motion_of_the_textbooks(self) -> None:
+        """Both equations of the cart-pole, as they are derived by hand from forces, with friction and input."""
+        machine = SYSTEMS["cart-pole"]
+        assert isinstance(machine, CartPole)
+        x, u = states(machine, 20), inputs(machine, 20)
+        (_, angle, speed, turn), (_, _, pull, spin) = x.T, machine.field(x, u).T
+        lever, total = machine.pole_mass * machine.half_length, machine.cart_mass + machine.pole_mass
+        along_track = total * pull + lever * (spin * np.cos(angle) - turn**2 * np.sin(angle))
+        about_hinge = 4 / 3 * lever * machine.half_length * spin + lever * pull * np.cos(angle)
+        about_hinge += lever * machine.gravity * np.sin(angle)
+        np.testing.assert_allclose(along_track, u[:, 0] - machine.cart_friction * speed, rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(about_hinge, -machine.hinge_friction * turn, rtol=1e-9, atol=1e-14)
+
+    def test_there_and_back_is_the_same_state(self, machine: System) -> None:
+        flow, x = flow_of(machine), states(machine, 50)
+        np.testing.assert_allclose(flow.from_canonical(flow.to_canonical(x)), x, rtol=1e-12, atol=1e-13)
+
+    def test_energy_changes_by_the_power_of_inputs_and_friction(self, machine: System) -> None:
+        """D/dt of T + V is v . (G u) - v . dF/dv."""
+        x, u = states(machine, 30), inputs(machine, 30)
+        v, canonical = split(x)[1], flow_of(machine).canonical
+        assert canonical.dissipation is not None
+        power = (v * canonical.input_force(u)).sum(-1) + (v * canonical.dissipation.force(v)).sum(-1)
+        change = (machine.gradient(x) * machine.field(x, u)).sum(-1)
+        np.testing.assert_allclose(change, power, rtol=1e-10, atol=1e-11)
+
+    def test_tensors_give_what_arrays_give(self, machine: System) -> None:
+        flow, x, u = flow_of(machine), states(machine, 20), inputs(machine, 20)
+        there, held = torch.tensor(x), torch.tensor(u)
+        for function in (flow.to_canonical, flow.from_canonical, flow.hamiltonian.gradient):
+            np.testing.assert_allclose(function(there).numpy(), function(x), rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(flow(there, held).numpy(), flow(x, u), rtol=1e-12, atol=1e-12)
+
+    def test_gradients_by_torch_pass_through_it(self, machine: System) -> None:
+        flow = flow_of(machine)
+        x = torch.tensor(states(machine, 1)[0], requires_grad=True)
+        u = torch.tensor(inputs(machine, 1)[0], requires_grad=True)
+        assert torch.autograd.gradcheck(flow, (x, u))
+
+    @pytest.mark.parametrize("method", ["gauss8", "dormand_prince8"])
+    def test_a_method_steps_the_canonical_flow_and_returns_velocities(self, machine: System, method: str) -> None:
+        """Beside DOP853 of the right-hand side in [q, q'], which knows no momenta."""
+        flow, x, u, h = flow_of(machine), states(machine, 6), inputs(machine, 6), 0.002
+        y = INTEGRATORS[method].step(flow, x, u, h)
+        there = INTEGRATORS[method].method(flow.canonical, flow.to_canonical(x), u, h)
+        np.testing.assert_array_equal(y, flow.from_canonical(there))
+        np.testing.assert_allclose(y, dop853(flow, x, u, h), atol=1e-9)
+
+
 class TestDissipation:
     @pytest.mark.parametrize("friction", FRICTION)
     def test_the_force_is_the_slope_of_the_rayleigh_function(self, friction: Dissipation) -> None:
@@ -178,26 +263,26 @@ class TestDissipation:
     @pytest.mark.parametrize("bad", [(), (-0.1,), (math.nan,), (math.inf,)])
     def test_bad_coefficients_are_refused(self, bad: tuple[float, ...]) -> None:
         with pytest.raises(InvalidOptionError, match="must be finite and not negative"):
-            Viscous(bad)
+            Friction.of(bad)
         with pytest.raises(InvalidOptionError, match="must be finite and not negative"):
-            SmoothCoulomb(bad)
+            Friction.of((0.0,) * len(bad), bad)
 
     @pytest.mark.parametrize("sharpness", [0.0, -1.0, math.nan])
     def test_a_sharpness_that_is_not_positive_is_refused(self, sharpness: float) -> None:
         with pytest.raises(InvalidOptionError, match="sharpness of friction must be a positive number"):
-            SmoothCoulomb((1.0,), sharpness)
+            Friction.of((0.0,), (1.0,), sharpness)
 
     def test_viscous_friction_on_one_mass_is_linear_damping(self) -> None:
         """-b v = -gamma p with gamma = b / m."""
         system = SYSTEMS["pendulum"]
         x = states(system, 10)
         gamma = 0.4
-        friction = Viscous((gamma / system.inverse_mass,))
+        friction = Friction.of((gamma / system.inverse_mass,))
         linear = replace(system.field, damping=gamma)
         np.testing.assert_allclose(replace(system.field, dissipation=friction)(x), linear(x), rtol=1e-14, atol=1e-15)
 
     def test_a_splitting_is_refused_where_there_is_friction_of_any_form(self) -> None:
-        field = replace(SYSTEMS["pendulum"].field, dissipation=Viscous((0.1,)))
+        field = replace(SYSTEMS["pendulum"].field, dissipation=Friction.of((0.1,)))
         with pytest.raises(InvalidOptionError, match=r"'pefrl'.*separable"):
             get_integrator("pefrl", field)
         with pytest.raises(InvalidOptionError, match="separable"):
@@ -206,7 +291,7 @@ class TestDissipation:
 
     def test_friction_is_not_forgotten_by_compiled_steps(self) -> None:
         system = SYSTEMS["pendulum"]
-        field = replace(system.field, dissipation=Viscous((0.3,)))
+        field = replace(system.field, dissipation=Friction.of((0.3,)))
         dynamics = replace(make_dynamics(system, integrator="rk4", dt=0.05, substeps=2), field=field)
         x = states(system, 4)
         np.testing.assert_allclose(dynamics.step(x), exact(field, x, 0.05), atol=1e-7)
@@ -265,6 +350,18 @@ class TestGauss:
         np.testing.assert_array_equal(y[[0, 2]], Gauss(1)(lambda x, u=None: x * x, x[[0, 2]], None, 1.0))
         assert np.isfinite(y[[0, 2]]).all()
 
+    def test_a_singular_equation_gives_nan_and_leaves_the_others_alone(self) -> None:
+        """From x = 1 the fixed point goes in a circle, and Newton starts at 0 with 1 - h / 2 f' = 0 to the last bit."""
+
+        def field(x: Array, u: Array | None = None) -> Array:
+            return np.where(abs(x) < 0.5, 2 * x, np.where(x < 2.0, -2 * x, 0.1))
+
+        x = np.array([[1.0, 1.0], [3.0, 4.0]])
+        with np.errstate(all="ignore"):
+            y = Gauss(1)(field, x, None, 1.0)
+        np.testing.assert_array_equal(y[1], Gauss(1)(field, x[1], None, 1.0))
+        assert np.isnan(y[0]).all()
+
     def test_asked_for_it_it_says_which_state_which_step_and_how_far(self) -> None:
         x = np.array([[0.3, 0.1], [2.0, 0.1]])
         message = r"h = 1 does not converge from the state \[2\.0, 0\.1\].*off by \d"
@@ -287,14 +384,14 @@ class TestDefaultMethod:
         q, v = rng.uniform(-np.pi, np.pi, (48, 2)), rng.uniform(-10, 10, (48, 2))
         v[::3] *= 0.01
         v[1::8] = 0.0
-        x = np.concatenate((q, machine.momentum(q, v)), axis=-1)
+        x = np.concatenate((q, v), axis=-1)
         u = rng.uniform(-6, 6, (48, machine.spec.force_matrix.shape[-1]))
         u[::4] *= 0.02
         y = make_dynamics(machine, dt=dt).step(x, u)
         np.testing.assert_allclose(y, exact(machine.field, x, dt, u), rtol=0, atol=1e-9)
 
     def test_so_does_gauss_without_friction(self, machine: System) -> None:
-        x, u, dt = states(machine, 40), inputs(machine, 40), 0.05
+        x, u, dt = phase_states(machine, 40), inputs(machine, 40), 0.05
         count = default_substeps(machine.spec, dt, INTEGRATORS["gauss8"], learned=False)
         y = x
         for _ in range(count):
@@ -306,12 +403,11 @@ class TestDefaultMethod:
         machine = SYSTEMS["double-pendulum"]
         assert isinstance(machine, Mechanical)
         q = np.array([[1.0, 0.5], [-0.4, 2.0]])
-        x = np.concatenate((q, machine.momentum(q, np.array([[0.2, -0.1], [-0.1, 0.3]]))), axis=-1)
+        x = np.concatenate((q, [[0.2, -0.1], [-0.1, 0.3]]), axis=-1)
         y = x
         for _ in range(1000):
             y = INTEGRATORS["gauss8"].step(machine.field, y, None, 2e-5)
-        velocities = [machine.gradient(each)[:, 2:] for each in (x, y)]
-        assert (np.sign(velocities[0]) != np.sign(velocities[1])).any(0).all()
+        assert (np.sign(x[:, 2:]) != np.sign(y[:, 2:])).any(0).all()
         np.testing.assert_allclose(INTEGRATORS["dormand_prince8"].step(machine.field, x, None, 0.02), y, atol=1e-10)
 
     def test_a_state_that_cannot_be_stepped_comes_back_as_nan_without_touching_the_others(self) -> None:
@@ -337,7 +433,7 @@ REGULAR = {"cart-pole": [0.1, 2.0, 0.3, 0.1], "double-pendulum": [0.2, 0.1, 0.02
 class TestWithoutFriction:
     def test_the_step_is_symplectic_to_1e_9(self, machine: System) -> None:
         form = symplectic_form(2)
-        x, u = torch.tensor(states(machine, 1)[0]), torch.tensor(inputs(machine, 1)[0])
+        x, u = torch.tensor(phase_states(machine, 1)[0]), torch.tensor(inputs(machine, 1)[0])
         jacobian = torch.autograd.functional.jacobian(
             lambda y: INTEGRATORS["gauss8"].step(undamped(machine), y, u, longest(machine)), x
         ).numpy()
@@ -351,15 +447,15 @@ class TestWithoutFriction:
 
     def test_energy_has_no_trend(self, machine: System) -> None:
         """The errors of 400 steps stay at the size that rounding alone gives."""
-        x, h, field = states(machine, 4), longest(machine), undamped(machine)
-        start = machine.value(x)
+        x, h, field = phase_states(machine, 4), longest(machine), undamped(machine)
+        start = field.hamiltonian.value(x)
         for _ in range(4):
             x = gauss_march(field, x, h, 100)
-            np.testing.assert_allclose(machine.value(x), start, rtol=1e-9)
+            np.testing.assert_allclose(field.hamiltonian.value(x), start, rtol=1e-9)
 
     def test_a_level_track_keeps_the_momentum(self) -> None:
         machine = SYSTEMS["cart-pole"]
-        x = states(machine, 5)
+        x = phase_states(machine, 5)
         later = gauss_march(undamped(machine), x, 0.02, 50)
         np.testing.assert_allclose(later[:, 2], x[:, 2], atol=1e-13)
 
@@ -367,7 +463,7 @@ class TestWithoutFriction:
         """Benettin's method, as in the note beside the number, with fewer states for a shorter time."""
         machine = SYSTEMS["double-pendulum"]
         rng = np.random.default_rng(9)
-        x = machine.sample_states(rng, 200)
+        x = flow_of(machine).to_canonical(machine.sample_states(rng, 200))
         field, apart, growth, h, each = undamped(machine), 1e-7, np.zeros(200), 0.025, 4
         offset = rng.standard_normal(x.shape)
         for block in range(60):

@@ -30,7 +30,7 @@ class MySource(PaperSource):
     """A user's."""
 
 
-MY_METHOD = Integrator("mine", 2, symplectic=True, separable_only=True, step=LEAPFROG)
+MY_METHOD = Integrator("mine", 2, symplectic=True, separable_only=True, method=LEAPFROG)
 
 KINDS: list[tuple[Registry[Any], Callable[[str, Any], None], str, Any]] = [
     (LOSSES, register_loss, "hnn_envs.fitting.losses:TrajectoryLoss", DerivativeLoss),

@@ -82,7 +82,7 @@ def compile_step(field: VectorField, integrator: Integrator, dt: float, substeps
     if isinstance(method, DormandPrince) and substeps == 1:
         span = np.array((dt, method.tolerance))
         return CompiledStep(make_adaptive(kernel.parts), (span, _tableau(method), *kernel.arguments), kernel.inputs)
-    if isinstance(method, Splitting) and kernel.is_separable:
+    if isinstance(method, Splitting) and kernel.is_separable and not kernel.has_friction:
         stages = _stages(method, kernel.inverse_mass, kernel.damping, h, substeps)
         return CompiledStep(kernel.splitting(), (stages, *kernel.splitting_arguments), kernel.inputs)
     return None
@@ -94,6 +94,7 @@ class _Kernel:
     def __init__(self, form: Form) -> None:
         self._form, self._module = form, import_module(form.kernel)
         self.is_separable = form.inverse_mass is not None
+        self.has_friction = form.friction is not None
         self.inverse_mass = float(form.inverse_mass) if self.is_separable else 1.0
         self.damping = float(form.damping or 0.0)
         self._layout, self._constants = constants_of(form.owner)

@@ -164,7 +164,10 @@ def _begin(spec: SystemSpec, family: Family, data: Dataset, stage: Stage, seed: 
 
     def residuals(parameters: Tensors, rows: Batch) -> Array:
         latents = {name.removeprefix(LATENT): parameters[name] for name in unknown}
-        return loss.residuals(family.build(spec, _of_model(parameters)), rows, latents)
+        weights: Parameters = dict(_of_model(parameters))
+        if not getattr(loss, "differentiable", True):
+            weights = {name: value.detach().numpy() for name, value in weights.items()}
+        return loss.residuals(family.build(spec, weights), rows, latents)
 
     def begin(parameters: Tensors) -> Optimiser:
         # In the order of an unbroken run, which a file does not keep: the last digits of a step depend on it.
@@ -173,7 +176,8 @@ def _begin(spec: SystemSpec, family: Family, data: Dataset, stage: Stage, seed: 
 
     fixed = frozenset(family.observation_parameters if isinstance(family, ObservedFamily) else ())
     own = list(family.init(spec, np.random.default_rng(0)))
-    problem = Problem(residuals, rows, stage.steps, seed + run.stage, fixed, network_parameters(family, own))
+    sparse = frozenset(getattr(family, "sparse", ()))
+    problem = Problem(residuals, rows, stage.steps, seed + run.stage, fixed, network_parameters(family, own), sparse)
     order = [*own, *unknown]
     first = _of_model(run.parameters) | _carried(unknown, run.parameters)
     optimiser = begin(first)

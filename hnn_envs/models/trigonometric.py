@@ -14,7 +14,7 @@ from itertools import product
 import numpy as np
 
 from hnn_envs.arrays import Array, like, namespace
-from hnn_envs.components import components, symmetric
+from hnn_envs.components import Form, components, symmetric
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import HamiltonianFlow, LagrangianFlow, MachineHamiltonian, Mechanical
 from hnn_envs.models.features import Features
@@ -118,6 +118,21 @@ class TrigonometricMachine(Mechanical):
         coefficients = (like(self.mass_coefficients.T, q) @ squares[..., None])[..., 0]
         coefficients = coefficients - like(self.potential_coefficients, q)
         return (self.slopes(q) @ coefficients[..., None])[..., 0]
+
+    def compiled_form(self) -> Form | None:
+        """How the machine is compiled, without the waves and monomials that no coefficient needs."""
+        if self.remainder is not None or not isinstance(self.potential_coefficients, np.ndarray):
+            return None
+        table = np.vstack((self.mass_coefficients, self.potential_coefficients)).astype(np.float64)
+        waves, monomials = 1 + 2 * len(self.frequencies), len(self.exponents)
+        used = (table != 0).any(0).reshape(waves, monomials)
+        pairs = used[1:].any(-1).reshape(-1, 2).any(-1)
+        rows, columns = np.concatenate(([True], np.repeat(pairs, 2))), used.any(0)
+        columns[0] = True
+        table = table.reshape(-1, waves, monomials)[:, rows][..., columns].reshape(len(table), -1)
+        kept = self.frequencies[pairs].astype(np.float64), self.exponents[columns]
+        places = (np.array(indices, dtype=np.int64) for indices in (self.angular, self.linear))
+        return Form("hnn_envs.kernels.series", self, series=(*places, *map(np.ascontiguousarray, (*kept, table))))
 
     def _remainder(self, q: Array) -> Array:
         features = Features(self.linear, self.angular)

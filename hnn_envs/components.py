@@ -66,6 +66,7 @@ class Form:
         mass_matrix: what M of a known machine is, likewise.
         potential: what its V is.
         network: the network that is run; None for a known system.
+        series: the arrays of a machine's learned series, as ``hnn_envs.kernels.series`` has them; None without.
         features: what the network sees of the coordinates or of the state.
         derivative: whether the network's gradient is wanted, not its outputs.
         inverse_mass: 1/m of an energy p^2 / 2m + V(q); None for every other field.
@@ -82,6 +83,7 @@ class Form:
     mass_matrix: Formula | None = None
     potential: Formula | None = None
     network: Any = None
+    series: tuple[Array, ...] | None = None
     features: Any = None
     derivative: bool = True
     inverse_mass: Array = None

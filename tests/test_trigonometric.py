@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 from physics import autograd, central_differences, inputs, states, to_torch
+from true_machines import TRUE, true_cart_pole
 
 from hnn_envs.arrays import Array, split
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import LagrangianFlow, Mechanical, PortHamiltonian
 from hnn_envs.models import make_family
-from hnn_envs.models.friction import RANGE
 from hnn_envs.models.trigonometric import (
     Config,
     TrigonometricMachine,
@@ -26,66 +25,9 @@ from hnn_envs.models.trigonometric import (
 )
 from hnn_envs.systems import SYSTEMS, System
 from hnn_envs.systems.cart_pole import CART_POLE
-from hnn_envs.systems.double_pendulum import DOUBLE_PENDULUM
 
 MACHINES = ("cart-pole", "double-pendulum")
 SETTINGS: tuple[dict[str, Any], ...] = ({}, {"degree": 3, "power": 1}, {"remainder": True, "hidden": [5]})
-
-
-def column(frequency: tuple[int, ...], exponents: tuple[int, ...]) -> int:
-    """The number of a term of the default series with a cosine, as the class says it."""
-    degree, power = Config().degree, Config().power
-    monomials = monomial_exponents(len(exponents), power).tolist()
-    place = 0
-    if any(frequency):
-        place = 1 + 2 * half_frequencies(len(frequency), degree).tolist().index(list(frequency))
-    return place * len(monomials) + monomials.index(list(exponents))
-
-
-def true_cart_pole() -> dict[str, Array]:
-    """The true cart-pole as parameters of the default family."""
-    true, terms = CART_POLE, 5 * 3
-    mass, potential = np.zeros((3, terms)), np.zeros(terms)
-    constant = column((0,), (0,))
-    wave = column((1,), (0,))
-    lever = true.pole_mass * true.half_length
-    mass[0, constant] = true.cart_mass + true.pole_mass
-    mass[1, wave] = lever
-    mass[2, constant] = 4 / 3 * lever * true.half_length
-    potential[constant], potential[wave] = lever * true.gravity, -lever * true.gravity
-    friction = np.array([true.cart_friction, true.hinge_friction])
-    return _with_friction(mass, potential, friction, np.zeros(2))
-
-
-def true_double_pendulum() -> dict[str, Array]:
-    """The true double pendulum as parameters of the default family."""
-    true, terms = DOUBLE_PENDULUM, 25
-    at = lambda *n: column(n, ())  # noqa: E731 - short for what follows
-    mass, potential = np.zeros((3, terms)), np.zeros(terms)
-    rotor, ratio, coupling = true.rotor_inertia, true.gear_ratio, true.mass_2 * true.length_1 * true.centre_2
-    mass[0, at(0, 0)] = true.inertia_1 + true.inertia_2 + true.mass_2 * true.length_1**2 + (ratio**2 + 1) * rotor
-    mass[1, at(0, 0)] = true.inertia_2 - ratio * rotor
-    mass[2, at(0, 0)] = true.inertia_2 + ratio**2 * rotor
-    mass[0, at(0, 1)], mass[1, at(0, 1)] = 2 * coupling, coupling
-    levers = true.gravity * (true.mass_1 * true.centre_1 + true.mass_2 * true.length_1)
-    potential[at(1, 0)], potential[at(1, 1)] = -levers, -true.gravity * true.mass_2 * true.centre_2
-    potential[at(0, 0)] = -potential.sum()
-    return _with_friction(mass, potential, np.array(true.viscous_friction), np.array(true.dry_friction))
-
-
-def _with_friction(mass: Array, potential: Array, viscous: Array, dry: Array) -> dict[str, Array]:
-    friction = {
-        "root_viscous": np.sqrt(viscous),
-        "root_dry": np.sqrt(dry),
-        "sharpness": np.full(2, RANGE * math.atanh(math.log(2) / RANGE)),  # 100, twice where it starts
-    }
-    return {"mass": mass, "potential": potential} | friction
-
-
-TRUE: dict[str, Callable[[], dict[str, Array]]] = {
-    "cart-pole": true_cart_pole,
-    "double-pendulum": true_double_pendulum,
-}
 
 
 def learned(name: str, options: dict[str, Any], seed: int = 0) -> tuple[System, Any, Any]:
@@ -101,18 +43,18 @@ def learned(name: str, options: dict[str, Any], seed: int = 0) -> tuple[System, 
 class TestTrueMachines:
     def test_their_fields_are_of_the_family(self, name: str) -> None:
         system = SYSTEMS[name]
-        field = Config().build(system.spec, TRUE[name]())
+        field = Config().build(system.spec, TRUE[name](Config()))
         x, u = states(system, 50), inputs(system, 50)
         np.testing.assert_allclose(field(x, u), system.field(x, u), rtol=1e-9, atol=1e-11)
 
     def test_so_are_their_energies(self, name: str) -> None:
         system = SYSTEMS[name]
-        field, x = Config().build(system.spec, TRUE[name]()), states(system, 50)
+        field, x = Config().build(system.spec, TRUE[name](Config())), states(system, 50)
         np.testing.assert_allclose(field.hamiltonian.value(x), system.value(x), rtol=1e-12, atol=1e-12)
 
     def test_zero_friction_is_none(self, name: str) -> None:
         system = SYSTEMS[name]
-        parameters = TRUE[name]()
+        parameters = TRUE[name](Config())
         parameters |= {key: 0 * parameters[key] for key in ("root_viscous", "root_dry")}
         field = Config().build(system.spec, parameters)
         assert isinstance(field, LagrangianFlow)
@@ -206,7 +148,7 @@ class TestPositiveDefiniteness:
         assert np.isnan(solve_positive(matrix, np.ones(2))).all()
 
     def test_a_machine_comes_to_no_end_where_its_mass_is_negative(self) -> None:
-        parameters = true_cart_pole()
+        parameters = true_cart_pole(Config())
         parameters["mass"][0, monomial_exponents(1, 2).tolist().index([2])] = -1.0  # of the cart, 1.1 - x^2
         field = Config().build(CART_POLE.spec, parameters)
         x = np.array([[0.5, 0.1, 0.0, 0.0], [2.0, 0.1, 0.0, 0.0]])
@@ -226,7 +168,7 @@ class TestSettings:
 
     def test_inputs_may_be_learned(self) -> None:
         family = make_family("trigonometric", {"ports": {"inputs": True}})
-        parameters = true_cart_pole() | {"input_matrix": np.array([[2.0], [0.5]])}
+        parameters = true_cart_pole(Config()) | {"input_matrix": np.array([[2.0], [0.5]])}
         field = family.build(CART_POLE.spec, parameters)
         assert isinstance(field, LagrangianFlow)
         np.testing.assert_array_equal(field.canonical.input_force(np.array([3.0])), [6.0, 1.5])
@@ -234,8 +176,8 @@ class TestSettings:
     def test_where_states_are_momenta_the_field_is_canonical(self) -> None:
         spec = replace(CART_POLE.spec, velocities=False)
         x = states(CART_POLE, 10)
-        flow = Config().build(CART_POLE.spec, true_cart_pole())
-        field = Config().build(spec, true_cart_pole())
+        flow = Config().build(CART_POLE.spec, true_cart_pole(Config()))
+        field = Config().build(spec, true_cart_pole(Config()))
         assert isinstance(field, PortHamiltonian)
         assert isinstance(flow, LagrangianFlow)
         np.testing.assert_allclose(field(flow.to_canonical(x)), flow.canonical(flow.to_canonical(x)), rtol=1e-14)

@@ -9,6 +9,9 @@ import torch
 from hnn_envs.fitting.optimisers import exact_jacobian, flatten, jacobian_by_differences, unflatten
 from hnn_envs.fitting.problem import Problem, Tensors
 
+NOTHING = 1e-10
+"""A derivative this much smaller than the largest is rounding."""
+
 
 class Pruning:
     """Backward elimination: sets parameters to zero, one after the other, each time the one that is missed the least.
@@ -78,11 +81,12 @@ def eliminate(flat: torch.Tensor, jacobian: torch.Tensor, candidates: torch.Tens
         budget: what the sum of squares may rise by.
     """
     fitted, norms = flat.clone(), jacobian.norm(dim=0)
-    fitted[candidates & (norms == 0)] = 0
-    kept = norms > 0
-    columns = kept.nonzero().flatten()
+    seen = norms > NOTHING * norms.max()
+    fitted[candidates & ~seen] = 0
+    columns = seen.nonzero().flatten()
     values, may_go = (fitted * norms)[columns], candidates[columns]
-    triangle = torch.linalg.qr(jacobian[:, columns] / norms[columns], mode="r").R
+    ridge = NOTHING * torch.eye(len(columns), dtype=flat.dtype)  # of columns that are alike one is enough
+    triangle = torch.linalg.qr(torch.cat((jacobian[:, columns] / norms[columns], ridge)), mode="r").R
     spent = 0.0
     while bool(may_go.any()):
         # What absence costs: value^2 / (inverse normal matrix)_ii, the inverse by a triangle's, whose rows are summed.

@@ -145,7 +145,14 @@ def loss_on(spec: SystemSpec, family: Family, parameters: Parameters, data: Data
     tensors = {name: torch.as_tensor(np.asarray(value), dtype=torch.float64) for name, value in parameters.items()}
     with torch.no_grad():
         rows = chosen.prepare(data, torch.float64)
-        return float(mean_square(chosen.residuals(family.build(spec, tensors), rows)))
+        return float(mean_square(chosen.residuals(family.build(spec, _weights(chosen, tensors)), rows)))
+
+
+def _weights(loss: Loss, tensors: Tensors) -> Parameters:
+    """The parameters as a loss wants them: NumPy arrays where it takes the steps that environments take."""
+    if getattr(loss, "differentiable", True):
+        return dict(tensors)
+    return {name: value.detach().numpy() for name, value in tensors.items()}
 
 
 def _start(spec: SystemSpec, family: Family, seed: int, *number: int) -> Tensors:
@@ -164,10 +171,7 @@ def _begin(spec: SystemSpec, family: Family, data: Dataset, stage: Stage, seed: 
 
     def residuals(parameters: Tensors, rows: Batch) -> Array:
         latents = {name.removeprefix(LATENT): parameters[name] for name in unknown}
-        weights: Parameters = dict(_of_model(parameters))
-        if not getattr(loss, "differentiable", True):
-            weights = {name: value.detach().numpy() for name, value in weights.items()}
-        return loss.residuals(family.build(spec, weights), rows, latents)
+        return loss.residuals(family.build(spec, _weights(loss, _of_model(parameters))), rows, latents)
 
     def begin(parameters: Tensors) -> Optimiser:
         # In the order of an unbroken run, which a file does not keep: the last digits of a step depend on it.

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from hnn_envs.arrays import Array, namespace
+from hnn_envs.errors import InvalidOptionError
 
 Components: TypeAlias = "tuple[Array, ...]"
 """The entries of vectors (..., n), one by one: n arrays of shape (...,)."""
@@ -66,6 +67,7 @@ class Form:
         mass_matrix: what M of a known machine is, likewise.
         potential: what its V is.
         network: the network that is run; None for a known system.
+        series: the arrays of a machine's learned series, as ``hnn_envs.kernels.series`` has them; None without.
         features: what the network sees of the coordinates or of the state.
         derivative: whether the network's gradient is wanted, not its outputs.
         inverse_mass: 1/m of an energy p^2 / 2m + V(q); None for every other field.
@@ -82,6 +84,7 @@ class Form:
     mass_matrix: Formula | None = None
     potential: Formula | None = None
     network: Any = None
+    series: tuple[Array, ...] | None = None
     features: Any = None
     derivative: bool = True
     inverse_mass: Array = None
@@ -117,8 +120,16 @@ def symmetric(parts: Components, like: Array) -> Array:
     Args:
         parts: the n (n + 1) / 2 entries, of shape (...,) or floats.
         like: vectors (..., n).
+
+    Raises:
+        InvalidOptionError: another number of entries.
     """
     size, zero = like.shape[-1], 0 * like[..., 0]
+    if len(parts) != size * (size + 1) // 2:
+        raise InvalidOptionError(
+            f"a symmetric matrix of {size} rows has {size * (size + 1) // 2} entries from the diagonal on, "
+            f"not {len(parts)}"
+        )
     places = {pair: place for place, pair in enumerate((i, j) for i in range(size) for j in range(i, size))}
     entries = [parts[places[min(i, j), max(i, j)]] + zero for i in range(size) for j in range(size)]
     return namespace(zero).stack(entries, axis=-1).reshape((*zero.shape, size, size))

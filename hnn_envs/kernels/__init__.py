@@ -64,7 +64,42 @@ class CompiledStep:
         return x
 
 
-def compile_step(field: VectorField, integrator: Integrator, dt: float, substeps: int) -> CompiledStep | None:
+@dataclass(frozen=True)
+class ImplicitStep:
+    """A compiled implicit step; where its iteration does not contract, the array code's method of Newton may.
+
+    Attributes:
+        compiled: the step, which gives NaN for such states.
+        field: what is stepped.
+        integrator: the method.
+        h: the length of its steps.
+        substeps: how many they are.
+    """
+
+    compiled: CompiledStep
+    field: VectorField
+    integrator: Integrator
+    h: float
+    substeps: int
+
+    def __call__(self, x: Array, u: Array | None = None) -> Array:
+        """The next states, a new array."""
+        y = self.compiled(x, u)
+        lost = np.isnan(y).any(axis=-1) & np.isfinite(x).all(axis=-1)
+        if not lost.any():
+            return y
+        again = np.broadcast_to(x, y.shape)[lost]
+        held = None if u is None else np.broadcast_to(u, (*y.shape[:-1], u.shape[-1]))[lost]
+        with np.errstate(all="ignore"):
+            for _ in range(self.substeps):
+                again = self.integrator.step(self.field, again, held, self.h)
+        y[lost] = again
+        return y
+
+
+def compile_step(
+    field: VectorField, integrator: Integrator, dt: float, substeps: int
+) -> CompiledStep | ImplicitStep | None:
     """The compiled step of a field, or None where there is no kernel for it.
 
     Machine code is made at the first call, or read from Numba's cache on disk.
@@ -78,7 +113,8 @@ def compile_step(field: VectorField, integrator: Integrator, dt: float, substeps
         return CompiledStep(make_runge_kutta(kernel.parts), (np.full(substeps, h), *kernel.arguments), kernel.inputs)
     if isinstance(method, Gauss):
         tableau = h * np.vstack((method.matrix, method.weights))
-        return CompiledStep(make_gauss(kernel.parts), (tableau, substeps, *kernel.arguments), kernel.inputs)
+        step = CompiledStep(make_gauss(kernel.parts), (tableau, substeps, *kernel.arguments), kernel.inputs)
+        return ImplicitStep(step, field, integrator, h, substeps)
     if isinstance(method, DormandPrince) and substeps == 1:
         span = np.array((dt, method.tolerance))
         return CompiledStep(make_adaptive(kernel.parts), (span, _tableau(method), *kernel.arguments), kernel.inputs)
@@ -100,8 +136,8 @@ class _Kernel:
         self._layout, self._constants = constants_of(form.owner)
         self._matrix = np.array(form.input_matrix, dtype=np.float64)
         self._dof, self.inputs = self._matrix.shape
-        stated = (form.formula, form.mass_matrix, form.potential)
-        self._count = 0 if all(each is None for each in stated) else self._dof
+        written = (form.formula, form.mass_matrix, form.potential, form.series)
+        self._count = 0 if all(each is None for each in written) else self._dof
 
     def splitting(self) -> Any:
         """The step of the splittings."""
@@ -121,19 +157,19 @@ class _Kernel:
     def splitting_arguments(self) -> tuple[Any, ...]:
         """The arguments of a splitting, after the states, the inputs and what belongs to the method."""
         constants = np.array((self.inverse_mass, self.damping, *self._constants))
-        return (constants, self._matrix, *self._network())
+        return (constants, self._matrix, *self._learned())
 
     @property
     def arguments(self) -> tuple[Any, ...]:
         """Those of every other method: friction is among them."""
-        constants, matrix, *network = self.splitting_arguments
+        constants, matrix, *learned = self.splitting_arguments
         friction = np.zeros(0) if self._form.friction is None else np.ravel(self._form.friction)
-        return (constants, matrix, friction, *network)
+        return (constants, matrix, friction, *learned)
 
-    def _network(self) -> tuple[Array, ...]:
-        """Which coordinates are angles, the operations of the network, and their weights; () without a network."""
+    def _learned(self) -> tuple[Array, ...]:
+        """The arrays of a network or of series, as ``hnn_envs.kernels.learned`` has them."""
         if self._form.network is None:
-            return ()
+            return self._form.series or ()
         features = self._form.features
         angles = np.zeros(0 if features is None else len(features.linear) + len(features.angular), dtype=np.int64)
         if features is not None:

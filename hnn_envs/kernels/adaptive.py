@@ -16,7 +16,7 @@ from hnn_envs.adaptive import LARGEST_FACTOR, MOST_ATTEMPTS, SAFETY, SMALLEST_FA
 from hnn_envs.kernels.functions import fma
 from hnn_envs.kernels.jit import borrowed, compiled, inlined
 from hnn_envs.kernels.lanes import as_text, lanes_of, load, record, row, store
-from hnn_envs.kernels.network import circle_rows, units_in, with_buffers
+from hnn_envs.kernels.learned import scratch_rows, with_buffers
 from hnn_envs.kernels.rates import STEP_CONSTANTS, Parts
 
 STAGES = 12
@@ -38,7 +38,7 @@ def make_adaptive(parts: Parts) -> Any:
         constants: Any,
         matrix: Any,
         friction: Any,
-        *network: Any,
+        *learned: Any,
     ) -> int:
         """Advances by span[0] with errors of at most span[1] a step.
 
@@ -46,7 +46,7 @@ def make_adaptive(parts: Parts) -> Any:
         """
         lanes, (dof, width) = lanes_of(chunk), matrix.shape
         size, driven, scratched = 2 * dof * lanes, width * lanes, copies(dof) * lanes
-        more = copies(dof) * units_in(network) + circle_rows(network)
+        more = scratch_rows(learned, copies(dof))
         buffers = np.empty((STAGES + 4) * size + driven + LANE_ROWS * lanes + scratched + more * lanes)
         places = np.empty(2 * lanes, np.int64)
         rows = borrowed(buffers)
@@ -56,7 +56,7 @@ def make_adaptive(parts: Parts) -> Any:
         h, share, left = lane_rows[:lanes], lane_rows[lanes:][:lanes], lane_rows[2 * lanes :][:lanes]
         sums = lane_rows[3 * lanes :][: 4 * lanes]
         scratch = lane_rows[LANE_ROWS * lanes :]
-        net = with_buffers(network, scratch[scratched:], chunk)
+        net = with_buffers(learned, scratch[scratched:], chunk)
         x, u, span, tableau = borrowed(x), borrowed(u), borrowed(span), borrowed(tableau)
         matrix, friction, scratch = borrowed(matrix), borrowed(friction), scratch[:scratched]
         named, taken = record(names, borrowed(constants)), borrowed(places)

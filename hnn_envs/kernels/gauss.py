@@ -17,7 +17,7 @@ from hnn_envs.implicit import ITERATIONS, ROUNDING
 from hnn_envs.kernels.functions import fma
 from hnn_envs.kernels.jit import borrowed, compiled, inlined
 from hnn_envs.kernels.lanes import as_text, lanes_of, load, record, row, store
-from hnn_envs.kernels.network import circle_rows, units_in, with_buffers
+from hnn_envs.kernels.learned import scratch_rows, with_buffers
 from hnn_envs.kernels.rates import STEP_CONSTANTS, Parts
 
 
@@ -28,12 +28,12 @@ def make_gauss(parts: Parts) -> Any:
     names = as_text((*STEP_CONSTANTS, ("field", layout)))
 
     def gauss(
-        x: Any, u: Any, chunk: Any, tableau: Any, steps: int, constants: Any, matrix: Any, friction: Any, *network: Any
+        x: Any, u: Any, chunk: Any, tableau: Any, steps: int, constants: Any, matrix: Any, friction: Any, *learned: Any
     ) -> int:
         """Steps by h each; the rows of ``tableau`` are h A, and the last is h b."""
         lanes, (dof, width), stages = lanes_of(chunk), matrix.shape, tableau.shape[1]
         size, driven, scratched = 2 * dof * lanes, width * lanes, copies(dof) * lanes
-        more = copies(dof) * units_in(network) + circle_rows(network)
+        more = scratch_rows(learned, copies(dof))
         buffers = np.empty((4 + stages) * size + driven + 3 * lanes + scratched + more * lanes)
         rows = borrowed(buffers)
         state, point, slope = rows[:size], rows[size:][:size], rows[2 * size :][:size]
@@ -42,7 +42,7 @@ def make_gauss(parts: Parts) -> Any:
         inputs, change = rest[:driven], rest[driven:][:lanes]
         smallest, settled = rest[driven + lanes :][:lanes], rest[driven + 2 * lanes :][:lanes]
         scratch = rest[driven + 3 * lanes :]
-        net = with_buffers(network, scratch[scratched:], chunk)
+        net = with_buffers(learned, scratch[scratched:], chunk)
         x, u, tableau, matrix = borrowed(x), borrowed(u), borrowed(tableau), borrowed(matrix)
         named, scratch, friction = record(names, borrowed(constants)), scratch[:scratched], borrowed(friction)
         longest = 0.0

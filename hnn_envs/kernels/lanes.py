@@ -90,6 +90,21 @@ def gather(_: Any, values: Any, first: Any, stride: Any, count: Any) -> Any:
     return types.UniTuple(values.dtype, size)(values, types.intp, types.intp, count), build
 
 
+@intrinsic(prefer_literal=True)
+def gather_entries(_: Any, values: Any, first: Any, stride: Any, size: Any) -> Any:
+    """A tuple of the entries of a symmetric matrix of ``size`` rows, which lie as ``gather`` has it."""
+    if not isinstance(size, types.IntegerLiteral):
+        return None
+    count = size.literal_value * (size.literal_value + 1) // 2
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        places = _places(context, builder, signature, arguments)
+        loaded = [builder.load(next(places)) for _ in range(count)]
+        return context.make_tuple(builder, signature.return_type, loaded)
+
+    return types.UniTuple(values.dtype, count)(values, types.intp, types.intp, size), build
+
+
 @intrinsic
 def subtract(_: Any, values: Any, first: Any, stride: Any, amounts: Any) -> Any:
     """Subtracts the entries of a tuple from those of a flat array, from ``first`` on, ``stride`` apart."""

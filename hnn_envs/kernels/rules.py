@@ -85,7 +85,8 @@ def make_rules(formulas: RuleFormulas, layout: Layout, sizes: Sizes, largest: fl
             x: states before the step, rows * 2*dof.
             u: the inputs over the step, rows * inputs.
             x_next: states after it; where one diverged, it is replaced by the last one.
-            constants: 1/m (unused where there is a mass matrix), those of the task, limits of states, low and high, and of observations, low and high.
+            constants: 1/m (unused where there is a mass matrix), those of the task, limits of states, low and high,
+                and of observations, low and high.
             observations: what agents observe, rows * features, float32; filled in.
             report: filled in with all rewards, all energies, and whether states are terminated, outside, diverged.
         """

@@ -15,7 +15,7 @@ from hnn_envs.components import Layout
 from hnn_envs.kernels.functions import fma
 from hnn_envs.kernels.jit import borrowed, compiled
 from hnn_envs.kernels.lanes import as_text, lanes_of, load, record, store
-from hnn_envs.kernels.network import circle_rows, units_in, with_buffers
+from hnn_envs.kernels.learned import scratch_rows, with_buffers
 from hnn_envs.kernels.rates import STEP_CONSTANTS, Parts
 
 
@@ -24,16 +24,16 @@ def make_splitting(copies: Any, add_force: Any, formula: Any, count: int, layout
     """The compiled step of the splittings for a force; states (rows, 2*dof), flat, are changed in place."""
     names = as_text((*STEP_CONSTANTS, ("field", layout)))
 
-    def splitting(x: Any, u: Any, chunk: Any, stages: Any, constants: Any, matrix: Any, *network: Any) -> int:
+    def splitting(x: Any, u: Any, chunk: Any, stages: Any, constants: Any, matrix: Any, *learned: Any) -> int:
         """Alternates drifts and kicks; each row of ``stages`` is (drift, decay, impulse), the last is a drift alone."""
         lanes, (dof, width) = lanes_of(chunk), matrix.shape
         half, driven, scratched = dof * lanes, width * lanes, copies(dof) * lanes
-        more = copies(dof) * units_in(network) + circle_rows(network)
+        more = scratch_rows(learned, copies(dof))
         buffers = np.empty(4 * half + driven + scratched + more * lanes)
         rows = borrowed(buffers)
         q, p, force, input_force = rows[:half], rows[half:][:half], rows[2 * half :][:half], rows[3 * half :][:half]
         state, inputs, scratch = rows[: 2 * half], rows[4 * half :][:driven], rows[4 * half + driven :]
-        net = with_buffers(network, scratch[scratched:], chunk)
+        net = with_buffers(learned, scratch[scratched:], chunk)
         x, u, stages, matrix = borrowed(x), borrowed(u), borrowed(stages), borrowed(matrix)
         named = record(names, borrowed(constants))
         for first in range(0, x.size // (2 * dof), lanes):
@@ -61,18 +61,18 @@ def make_runge_kutta(parts: Parts) -> Any:
     names = as_text((*STEP_CONSTANTS, ("field", layout)))
 
     def runge_kutta(
-        x: Any, u: Any, chunk: Any, steps: Any, constants: Any, matrix: Any, friction: Any, *network: Any
+        x: Any, u: Any, chunk: Any, steps: Any, constants: Any, matrix: Any, friction: Any, *learned: Any
     ) -> int:
         """The classical method; ``steps`` holds the lengths of its steps."""
         lanes, (dof, width) = lanes_of(chunk), matrix.shape
         size, driven, scratched = 2 * dof * lanes, width * lanes, copies(dof) * lanes
-        more = copies(dof) * units_in(network) + circle_rows(network)
+        more = scratch_rows(learned, copies(dof))
         buffers = np.empty(5 * size + driven + scratched + more * lanes)
         rows = borrowed(buffers)
         state, ahead, slope, total = rows[:size], rows[size:][:size], rows[2 * size :][:size], rows[3 * size :][:size]
         input_force, inputs = rows[4 * size :][: size // 2], rows[5 * size :][:driven]
         scratch = rows[5 * size + driven :]
-        net = with_buffers(network, scratch[scratched:], chunk)
+        net = with_buffers(learned, scratch[scratched:], chunk)
         x, u, steps, matrix = borrowed(x), borrowed(u), borrowed(steps), borrowed(matrix)
         named, scratch, friction = record(names, borrowed(constants)), scratch[:scratched], borrowed(friction)
         for first in range(0, x.size // (2 * dof), lanes):

@@ -108,4 +108,4 @@ class DoublePendulumTask(FormulaTask):
         lengths = (self.system.length_1, 1.5 * self.system.length_1)
         draw_double_pendulum(canvas, view, lengths=lengths, driven=self.driven)
         canvas.caption(view, self.title)
-        canvas.energy_bar(view, 0, 12, target=float(self.system.value(self.goal)))
+        canvas.energy_bar(view, 0, 16, target=float(self.system.value(self.goal)))

@@ -23,6 +23,7 @@ from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
 import hnn_envs
 from hnn_envs import ENVIRONMENTS
 from hnn_envs.dynamics import make_dynamics
+from hnn_envs.errors import InvalidStateError
 from hnn_envs.tasks import TASKS
 
 # What is registered, and what importing it costs

@@ -189,7 +189,7 @@ def test_planning_hands_over_where_the_regulator_holds(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Planner, "plan", plan)
     task: Any = TASKS["cart-pole"]
-    control, hold = mpc_and_lqr(task, "ode"), lqr(task)
+    control, hold = mpc_and_lqr(task, "ode"), lqr(task, caution=400.0)
     near, hanging = task.goal + np.array([0.0, 0.05, 0.0, 0.0]), np.zeros(4)
     np.testing.assert_array_equal(control(near[None], near[None]), hold(near[None], near[None]))
     assert not planned

@@ -25,6 +25,7 @@ from hnn_envs.tasks.actuation import actuation_of
 CATCH_ANGLE = 0.5  # rad from upright, within which the regulator may take over ...
 CATCH_ACTION = 3.0  # ... where it asks for at most this many times the largest torque
 PUMP_GAIN = 4.0  # torque per missing energy, before it is limited
+CAUTION = 400.0  # of a regulator that takes over: a gentle one holds more states, above all where friction is dry
 TRIED_STEPS = 40  # steps for which a regulator is tried before it takes over
 REACHED = 0.1  # cost at the goal, below which it has brought the state there ...
 SETTLED = 0.01  # ... unless the cost has grown, beyond this
@@ -105,13 +106,18 @@ def from_goal(task: QuadraticTask, states: Array) -> Array:
     return np.where(angles, wrapped(away), away)
 
 
-def lqr(task: QuadraticTask, dynamics: str = "ode") -> Controller:
+def lqr(task: QuadraticTask, dynamics: str = "ode", *, caution: float = 1.0) -> Controller:
     """The linear-quadratic regulator at a task's goal; where the cost is quadratic all over, the optimum.
 
     But for the horizon's end, that is.
+
+    Args:
+        task: what is asked.
+        dynamics: the physics that it is designed in.
+        caution: how many times as much as the task says an input costs.
     """
     made = make_dynamics(task.system, dynamics, dt=task.dt)
-    gain = regulator(task, made, task.goal, task.goal_cost, task.input_cost)
+    gain = regulator(task, made, task.goal, task.goal_cost, caution * task.input_cost)
     return lambda observations, states: np.clip(-(from_goal(task, states) @ gain.T), -1.0, 1.0)
 
 
@@ -122,7 +128,7 @@ def mpc_and_lqr(task: QuadraticTask, dynamics: str = "hnn", seed: int = 0) -> Co
     small where inputs are, and where friction is dry.
     """
     made, actuation = make_dynamics(task.system, dynamics, dt=task.dt), actuation_of(task)
-    plan, hold = mpc(task, dynamics, seed), lqr(task, dynamics)
+    plan, hold = mpc(task, dynamics, seed), lqr(task, dynamics, caution=CAUTION)
 
     def reaches(states: Array) -> Array:
         first = _cost_at(task, states)

@@ -63,9 +63,11 @@ class Form:
     Attributes:
         kernel: a module of functions over lanes of environments, as ``hnn_envs.kernels.steps`` asks for; its name.
         owner: the dataclass whose constants these functions read.
-        formula: what a known potential's gradient is, or what M and V of a known machine are (a tuple of two formulas),
-            of the owner and the coordinates; None for what is learned.
+        formula: what a known potential's gradient is, of the owner and the coordinates; None for a learned one.
+        mass_matrix: what M of a known machine is, likewise.
+        potential: what its V is.
         network: the network that is run; None for a known system.
+        series: the arrays of a machine's learned series, as ``hnn_envs.kernels.series`` has them; None without.
         features: what the network sees of the coordinates or of the state.
         derivative: whether the network's gradient is wanted, not its outputs.
         inverse_mass: 1/m of an energy p^2 / 2m + V(q); None for every other field.
@@ -78,8 +80,11 @@ class Form:
 
     kernel: str
     owner: Any
-    formula: Formula | tuple[Formula, ...] | None = None
+    formula: Formula | None = None
+    mass_matrix: Formula | None = None
+    potential: Formula | None = None
     network: Any = None
+    series: tuple[Array, ...] | None = None
     features: Any = None
     derivative: bool = True
     inverse_mass: Array = None

@@ -171,8 +171,9 @@ class Mechanical:
         return join(gradient(lambda q: self._kinetic(q, held) + self.potential(q), q), self.momentum(q, v))
 
     def compiled_form(self) -> Form | None:
-        """How the machine is compiled."""
-        return None
+        """How the machine is compiled; None where it is not stated in formulas."""
+        formulas = machine_formulas(self)
+        return None if formulas is None else Form("hnn_envs.kernels.machine", self, **formulas._asdict())
 
 
 @dataclass(frozen=True)
@@ -233,16 +234,13 @@ class PortHamiltonian:
         return join(dh_dp, force)
 
     def compiled_form(self) -> Form | None:
-        """How the field is compiled: as its energy, with damping, friction and inputs; None where one of them is not.
-
-        Only machines have kernels that know friction.
-        """
+        """How the field is compiled: as its energy, with damping, friction and inputs; None where it cannot be."""
         friction = None if self.dissipation is None else self.dissipation.compiled_table()
         if friction is None and self.dissipation is not None:
             return None
         state = stated(self.hamiltonian, "compiled_form", ENERGY)
         form: Form | None = None if state is None else state()
-        if form is None or (form.inverse_mass is not None and friction is not None):
+        if form is None:
             return None
         return replace(form, input_matrix=self.input_matrix, damping=self.damping, friction=friction)
 
@@ -320,6 +318,21 @@ def is_separable(field: VectorField) -> bool:
 def machine_formulas(energy: object) -> MachineFormulas | None:
     """The formulas of a machine, if it is stated in formulas."""
     return stated(energy, "formulas", MACHINE) if isinstance(energy, Mechanical) else None
+
+
+class EnergyFormulas(NamedTuple):
+    """The energy of a system's states: q' M(q) q' / 2 + V(q), or p^2 / 2m + V(q) where there is no mass matrix."""
+
+    potential: Formula
+    mass_matrix: Formula | None = None
+
+
+def energy_formulas(system: object) -> EnergyFormulas | None:
+    """The formulas of a system's energy, if it is stated in formulas."""
+    machine, separable = machine_formulas(system), potential_formulas(system)
+    if machine is not None:
+        return EnergyFormulas(machine.potential, machine.mass_matrix)
+    return None if separable is None else EnergyFormulas(separable.potential)
 
 
 def canonical(field: VectorField) -> VectorField:

@@ -146,6 +146,8 @@ def parameters(family: str, options: dict[str, Any], system: System, seed: int =
     if family == "pixel-generic-mlp":  # its unit of time is a frame, of which a second has 20: as drawn, it would race
         last = max(name for name in values if name.startswith("network.weight"))
         values[last] = 0.2 * values[last]
+    if family == "trigonometric":  # a mass matrix is positive definite
+        values["mass"] = drawn["mass"] + (values["mass"] - drawn["mass"]) / drawn["mass"].shape[-1]
     return values
 
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from hnn_envs.arrays import Array, namespace
-from hnn_envs.components import Formula, compiles, constants_of
-from hnn_envs.hamiltonian import potential_formulas
+from hnn_envs.components import compiles, constants_of
+from hnn_envs.hamiltonian import EnergyFormulas, energy_formulas
 from hnn_envs.observation import ObservationModel
 from hnn_envs.systems import spec_of, truth_of
 from hnn_envs.tasks import ObservedTask, Task
@@ -124,18 +124,18 @@ def _replaced(task: Task, x: Array, x_next: Array) -> tuple[Array, Array, Array]
     return xp.where(diverged[..., None], x, x_next), outside, diverged
 
 
-def _compiled_formulas(task: Task) -> tuple[TaskFormulas, Formula] | None:
-    """The formulas of a task and of its system's potential; None where one of them is not stated in formulas."""
-    rules, potential = task_formulas(task), potential_formulas(task.system)
-    return None if rules is None or potential is None or not compiles() else (rules, potential.potential)
+def _compiled_formulas(task: Task) -> tuple[TaskFormulas, EnergyFormulas] | None:
+    """The formulas of a task and of its system's energy; None where one of them is not stated in formulas."""
+    rules, energy = task_formulas(task), energy_formulas(task.system)
+    return None if rules is None or energy is None or not compiles() else (rules, energy)
 
 
 class CompiledRules:
     """The same, compiled, for NumPy: one call a step. Machine code is made at the first call, or read from disk."""
 
-    def __init__(self, task: Task, formulas: tuple[TaskFormulas, Formula]) -> None:
+    def __init__(self, task: Task, formulas: tuple[TaskFormulas, EnergyFormulas]) -> None:
         layout, constants = constants_of(task)
-        constants = [float(task.system.inverse_mass), *constants]  # type: ignore[union-attr] # it has formulas
+        constants = [float(getattr(task.system, "inverse_mass", 0.0)), *constants]
         bounds = (task.low, task.high, task.observation_low, task.observation_high)
         self._constants = np.concatenate((constants, *bounds), dtype=np.float64)
         self._features = len(task.observation_low)
@@ -148,8 +148,8 @@ class CompiledRules:
         """The compiled function; the compiler is loaded when it is needed."""
         from hnn_envs.kernels.rules import RuleFormulas, Sizes, make_rules
 
-        (rules, potential), layout, sizes = self._kernel
-        made: Callable[..., None] = make_rules(RuleFormulas(*rules, potential), layout, Sizes(*sizes), LARGEST)
+        (rules, energy), layout, sizes = self._kernel
+        made: Callable[..., None] = make_rules(RuleFormulas(*rules, *energy), layout, Sizes(*sizes), LARGEST)
         return made
 
     def __getstate__(self) -> dict[str, Any]:

@@ -16,6 +16,8 @@ LOSSES: Registry[type[Any]] = Registry(
     {
         "derivative": "hnn_envs.fitting.losses:DerivativeLoss",
         "trajectory": "hnn_envs.fitting.losses:TrajectoryLoss",
+        "impulse": "hnn_envs.fitting.prediction:ImpulseLoss",
+        "prediction": "hnn_envs.fitting.prediction:PredictionLoss",
         "increment": "hnn_envs.fitting.shooting:IncrementLoss",
         "path": "hnn_envs.fitting.shooting:PathLoss",
         "series": "hnn_envs.fitting.shooting:SeriesLoss",
@@ -27,6 +29,7 @@ OPTIMISERS: Registry[type[Any]] = Registry(
     {
         "adam": "hnn_envs.fitting.optimisers:Adam",
         "levenberg-marquardt": "hnn_envs.fitting.optimisers:LevenbergMarquardt",
+        "pruning": "hnn_envs.fitting.pruning:Pruning",
         "bundle-adjustment": "hnn_envs.fitting.bundle:BundleAdjustment",
     },
 )

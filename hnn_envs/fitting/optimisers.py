@@ -105,6 +105,9 @@ class LevenbergMarquardt:
         scaling: what the damping is relative to: the "present" norms of the Jacobian's columns; the "largest" so far
             (More, LNM 630, 1978), so that a parameter that does nothing for a while is not free to run away; or
             the "largest of all" columns, which keeps those that the data says little about near their start.
+        differences: takes the Jacobian by differences over this much, relative to parameters above 1, for residuals
+            that have no gradient; 0 takes it exactly.
+        keep_zeros: leaves parameters alone that are exactly zero when the stage begins.
     """
 
     def __init__(
@@ -116,6 +119,8 @@ class LevenbergMarquardt:
         ridge: float = 0.0,
         chunk: int = 32,
         scaling: str = "present",
+        differences: float = 0.0,
+        keep_zeros: bool = False,
     ) -> None:
         if scaling not in SCALINGS:
             raise UnknownNameError.of("scaling", scaling, SCALINGS)
@@ -126,11 +131,14 @@ class LevenbergMarquardt:
         networks = [torch.full((value.numel(),), name in problem.networks) for name, value in parameters.items()]
         self._networks = torch.cat(networks)
         self._scaling, self._scale = scaling, torch.zeros(len(self._networks), dtype=torch.float64)
+        flat = flatten(self.parameters)
+        self._free = flat != 0 if keep_zeros else torch.ones_like(flat, dtype=torch.bool)
+        self._differences = differences
         self._here: tuple[torch.Tensor, torch.Tensor] | None = None  # residuals and Jacobian, until a step is taken
 
     def step(self, step: int) -> float:
         """One trial step, taken where it lowers the loss."""
-        flat = _flatten(self.parameters)
+        flat = flatten(self.parameters)
         residuals = self._residuals(flat) if self._here is None else self._here[0]
         loss = float(residuals @ residuals)
         if not math.isfinite(loss):
@@ -142,7 +150,7 @@ class LevenbergMarquardt:
         gain = loss - float(trial @ trial)
         predicted = loss - float((residuals + jacobian @ change).square().sum())
         if math.isfinite(gain) and gain > 0:
-            self.parameters = _unflatten(flat + change, self.parameters)
+            self.parameters = unflatten(flat + change, self.parameters)
             self._here = None
             self._damping *= max(1 / 3, 1 - (2 * gain / max(predicted, gain * 1e-3) - 1) ** 3)
             self._growth = 2.0
@@ -162,18 +170,13 @@ class LevenbergMarquardt:
         return change[:, 0]
 
     def _jacobian(self, flat: torch.Tensor) -> torch.Tensor:
-        """Forward-mode derivatives, a few columns at a time: there are far fewer parameters than residuals."""
-
-        def column(direction: torch.Tensor) -> torch.Tensor:
-            derivative: torch.Tensor = torch.func.jvp(self._residuals, (flat,), (direction,))[1]
-            return derivative
-
-        directions = torch.eye(len(flat), dtype=flat.dtype)
-        columns: torch.Tensor = torch.func.vmap(column, chunk_size=self._chunk)(directions)
-        return columns.T
+        """Derivatives by all parameters, of shape (residuals, parameters); zero for those that are left alone."""
+        if self._differences:
+            return jacobian_by_differences(self._residuals, flat, self._free, self._differences)
+        return exact_jacobian(self._residuals, flat, self._chunk) * self._free
 
     def _residuals(self, flat: torch.Tensor) -> torch.Tensor:
-        residuals = self._problem.residuals(_unflatten(flat, self.parameters), self._problem.rows).flatten()
+        residuals = self._problem.residuals(unflatten(flat, self.parameters), self._problem.rows).flatten()
         scaled = residuals / math.sqrt(len(residuals))
         return torch.cat((scaled, math.sqrt(self._ridge) * flat[self._networks])) if self._ridge else scaled
 
@@ -188,11 +191,40 @@ class LevenbergMarquardt:
         self._scale = state["scale"].clone()
 
 
-def _flatten(parameters: Tensors) -> torch.Tensor:
+def exact_jacobian(
+    residuals: Callable[[torch.Tensor], torch.Tensor], flat: torch.Tensor, chunk: int = 32
+) -> torch.Tensor:
+    """Forward-mode derivatives, a few columns at a time: there are far fewer parameters than residuals."""
+
+    def column(direction: torch.Tensor) -> torch.Tensor:
+        derivative: torch.Tensor = torch.func.jvp(residuals, (flat,), (direction,))[1]
+        return derivative
+
+    directions = torch.eye(len(flat), dtype=flat.dtype)
+    columns: torch.Tensor = torch.func.vmap(column, chunk_size=chunk)(directions)
+    return columns.T
+
+
+def jacobian_by_differences(
+    residuals: Callable[[torch.Tensor], torch.Tensor], flat: torch.Tensor, free: torch.Tensor, step: float
+) -> torch.Tensor:
+    """Forward differences by the parameters that are free, and zeros for the others."""
+    here = residuals(flat)
+    jacobian = torch.zeros((len(here), len(flat)), dtype=flat.dtype)
+    for column in free.nonzero().flatten().tolist():
+        shifted, width = flat.clone(), step * max(1.0, abs(float(flat[column])))
+        shifted[column] += width
+        jacobian[:, column] = (residuals(shifted) - here) / width
+    return jacobian
+
+
+def flatten(parameters: Tensors) -> torch.Tensor:
+    """All parameters in one vector."""
     return torch.cat([value.reshape(-1) for value in parameters.values()])
 
 
-def _unflatten(flat: torch.Tensor, like: Tensors) -> Tensors:
+def unflatten(flat: torch.Tensor, like: Tensors) -> Tensors:
+    """The inverse of ``flatten``; ``like`` has the names and the shapes."""
     sizes = [value.numel() for value in like.values()]
     return {name: part.reshape(like[name].shape) for name, part in zip(like, torch.split(flat, sizes), strict=True)}
 

@@ -50,6 +50,7 @@ class Problem:
         seed: decides the rows of every minibatch.
         fixed: names of parameters that no residual depends on, which a least-squares optimiser may leave out.
         networks: names of parameters that are weights and biases of networks.
+        sparse: names of parameters whose entries may be absent, which is to be zero.
     """
 
     residuals: Residuals
@@ -58,3 +59,4 @@ class Problem:
     seed: int
     fixed: frozenset[str] = frozenset()
     networks: frozenset[str] = frozenset()
+    sparse: frozenset[str] = frozenset()

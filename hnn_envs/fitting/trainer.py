@@ -145,7 +145,14 @@ def loss_on(spec: SystemSpec, family: Family, parameters: Parameters, data: Data
     tensors = {name: torch.as_tensor(np.asarray(value), dtype=torch.float64) for name, value in parameters.items()}
     with torch.no_grad():
         rows = chosen.prepare(data, torch.float64)
-        return float(mean_square(chosen.residuals(family.build(spec, tensors), rows)))
+        return float(mean_square(chosen.residuals(family.build(spec, _weights(chosen, tensors)), rows)))
+
+
+def _weights(loss: Loss, tensors: Tensors) -> Parameters:
+    """The parameters as a loss wants them: NumPy arrays where it takes the steps that environments take."""
+    if getattr(loss, "differentiable", True):
+        return dict(tensors)
+    return {name: value.detach().numpy() for name, value in tensors.items()}
 
 
 def _start(spec: SystemSpec, family: Family, seed: int, *number: int) -> Tensors:
@@ -164,7 +171,7 @@ def _begin(spec: SystemSpec, family: Family, data: Dataset, stage: Stage, seed: 
 
     def residuals(parameters: Tensors, rows: Batch) -> Array:
         latents = {name.removeprefix(LATENT): parameters[name] for name in unknown}
-        return loss.residuals(family.build(spec, _of_model(parameters)), rows, latents)
+        return loss.residuals(family.build(spec, _weights(loss, _of_model(parameters))), rows, latents)
 
     def begin(parameters: Tensors) -> Optimiser:
         # In the order of an unbroken run, which a file does not keep: the last digits of a step depend on it.
@@ -173,7 +180,8 @@ def _begin(spec: SystemSpec, family: Family, data: Dataset, stage: Stage, seed: 
 
     fixed = frozenset(family.observation_parameters if isinstance(family, ObservedFamily) else ())
     own = list(family.init(spec, np.random.default_rng(0)))
-    problem = Problem(residuals, rows, stage.steps, seed + run.stage, fixed, network_parameters(family, own))
+    sparse = frozenset(getattr(family, "sparse", ()))
+    problem = Problem(residuals, rows, stage.steps, seed + run.stage, fixed, network_parameters(family, own), sparse)
     order = [*own, *unknown]
     first = _of_model(run.parameters) | _carried(unknown, run.parameters)
     optimiser = begin(first)

@@ -1,8 +1,8 @@
 """Compiled steps: the same physics as the array code, as machine code over one state or a batch.
 
 ``compile_step`` is the only entry, and the only place that decides whether there is a kernel. What has none (DOP853,
-the implicit midpoint rule, torch tensors, a field that does not say how it is compiled) is stepped by the array code,
-against which the kernels are tested.
+torch tensors, a field that does not say how it is compiled) is stepped by the array code, against which the kernels are
+tested.
 """
 
 from __future__ import annotations
@@ -14,13 +14,18 @@ from typing import Any
 
 import numpy as np
 
+from hnn_envs.adaptive import DormandPrince
 from hnn_envs.arrays import Array
 from hnn_envs.components import Form, compiles, constants_of, stated
 from hnn_envs.hamiltonian import VectorField
+from hnn_envs.implicit import Gauss
 from hnn_envs.integrators import Integrator, Splitting, rk4
 from hnn_envs.kernels import arithmetic as _arithmetic  # noqa: F401 - tells the compiler what formulas say
+from hnn_envs.kernels.adaptive import make_adaptive
+from hnn_envs.kernels.gauss import make_gauss
 from hnn_envs.kernels.operations import can_run, plan
-from hnn_envs.kernels.steps import make_runge_kutta, make_splitting, other_rate, separable_rate
+from hnn_envs.kernels.rates import Parts, other_rate, separable_rate, unchanged
+from hnn_envs.kernels.steps import make_runge_kutta, make_splitting
 
 FEW = 8
 """Fewer rows than this are faster one by one than as a chunk that is mostly empty."""
@@ -38,7 +43,7 @@ class CompiledStep:
     """
 
     kernel: Callable[..., int]
-    arguments: tuple[Array, ...]
+    arguments: tuple[Any, ...]
     inputs: int
 
     def __call__(self, x: Array, u: Array | None = None) -> Array:
@@ -59,7 +64,42 @@ class CompiledStep:
         return x
 
 
-def compile_step(field: VectorField, integrator: Integrator, dt: float, substeps: int) -> CompiledStep | None:
+@dataclass(frozen=True)
+class ImplicitStep:
+    """A compiled implicit step; where its iteration does not contract, the array code's method of Newton may.
+
+    Attributes:
+        compiled: the step, which gives NaN for such states.
+        field: what is stepped.
+        integrator: the method.
+        h: the length of its steps.
+        substeps: how many they are.
+    """
+
+    compiled: CompiledStep
+    field: VectorField
+    integrator: Integrator
+    h: float
+    substeps: int
+
+    def __call__(self, x: Array, u: Array | None = None) -> Array:
+        """The next states, a new array."""
+        y = self.compiled(x, u)
+        lost = np.isnan(y).any(axis=-1) & np.isfinite(x).all(axis=-1)
+        if not lost.any():
+            return y
+        again = np.broadcast_to(x, y.shape)[lost]
+        held = None if u is None else np.broadcast_to(u, (*y.shape[:-1], u.shape[-1]))[lost]
+        with np.errstate(all="ignore"):
+            for _ in range(self.substeps):
+                again = self.integrator.step(self.field, again, held, self.h)
+        y[lost] = again
+        return y
+
+
+def compile_step(
+    field: VectorField, integrator: Integrator, dt: float, substeps: int
+) -> CompiledStep | ImplicitStep | None:
     """The compiled step of a field, or None where there is no kernel for it.
 
     Machine code is made at the first call, or read from Numba's cache on disk.
@@ -68,12 +108,19 @@ def compile_step(field: VectorField, integrator: Integrator, dt: float, substeps
     form: Form | None = None if stated_form is None else stated_form()
     if form is None or not compiles() or (form.network is not None and not can_run(form.network)):
         return None
-    h, kernel = dt / substeps, _Kernel(form)
-    if integrator.method is rk4:
-        return CompiledStep(kernel.runge_kutta(), kernel.arguments(np.full(substeps, h)), kernel.inputs)
-    if isinstance(integrator.method, Splitting) and kernel.is_separable:
-        stages = _stages(integrator.method, kernel.inverse_mass, kernel.damping, h, substeps)
-        return CompiledStep(kernel.splitting(), kernel.arguments(stages), kernel.inputs)
+    h, kernel, method = dt / substeps, _Kernel(form), integrator.method
+    if method is rk4:
+        return CompiledStep(make_runge_kutta(kernel.parts), (np.full(substeps, h), *kernel.arguments), kernel.inputs)
+    if isinstance(method, Gauss):
+        tableau = h * np.vstack((method.matrix, method.weights))
+        step = CompiledStep(make_gauss(kernel.parts), (tableau, substeps, *kernel.arguments), kernel.inputs)
+        return ImplicitStep(step, field, integrator, h, substeps)
+    if isinstance(method, DormandPrince) and substeps == 1:
+        span = np.array((dt, method.tolerance))
+        return CompiledStep(make_adaptive(kernel.parts), (span, _tableau(method), *kernel.arguments), kernel.inputs)
+    if isinstance(method, Splitting) and kernel.is_separable and not kernel.has_friction:
+        stages = _stages(method, kernel.inverse_mass, kernel.damping, h, substeps)
+        return CompiledStep(kernel.splitting(), (stages, *kernel.splitting_arguments), kernel.inputs)
     return None
 
 
@@ -83,41 +130,58 @@ class _Kernel:
     def __init__(self, form: Form) -> None:
         self._form, self._module = form, import_module(form.kernel)
         self.is_separable = form.inverse_mass is not None
+        self.has_friction = form.friction is not None
         self.inverse_mass = float(form.inverse_mass) if self.is_separable else 1.0
         self.damping = float(form.damping or 0.0)
         self._layout, self._constants = constants_of(form.owner)
         self._matrix = np.array(form.input_matrix, dtype=np.float64)
         self._dof, self.inputs = self._matrix.shape
+        written = (form.formula, form.mass_matrix, form.potential, form.series)
+        self._count = 0 if all(each is None for each in written) else self._dof
 
     def splitting(self) -> Any:
         """The step of the splittings."""
-        return make_splitting(self._module.copies, self._module.add_force, *self._formula())
+        module = self._module
+        return make_splitting(module.copies, module.add_force, self._form.formula, self._count, self._layout)
 
-    def runge_kutta(self) -> Any:
-        """The step of the classical method."""
-        if self.is_separable:
-            return make_runge_kutta(separable_rate, self._module.copies, self._module.add_force, *self._formula())
-        return make_runge_kutta(other_rate, self._module.copies, self._module.write_rate, *self._formula())
+    @property
+    def parts(self) -> Parts:
+        """The functions for every other method."""
+        form, module = self._form, self._module
+        rate, function = (separable_rate, module.add_force) if self.is_separable else (other_rate, module.write_rate)
+        enter, leave = (module.to_momenta, module.to_velocities) if form.velocities else (unchanged, unchanged)
+        formulas = (form.formula, form.mass_matrix, form.potential)
+        return Parts(rate, function, module.copies, enter, leave, *formulas, self._count, self._layout)
 
-    def _formula(self) -> tuple[Any, ...]:
-        """The formula, its number of coordinates and the names of its constants: what a kernel is made for."""
-        form = self._form
-        return form.formula, 0 if form.formula is None else self._dof, self._layout
-
-    def arguments(self, table: Array) -> tuple[Array, ...]:
-        """The arguments of the step, after the states and inputs."""
+    @property
+    def splitting_arguments(self) -> tuple[Any, ...]:
+        """The arguments of a splitting, after the states, the inputs and what belongs to the method."""
         constants = np.array((self.inverse_mass, self.damping, *self._constants))
-        return (table, constants, self._matrix, *self._network())
+        return (constants, self._matrix, *self._learned())
 
-    def _network(self) -> tuple[Array, ...]:
-        """Which coordinates are angles, the operations of the network, and their weights; () without a network."""
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """Those of every other method: friction is among them."""
+        constants, matrix, *learned = self.splitting_arguments
+        friction = np.zeros(0) if self._form.friction is None else np.ravel(self._form.friction)
+        return (constants, matrix, friction, *learned)
+
+    def _learned(self) -> tuple[Array, ...]:
+        """The arrays of a network or of series, as ``hnn_envs.kernels.learned`` has them."""
         if self._form.network is None:
-            return ()
+            return self._form.series or ()
         features = self._form.features
         angles = np.zeros(0 if features is None else len(features.linear) + len(features.angular), dtype=np.int64)
         if features is not None:
             angles[list(features.angular)] = 1
         return (angles, *plan(self._form.network, derivative=self._form.derivative))
+
+
+def _tableau(method: DormandPrince) -> Array:
+    """A and b of the method, and the weights of its error estimates, shape (15, 13)."""
+    matrix, weights, fifth, third = method.tableau
+    stages = len(weights)
+    return np.vstack((np.pad(np.vstack((matrix, weights)), ((0, 0), (0, 1))), fifth, third)).reshape(stages + 3, -1)
 
 
 def _stages(splitting: Splitting, inverse_mass: float, damping: float, h: float, substeps: int) -> Array:

@@ -90,6 +90,21 @@ def gather(_: Any, values: Any, first: Any, stride: Any, count: Any) -> Any:
     return types.UniTuple(values.dtype, size)(values, types.intp, types.intp, count), build
 
 
+@intrinsic(prefer_literal=True)
+def gather_entries(_: Any, values: Any, first: Any, stride: Any, size: Any) -> Any:
+    """A tuple of the entries of a symmetric matrix of ``size`` rows, which lie as ``gather`` has it."""
+    if not isinstance(size, types.IntegerLiteral):
+        return None
+    count = size.literal_value * (size.literal_value + 1) // 2
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        places = _places(context, builder, signature, arguments)
+        loaded = [builder.load(next(places)) for _ in range(count)]
+        return context.make_tuple(builder, signature.return_type, loaded)
+
+    return types.UniTuple(values.dtype, count)(values, types.intp, types.intp, size), build
+
+
 @intrinsic
 def subtract(_: Any, values: Any, first: Any, stride: Any, amounts: Any) -> Any:
     """Subtracts the entries of a tuple from those of a flat array, from ``first`` on, ``stride`` apart."""
@@ -103,6 +118,20 @@ def subtract(_: Any, values: Any, first: Any, stride: Any, amounts: Any) -> Any:
         return context.get_dummy_value()
 
     return types.none(values, types.intp, types.intp, amounts), build
+
+
+@intrinsic
+def put(_: Any, values: Any, first: Any, stride: Any, entries: Any) -> Any:
+    """Writes the entries of a tuple into a flat array, from ``first`` on, ``stride`` apart."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        places = _places(context, builder, signature, arguments)
+        for index, kind in enumerate(signature.args[3]):
+            entry = context.cast(builder, builder.extract_value(arguments[3], index), kind, types.float64)
+            builder.store(entry, next(places))
+        return context.get_dummy_value()
+
+    return types.none(values, types.intp, types.intp, entries), build
 
 
 def _places(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

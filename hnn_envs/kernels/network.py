@@ -14,7 +14,7 @@ from numba import types
 from numba.extending import overload
 
 from hnn_envs.kernels.functions import bell, cos, fma, sin, tanh
-from hnn_envs.kernels.jit import borrowed, inlined
+from hnn_envs.kernels.jit import inlined
 from hnn_envs.kernels.lanes import LANES, lanes_of, row
 
 MATRIX, BIAS, SOURCE, TARGET, INPUTS, OUTPUTS, AFTER, OTHER = range(8)
@@ -47,56 +47,6 @@ class Network(NamedTuple):
     units: Any
     angles: Any
     circle: Any
-
-
-def units_in(network: Any) -> Any:
-    """How many units the network (angles, operations, weights) has in all its layers; 0 for no network, ()."""
-
-
-@overload(units_in)
-def _units_in(network: Any) -> Any:
-    return _some_units if len(network) else _no_units
-
-
-def _no_units(network: Any) -> Any:
-    return 0
-
-
-def _some_units(network: Any) -> Any:
-    return np.int64(network[1][-1, TARGET] + network[1][-1, OUTPUTS])
-
-
-def circle_rows(network: Any) -> Any:
-    """How many cosines and sines the network (angles, operations, weights) may need; 0 for no network, ()."""
-
-
-@overload(circle_rows)
-def _circle_rows(network: Any) -> Any:
-    return _some_rows if len(network) else _no_units
-
-
-def _some_rows(network: Any) -> Any:
-    return 2 * network[0].size
-
-
-def with_buffers(network: Any, scratch: Any, chunk: Any) -> Any:
-    """The network (angles, operations, weights) with buffers in scratch space; None for no network, ()."""
-
-
-@overload(with_buffers)
-def _with_buffers(network: Any, scratch: Any, chunk: Any) -> Any:
-    return _network if len(network) else _no_network
-
-
-def _no_network(network: Any, scratch: Any, chunk: Any) -> Any:
-    return None
-
-
-def _network(network: Any, scratch: Any, chunk: Any) -> Any:
-    angles, operations, weights = network
-    circle = 2 * angles.size * lanes_of(chunk)
-    units = scratch[circle:].view(weights.dtype)
-    return Network(borrowed(operations), borrowed(weights), units, borrowed(angles), scratch[:circle])
 
 
 @inlined

@@ -11,21 +11,33 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba import types
+from numba.extending import overload
 
 from hnn_envs.components import Components, Formula, Layout, Step
 from hnn_envs.kernels import arithmetic as _arithmetic  # noqa: F401 - tells the compiler what formulas say
 from hnn_envs.kernels.jit import borrowed, compiled
 from hnn_envs.kernels.lanes import as_text, gather, record
+from hnn_envs.kernels.matrices import multiply
 
 
 class RuleFormulas(NamedTuple):
-    """The formulas of a task, as ``hnn_envs.tasks.formulas.TaskFormulas`` has them, and its system's potential."""
+    """The formulas of a task, as ``hnn_envs.tasks.formulas.TaskFormulas`` has them, and of its system's energy.
+
+    That is p^2 / 2m + V(q) where there is no mass matrix, else q' M(q) q' / 2 + V(q).
+    """
 
     observation: Formula
     reward: Formula
     inside: Formula | None
     terminated: Formula | None
     potential: Formula
+    mass_matrix: Formula | None = None
+
+
+def no_matrix(system: Any, q: Components) -> bool:
+    """Tells that a system has no mass matrix but a mass."""
+    return False
 
 
 def everywhere(task: Any, x: Components) -> bool:
@@ -59,6 +71,7 @@ def make_rules(formulas: RuleFormulas, layout: Layout, sizes: Sizes, largest: fl
     """
     observation, reward, potential = formulas.observation, formulas.reward, formulas.potential
     inside, terminated = formulas.inside or everywhere, formulas.terminated or nowhere
+    mass_matrix = formulas.mass_matrix or no_matrix
     dof, inputs, features, own = sizes
     size, names = 2 * dof, as_text(("inverse_mass", ("task", layout)))
 
@@ -72,7 +85,8 @@ def make_rules(formulas: RuleFormulas, layout: Layout, sizes: Sizes, largest: fl
             x: states before the step, rows * 2*dof.
             u: the inputs over the step, rows * inputs.
             x_next: states after it; where one diverged, it is replaced by the last one.
-            constants: 1/m, those of the task, limits of states, low and high, and of observations, low and high.
+            constants: 1/m (unused where there is a mass matrix), those of the task, limits of states, low and high,
+                and of observations, low and high.
             observations: what agents observe, rows * features, float32; filled in.
             report: filled in with all rewards, all energies, and whether states are terminated, outside, diverged.
         """
@@ -96,11 +110,9 @@ def make_rules(formulas: RuleFormulas, layout: Layout, sizes: Sizes, largest: fl
                     after = before
                     for i in range(size):
                         x_next[at + i] = before[i]
-            p, kinetic = gather(x_next, at + dof, 1, dof), 0.0
-            for momentum in p:
-                kinetic += momentum * momentum
-            energy = 0.5 * named.inverse_mass * kinetic
-            energy = energy + potential(task.system, gather(x_next, at, 1, dof))
+            q = gather(x_next, at, 1, dof)
+            kinetic = kinetic_energy(named.inverse_mass, mass_matrix(task.system, q), gather(x_next, at + dof, 1, dof))
+            energy = kinetic + potential(task.system, q)
             features_seen = observation(task, after)
             for i in range(features):
                 # Rounded first, so that bounds hold in float32; NaN reads as zero.
@@ -113,4 +125,27 @@ def make_rules(formulas: RuleFormulas, layout: Layout, sizes: Sizes, largest: fl
             report[n], report[rows + n], report[2 * rows + n] = reward(task, step), energy, terminated(task, after)
             report[3 * rows + n], report[4 * rows + n] = not is_inside, has_diverged
 
-    return compiled(outcome, observation, reward, inside, terminated, potential)
+    return compiled(outcome, observation, reward, inside, terminated, potential, mass_matrix)
+
+
+def kinetic_energy(inverse_mass: Any, matrix: Any, second: Any) -> Any:
+    """The kinetic energy of momenta, or of velocities where there is a mass matrix."""
+
+
+@overload(kinetic_energy, jit_options={"error_model": "numpy", "forceinline": True})
+def _kinetic_energy(inverse_mass: Any, matrix: Any, second: Any) -> Any:
+    return _of_momenta if isinstance(matrix, types.Boolean) else _of_velocities
+
+
+def _of_momenta(inverse_mass: Any, matrix: Any, second: Any) -> Any:
+    squares = 0.0
+    for momentum in second:
+        squares += momentum * momentum
+    return 0.5 * inverse_mass * squares
+
+
+def _of_velocities(inverse_mass: Any, matrix: Any, second: Any) -> Any:
+    moved, total = multiply(matrix, second), 0.0
+    for i in range(len(second)):
+        total += second[i] * moved[i]
+    return 0.5 * total

@@ -2,16 +2,6 @@
 
 Each number comes from the same operations in the same order whatever its lane, so a state in a batch moves bit for bit
 as it does alone.
-
-What moves the states is a module of functions over lanes that the field names (``hnn_envs.components.Form``):
-
-    copies(dof) -> how many copies of a network are run side by side; so many rows of scratch space there are, too
-    add_force(formula, count, constants, network, q, force, scratch, chunk): adds -dV/dq, for H = p^2 / 2m + V(q)
-    write_rate(constants, damping, network, x, inputs, input_force, out, chunk): writes x', for every other field
-
-``constants`` is a named tuple of the floats of the object that the formula or network belongs to, ``formula`` that for
-the gradient of a potential of ``count`` coordinates, ``network`` a ``hnn_envs.kernels.network.Network``; formula or
-network may be None. Buffers are flat: n quantities times lanes.
 """
 
 from __future__ import annotations
@@ -25,10 +15,8 @@ from hnn_envs.components import Layout
 from hnn_envs.kernels.functions import fma
 from hnn_envs.kernels.jit import borrowed, compiled
 from hnn_envs.kernels.lanes import as_text, lanes_of, load, record, store
-from hnn_envs.kernels.network import circle_rows, units_in, with_buffers
-
-STEP_CONSTANTS: Layout = ("inverse_mass", "damping")
-"""What steps themselves read; the constants of the field follow, as ``field``."""
+from hnn_envs.kernels.learned import scratch_rows, with_buffers
+from hnn_envs.kernels.rates import STEP_CONSTANTS, Parts
 
 
 @cache
@@ -36,16 +24,16 @@ def make_splitting(copies: Any, add_force: Any, formula: Any, count: int, layout
     """The compiled step of the splittings for a force; states (rows, 2*dof), flat, are changed in place."""
     names = as_text((*STEP_CONSTANTS, ("field", layout)))
 
-    def splitting(x: Any, u: Any, chunk: Any, stages: Any, constants: Any, matrix: Any, *network: Any) -> int:
+    def splitting(x: Any, u: Any, chunk: Any, stages: Any, constants: Any, matrix: Any, *learned: Any) -> int:
         """Alternates drifts and kicks; each row of ``stages`` is (drift, decay, impulse), the last is a drift alone."""
         lanes, (dof, width) = lanes_of(chunk), matrix.shape
         half, driven, scratched = dof * lanes, width * lanes, copies(dof) * lanes
-        more = copies(dof) * units_in(network) + circle_rows(network)
+        more = scratch_rows(learned, copies(dof))
         buffers = np.empty(4 * half + driven + scratched + more * lanes)
         rows = borrowed(buffers)
         q, p, force, input_force = rows[:half], rows[half:][:half], rows[2 * half :][:half], rows[3 * half :][:half]
         state, inputs, scratch = rows[: 2 * half], rows[4 * half :][:driven], rows[4 * half + driven :]
-        net = with_buffers(network, scratch[scratched:], chunk)
+        net = with_buffers(learned, scratch[scratched:], chunk)
         x, u, stages, matrix = borrowed(x), borrowed(u), borrowed(stages), borrowed(matrix)
         named = record(names, borrowed(constants))
         for first in range(0, x.size // (2 * dof), lanes):
@@ -66,70 +54,37 @@ def make_splitting(copies: Any, add_force: Any, formula: Any, count: int, layout
     return compiled(splitting, *(part for part in (copies, add_force, formula) if part is not None))
 
 
-def separable_rate(
-    named: Any,
-    add_force: Any,
-    formula: Any,
-    count: int,
-    network: Any,
-    x: Any,
-    inputs: Any,
-    input_force: Any,
-    out: Any,
-    scratch: Any,
-    chunk: Any,
-) -> None:
-    """Writes x' = [p / m, -dV/dq - damping p + G u]."""
-    half = x.size // 2
-    p, dq, dp = x[half:], out[:half], out[half:]
-    for n in range(half):
-        dq[n], dp[n] = named.inverse_mass * p[n], fma(-named.damping, p[n], input_force[n])
-    add_force(formula, count, named.field, network, x[:half], dp, scratch, chunk)
-
-
-def other_rate(
-    named: Any,
-    write_rate: Any,
-    formula: Any,
-    count: int,
-    network: Any,
-    x: Any,
-    inputs: Any,
-    input_force: Any,
-    out: Any,
-    scratch: Any,
-    chunk: Any,
-) -> None:
-    """Writes x' of a field that is not separable."""
-    write_rate(named.field, named.damping, network, x, inputs, input_force, out, chunk)
-
-
 @cache
-def make_runge_kutta(rate: Any, copies: Any, function: Any, formula: Any, count: int, layout: Layout) -> Any:
-    """The compiled step of the classical method; ``rate`` is one of the two above, ``function`` what it calls."""
+def make_runge_kutta(parts: Parts) -> Any:
+    """The compiled step of the classical method."""
+    rate, function, copies, enter, leave, formula, mass_matrix, potential, count, layout = parts
     names = as_text((*STEP_CONSTANTS, ("field", layout)))
 
-    def runge_kutta(x: Any, u: Any, chunk: Any, steps: Any, constants: Any, matrix: Any, *network: Any) -> int:
+    def runge_kutta(
+        x: Any, u: Any, chunk: Any, steps: Any, constants: Any, matrix: Any, friction: Any, *learned: Any
+    ) -> int:
         """The classical method; ``steps`` holds the lengths of its steps."""
         lanes, (dof, width) = lanes_of(chunk), matrix.shape
         size, driven, scratched = 2 * dof * lanes, width * lanes, copies(dof) * lanes
-        more = copies(dof) * units_in(network) + circle_rows(network)
+        more = scratch_rows(learned, copies(dof))
         buffers = np.empty(5 * size + driven + scratched + more * lanes)
         rows = borrowed(buffers)
         state, ahead, slope, total = rows[:size], rows[size:][:size], rows[2 * size :][:size], rows[3 * size :][:size]
         input_force, inputs = rows[4 * size :][: size // 2], rows[5 * size :][:driven]
         scratch = rows[5 * size + driven :]
-        net = with_buffers(network, scratch[scratched:], chunk)
+        net = with_buffers(learned, scratch[scratched:], chunk)
         x, u, steps, matrix = borrowed(x), borrowed(u), borrowed(steps), borrowed(matrix)
-        named, scratch = record(names, borrowed(constants)), scratch[:scratched]
+        named, scratch, friction = record(names, borrowed(constants)), scratch[:scratched], borrowed(friction)
         for first in range(0, x.size // (2 * dof), lanes):
             load(x, u, matrix, first, state, inputs, input_force, chunk)
+            enter(mass_matrix, potential, count, named.field, net, state, chunk)
             for step in range(steps.size):
                 h = steps[step]
                 for n in range(size):
                     ahead[n], total[n] = state[n], 0.0
                 for stage in range(4):
-                    rate(named, function, formula, count, net, ahead, inputs, input_force, slope, scratch, chunk)
+                    rate(named, function, formula, mass_matrix, potential, count, net, ahead, inputs, input_force,
+                         slope, scratch, friction, chunk)  # fmt: skip
                     weight = 1.0 if stage in (0, 3) else 2.0
                     length = h if stage == 2 else 0.5 * h
                     for n in range(size):
@@ -137,7 +92,8 @@ def make_runge_kutta(rate: Any, copies: Any, function: Any, formula: Any, count:
                         ahead[n] = fma(length, slope[n], state[n])
                 for n in range(size):
                     state[n] = fma(h / 6.0, total[n], state[n])
+            leave(mass_matrix, potential, count, named.field, net, state, chunk)
             store(state, first, x, 2 * dof, chunk)
         return buffers.size  # which keeps the buffers until here
 
-    return compiled(runge_kutta, *(part for part in (rate, copies, function, formula) if part is not None))
+    return compiled(runge_kutta, *parts.functions())

@@ -16,7 +16,17 @@ def copies(dof: int) -> int:
 
 
 def write_rate(
-    constants: Any, damping: float, network: Any, x: Any, inputs: Any, input_force: Any, out: Any, chunk: Any
+    mass_matrix: Any,
+    potential: Any,
+    count: int,
+    constants: Any,
+    damping: float,
+    network: Any,
+    x: Any,
+    inputs: Any,
+    input_force: Any,
+    out: Any,
+    chunk: Any,
 ) -> None:
     """Writes x' = network(features(x), u) + [0, G u], G being zero where the network sees the inputs."""
     half, lanes = x.size // 2, lanes_of(chunk)

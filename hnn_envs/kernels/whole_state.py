@@ -14,7 +14,17 @@ def copies(dof: int) -> int:
 
 
 def write_rate(
-    constants: Any, damping: float, network: Any, x: Any, inputs: Any, input_force: Any, out: Any, chunk: Any
+    mass_matrix: Any,
+    potential: Any,
+    count: int,
+    constants: Any,
+    damping: float,
+    network: Any,
+    x: Any,
+    inputs: Any,
+    input_force: Any,
+    out: Any,
+    chunk: Any,
 ) -> None:
     """Writes x' = [dH/dp, -dH/dq - damping p + G u]."""
     half = x.size // 2

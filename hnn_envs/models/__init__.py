@@ -86,6 +86,8 @@ FAMILIES: Registry[type[Any]] = Registry(
         "generic": "hnn_envs.models.generic:Config",
         "separable": "hnn_envs.models.separable:Config",
         "pairwise": "hnn_envs.models.pairwise:Config",
+        "trigonometric": "hnn_envs.models.trigonometric:Config",
+        "mechanical": "hnn_envs.models.mechanical:Config",
         "mlp": "hnn_envs.models.baseline:Config",
     },
 )

@@ -63,7 +63,7 @@ class MLP:
 
     def __call__(self, x: Array) -> Array:
         """Outputs (..., outputs) for inputs (..., inputs), evaluated in the precision of the weights."""
-        hidden = cast(x, self.weights[0].dtype)
+        hidden = x if _is_complex(x) else cast(x, self.weights[0].dtype)
         unit, tanh = ACTIVATIONS[self.activation], namespace(x).tanh
         for weight, bias in zip(self.weights[:-1], self.biases, strict=False):
             z = hidden @ weight + bias
@@ -72,7 +72,7 @@ class MLP:
 
     def gradient(self, x: Array, output: int = 0) -> Array:
         """The derivative of one output with respect to the inputs, shape (..., inputs)."""
-        hidden = cast(x, self.weights[0].dtype)
+        hidden = x if _is_complex(x) else cast(x, self.weights[0].dtype)
         unit, tanh = ACTIVATIONS[self.activation], namespace(x).tanh
         slopes: list[Array] = []
         for weight, bias in zip(self.weights[:-1], self.biases, strict=False):
@@ -89,6 +89,11 @@ class MLP:
     def _output(self, hidden: Array) -> Array:
         output = hidden @ self.weights[-1]
         return output + self.biases[-1] if len(self.biases) == len(self.weights) else output
+
+
+def _is_complex(x: Array) -> bool:
+    """Whether a derivative is being taken, see ``hnn_envs.derivatives``: it is in the imaginary part."""
+    return isinstance(x, np.ndarray) and np.iscomplexobj(x)
 
 
 def mlp_shapes(prefix: str, sizes: tuple[int, ...], *, output_bias: bool = False) -> Shapes:

@@ -70,6 +70,7 @@ SOURCES: Registry[type[Any]] = Registry(
         "box": "hnn_envs.recordings.sources:BoxSource",
         "scattered": "hnn_envs.recordings.sources:ScatteredSource",
         "driven": "hnn_envs.recordings.sources:DrivenSource",
+        "watched": "hnn_envs.recordings.watched:WatchedSource",
     },
 )
 

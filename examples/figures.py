@@ -17,7 +17,17 @@ from hnn_envs.evaluation.comparison import compare
 from hnn_envs.figures.animation import write_gif
 from hnn_envs.figures.plots import comparison_figure
 
-STEPS = {"MassSpring": 40, "Pendulum": 60, "RealPendulum": 50, "TwoBody": 110, "ThreeBody": 90, "PixelPendulum": 60}
+STEPS = {
+    "MassSpring": 40,
+    "Pendulum": 60,
+    "RealPendulum": 50,
+    "TwoBody": 110,
+    "ThreeBody": 90,
+    "CartPole": 36,
+    "Acrobot": 18,
+    "Pendubot": 52,
+    "PixelPendulum": 60,
+}
 
 
 def environment_picture(name: str, folder: Path) -> None:

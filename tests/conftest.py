@@ -19,14 +19,14 @@ if "HNN_ENVS_TEST_PLUGIN" in os.environ:  # see test_plugin: then the suites run
 from hnn_envs.checkpoints import Card, Domain, save_checkpoint, shipped_checkpoints
 from hnn_envs.models import Parameters, describe, make_family
 from hnn_envs.systems import get_system
-from hnn_envs.tasks import get_task
+from hnn_envs.tasks import TASKS, get_task
 
 MakeCheckpoint = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
 def random_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> MakeCheckpoint:
-    """Makes a checkpoint with random weights for a system: (system, kind, scale=1, width=100, size=28) -> its path.
+    """Makes a checkpoint with random weights: (system or task, kind, scale=1, width=100, size=28) -> its path.
 
     ``kind`` is "hnn" or "baseline", ``scale`` multiplies the last layer, and ``width`` is the size of the domain on the
     card. The pixel pendulum's has frames of ``size`` pixels, and is fitted: random weights would see nothing.
@@ -34,6 +34,7 @@ def random_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> MakeCheckpoin
     folder = tmp_path_factory.mktemp("checkpoints")
 
     def make(name: str, kind: str, scale: float = 1.0, width: float = 100.0, size: int = 28) -> str:
+        name = TASKS[name].system.spec.name if name in TASKS else name
         system = get_system(name)
         hnn = "pairwise" if system.spec.bodies else "separable"
         family, settings = (hnn, {"hidden": [8]}) if kind == "hnn" else ("mlp", {"hidden": [16, 16], "inputs": True})

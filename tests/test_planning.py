@@ -9,6 +9,7 @@ from hnn_envs.agents.episodes import play
 from hnn_envs.agents.planning import Planner
 from hnn_envs.errors import InvalidOptionError, InvalidStateError, UnknownNameError
 from hnn_envs.tasks import TASKS
+from hnn_envs.tasks.actuation import actuation_of
 from hnn_envs.tasks.optional import Search, search_of
 
 SMALL = Search(horizon=5, hold=2, candidates=16, elites=4, iterations=2)
@@ -23,10 +24,10 @@ def starts(task, count):
 def test_plans_for_one_state_and_for_several(name, dynamics, physics):
     task = TASKS[name]
     planner, x = Planner(name, physics(name, dynamics), SMALL), starts(task, 3)
-    inputs = task.system.field.input_matrix.shape[-1]
+    actions = actuation_of(task).actions
     for states in (x, x[0], x):
         action = planner.plan(states)
-        assert action.shape == (*states.shape[:-1], inputs)
+        assert action.shape == (*states.shape[:-1], actions)
         assert action.dtype == np.float32
         assert (np.abs(action) <= 1).all()
 
@@ -76,6 +77,7 @@ def test_a_step_is_planned_at_interactive_speed():
         {"elites": 200},
         {"smallest_spread": 2.0},
         {"iterations": True},
+        {"substeps": 0},
     ],
 )
 def test_searches_that_cannot_be_made_are_refused(options):

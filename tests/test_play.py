@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from hnn_envs.checkpoints import shipped_checkpoints
 from hnn_envs.cli import app
 from hnn_envs.errors import DisplayError, InvalidOptionError, UnknownNameError
 from hnn_envs.integrators import INTEGRATORS
@@ -27,7 +28,9 @@ from hnn_envs.play.window import Window
 from hnn_envs.tasks import TASKS
 
 
-@pytest.fixture(params=TASKS)
+@pytest.fixture(
+    params=[name for name, task in TASKS.items() if "default/hnn" in shipped_checkpoints(task.system.spec.name)]
+)
 def session(request: pytest.FixtureRequest) -> Session:
     return Session(request.param, ("ode", "hnn"), seed=0)
 

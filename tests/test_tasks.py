@@ -11,10 +11,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hnn_envs.agents.controllers import lqr
+from hnn_envs.agents.planning import Planner
 from hnn_envs.dynamics import make_dynamics
-from hnn_envs.errors import UnknownNameError
+from hnn_envs.errors import InvalidOptionError, UnknownNameError
 from hnn_envs.systems import SYSTEMS
-from hnn_envs.tasks import TASKS, ObservedTask, get_task
+from hnn_envs.tasks import TASKS, ObservedTask, find_task, get_task, tasks_of
+from hnn_envs.tasks.actuation import Actuation, actuation_of
+from hnn_envs.tasks.optional import Search
 
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS.keys())
 numeric_task = pytest.mark.parametrize("task", [task for name, task in TASKS.items() if name != "pixel-pendulum"])
@@ -35,7 +39,7 @@ def states_within(task, rng, count):
     found = np.empty((0, len(low)))
     while len(found) < count:
         x = rng.uniform(low, high, (4000, len(low)))
-        if task.system.spec.dof > 1:
+        if task.system.spec.bodies:
             x = centred(task, x)
         found = np.concatenate((found, x[task.inside(x) & ~task.terminated(x)]))
     return found[:count]
@@ -66,7 +70,7 @@ def play(task, policy, x, *, steps=None, seed=1, substeps=None):
     reward = task.reward_of_state if isinstance(task, ObservedTask) else task.reward
     total, going, left = np.zeros(len(x)), np.ones(len(x), bool), np.zeros(len(x), bool)
     for _ in range(task.max_episode_steps if steps is None else steps):
-        u = task.max_input * np.clip(policy(x, rng), -1, 1)
+        u = actuation_of(task).to_inputs(np.clip(policy(x, rng), -1, 1))
         x_next = dynamics.step(x, u)
         total += np.where(going, reward(x, u, x_next), 0.0)
         left |= going & ~task.inside(x_next)
@@ -162,6 +166,30 @@ def hold_triangle(task):
     return policy
 
 
+def swing_up_on_a_cart(task):
+    """Pumps the energy of the pole to that upright, keeps the cart amid the track, and catches the pole with LQR."""
+    system, gain = task.system, lqr(task)
+    lever = system.pole_mass * system.half_length
+
+    def policy(x, rng):
+        place, angle, velocity, turning = x.T
+        energy = 2 / 3 * lever * system.half_length * turning**2 + lever * system.gravity * (1 - np.cos(angle))
+        missing = 2 * lever * system.gravity - energy
+        wanted = -20 * missing * np.sign(turning * np.cos(angle)) - 3 * place - 2 * velocity
+        catch = gain(x, x)[:, 0]
+        near = (np.abs(np.remainder(angle, 2 * math.pi) - math.pi) < 0.4) & (np.abs(catch) < 1.5)
+        return np.where(near, catch, wanted / task.max_input)[:, None]
+
+    return policy
+
+
+def by_planning(task):
+    """Plans in the true physics."""
+    search = Search(hold=1, candidates=100, elites=10, iterations=2, integrator="rk4", substeps=25)
+    planner = Planner(task, "ode", search)
+    return lambda x, rng: planner.plan(x)
+
+
 # What a good policy must be better by than random and than doing nothing, in mean return over the same starts.
 GOALS = {
     "mass-spring": (rest_by_lqr, 15),
@@ -170,27 +198,62 @@ GOALS = {
     "two-body": (transfer, 90),
     "three-body": (hold_triangle, 250),
     "pixel-pendulum": (swing_up, 900),
+    "cart-pole": (swing_up_on_a_cart, 80),
+    "acrobot": (by_planning, 8),
+    "pendubot": (by_planning, 8),
 }
+PLANNED = {"acrobot": 50, "pendubot": 50}  # steps of three episodes: planning takes long
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_a_good_policy_is_clearly_better_than_a_random_one_and_than_none(name):
     task, (good, margin) = TASKS[name], GOALS[name]
-    x = initial_states(task, 30)
-    substeps = 10  # coarse and fast; the comparison does not need nine digits
-    best, left = play(task, good(task), x, substeps=substeps)
-    random, _ = play(task, lambda x, rng: rng.uniform(-1, 1, (len(x), inputs_of(task))), x, substeps=substeps)
-    idle, _ = play(task, lambda x, rng: np.zeros((len(x), inputs_of(task))), x, substeps=substeps)
+    steps, actions = PLANNED.get(name), actuation_of(task).actions
+    x = initial_states(task, 30 if steps is None else 3)
+    short = {"steps": steps, "substeps": 10}  # coarse and fast; the comparison does not need nine digits
+    best, left = play(task, good(task), x, **short)
+    random, _ = play(task, lambda x, rng: rng.uniform(-1, 1, (len(x), actions)), x, **short)
+    idle, _ = play(task, lambda x, rng: np.zeros((len(x), actions)), x, **short)
     assert not left.any()
     assert best.mean() > max(random.mean(), idle.mean()) + margin
 
 
-def test_tasks_are_named_after_their_systems():
-    assert TASKS.keys() <= SYSTEMS.keys()
+def test_tasks_are_named_after_their_systems_where_there_is_one_on_each():
+    assert {task.system.spec.name for task in TASKS.values()} == SYSTEMS.keys()
     for name, task in TASKS.items():
         assert get_task(name) is task
         assert task.name == name
-        assert task.system is SYSTEMS[name]
+        assert task.system is SYSTEMS[task.system.spec.name]
+        if len(tasks_of(task.system.spec.name)) == 1:
+            assert task.system is SYSTEMS[name]
+
+
+def test_two_tasks_drive_one_double_pendulum_at_its_two_joints():
+    acrobot, pendubot = tasks_of("double-pendulum")
+    assert (acrobot.name, pendubot.name) == ("acrobot", "pendubot")
+    assert find_task("double-pendulum") is acrobot
+    assert acrobot.system is pendubot.system
+    np.testing.assert_array_equal(actuation_of(acrobot).to_inputs(np.array([0.5])), [0.0, 0.5 * acrobot.max_input])
+    np.testing.assert_array_equal(actuation_of(pendubot).to_inputs(np.array([0.5])), [0.5 * pendubot.max_input, 0.0])
+    x, u = np.array([0.3, -0.2, 1.0, 2.0]), np.array([0.5, 0.0])
+    assert acrobot.reward(x, u, x) == pendubot.reward(x, u, x)
+
+
+def test_actions_drive_the_inputs_that_a_task_says():
+    actions = np.random.default_rng(0).uniform(-1, 1, (5, 2))
+    swapped = Actuation(2.0, 3, (2, 0))
+    expected = 2 * np.stack((actions[:, 1], np.zeros(5), actions[:, 0]), -1)
+    np.testing.assert_array_equal(swapped.to_inputs(actions), expected)
+    np.testing.assert_array_equal(swapped.to_inputs(actions[1]), expected[1])
+    np.testing.assert_array_equal(swapped.to_inputs(torch.as_tensor(actions)).numpy(), expected)
+    np.testing.assert_array_equal(Actuation(2.0, 2, (0, 1)).to_inputs(actions), 2 * actions)
+    assert (swapped.actions, actuation_of(TASKS["three-body"]).actions) == (2, 4)
+
+
+@pytest.mark.parametrize("driven", [(), (3,), (-1,), (0, 0)])
+def test_inputs_that_cannot_be_driven_are_refused(driven):
+    with pytest.raises(InvalidOptionError, match="different indices of the 3 inputs"):
+        Actuation(1.0, 3, driven)
 
 
 def test_an_unknown_task_is_refused_with_what_is_allowed():
@@ -303,7 +366,7 @@ def test_leaving_is_never_rewarded_and_always_a_number(task):
         assert reward < stay
 
 
-@pytest.mark.parametrize("name", ["real-pendulum", "two-body", "three-body"])
+@pytest.mark.parametrize("name", ["real-pendulum", "two-body", "three-body", "cart-pole", "acrobot", "pendubot"])
 def test_rewards_are_between_zero_and_one_so_ending_early_never_pays(name):
     task, rng = TASKS[name], np.random.default_rng(0)
     x = states_within(task, rng, 1000)
@@ -409,6 +472,37 @@ def test_three_bodies_end_by_an_encounter_or_a_loss_and_are_inside_the_limits_th
         assert task.inside(ended)
         assert task.reward(x, np.zeros(4), ended) == 0
     assert task.reward(x, np.zeros(4), x) == 1
+
+
+@pytest.mark.parametrize("name", ["cart-pole", "acrobot", "pendubot"])
+def test_a_machine_upright_at_rest_earns_one_and_less_the_farther_it_is_from_there(name):
+    task = TASKS[name]
+    goal, still = np.array(task.goal), np.zeros(inputs_of(task))
+    assert task.reward(goal, still, goal) == pytest.approx(1.0)
+    assert task.reward(goal, still + task.max_input, goal) == pytest.approx(0.95 if len(still) == 1 else 0.9)
+    rng = np.random.default_rng(0)
+    for away in rng.normal(size=(20, 4)):
+        near, far = (task.reward(goal, still, goal + size * away) for size in (1e-3, 2e-3))
+        assert near == pytest.approx(1 - 1e-6 * away @ task.goal_cost @ away, abs=1e-9)
+        assert far < near < 1
+    turned = goal + 2 * math.pi * np.array([*task.system.spec.angles, 0, 0])
+    assert task.reward(goal, still, turned) == pytest.approx(1.0)
+    hanging = np.zeros(4)
+    assert task.reward(goal, still, hanging) < 0.12
+    np.testing.assert_allclose(task.observation(hanging + turned - goal), task.observation(hanging), atol=1e-12)
+
+
+def test_the_cart_ends_its_episode_beyond_the_track_and_is_inside_the_limits_then():
+    task, still = TASKS["cart-pole"], np.zeros(1)
+    before, beyond = np.array([2.39, math.pi, 10.0, 0.0]), np.array([2.41, math.pi, 10.0, 0.0])
+    assert not task.terminated(before)
+    for side in (beyond, -beyond):
+        assert task.terminated(side)
+        assert task.inside(side)
+        assert task.reward(before, still, side) == 0
+    # No step inside the limits leads from the track farther than the limit of the place.
+    farthest = task.track + task.dt * task.largest_velocity
+    assert farthest < task.largest_place
 
 
 @every_task

@@ -36,7 +36,7 @@ def draw_cart_pole(canvas: Canvas, view: View, *, track: float, length: float) -
     colour, (place, angle) = view.colour, view.state[:2]
     half = zoom(1.14 * track, abs(place) + 0.1 * track, FARTHEST)
     canvas.look_at((0.0, 0.0), half)
-    rail, page = 0.22 * half, 0.22 * half - 0.42 * length
+    rail, page = 0.32 * half, 0.32 * half - 0.95 * length
     hinge = np.array([place, rail + 0.2 * length])
     _draw_track(canvas, track, rail, length)
     past = view.trail[:, 0]
@@ -128,6 +128,11 @@ def _down(angle: Array | float) -> Array:
 
 
 def _finer(values: Array) -> Array:
-    """Values (k,) with others between them on straight lines."""
-    count = len(values)
-    return np.interp(np.linspace(0, count - 1, FINER * (count - 1) + 1), np.arange(count), values)
+    """Values (k,) with others between them, on the cubics of Catmull and Rom, which pass through all."""
+    if len(values) < 3:
+        return values
+    slopes, share = np.gradient(values), np.arange(FINER)[:, None] / FINER
+    start, end, leaving, arriving = values[:-1], values[1:], slopes[:-1], slopes[1:]
+    bend, twist = 3 * (end - start) - 2 * leaving - arriving, 2 * (start - end) + leaving + arriving
+    between = start + share * (leaving + share * (bend + share * twist))
+    return np.append(between.T.ravel(), values[-1])

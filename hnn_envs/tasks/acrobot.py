@@ -22,7 +22,7 @@ class AcrobotTask(DoublePendulumTask):
 
     | Num | Action | Min | Max | Input |
     |---|---|---|---|---|
-    | 0 | torque at the elbow | -1 | 1 | u = [0, 6 N m action] |
+    | 0 | torque at the elbow | -1 | 1 | u = [0, 3 N m action] |
 
     ## Observation space
 

@@ -16,7 +16,7 @@ from hnn_envs.drawing.machines import draw_cart_pole
 from hnn_envs.drawing.view import View
 from hnn_envs.systems.cart_pole import CART_POLE, CartPole
 from hnn_envs.tasks.formulas import FormulaTask, TaskFormulas
-from hnn_envs.tasks.optional import Reference
+from hnn_envs.tasks.optional import Reference, Search
 from hnn_envs.tasks.shared import bounds, effort, limits
 
 
@@ -103,6 +103,7 @@ class CartPoleTask(FormulaTask):
     name = "cart-pole"
     formulas = TaskFormulas(observation, reward, None, terminated)
     shown_start = (0.0, 2.5, 0.0, 0.0)
+    search = Search(integrator="rk4", substeps=2)
     references = (Reference("mpc+lqr/ode", "hnn_envs.agents.controllers:mpc_and_lqr", "ode", slow=True),)
 
     @cached_property

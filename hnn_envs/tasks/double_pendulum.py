@@ -48,7 +48,7 @@ class DoublePendulumTask(FormulaTask):
     system: DoublePendulum = DOUBLE_PENDULUM
     dt: float = 0.05  # s; the Lyapunov time is 0.76 s
     max_episode_steps: int = 200  # steps, 10 s
-    max_input: float = 6.0  # N m; the weight's is at most 3.8 at the shoulder and 1.6 at the elbow
+    max_input: float = 3.0  # N m; the weight's is at most 3.8 at the shoulder and 1.6 at the elbow
     largest_turning_1: float = 20.0  # rad/s, limit at the shoulder
     largest_turning_2: float = 30.0  # rad/s, limit at the elbow
     start_spread: float = 0.1  # largest deviation of each number from the rest hanging, rad and rad/s
@@ -108,4 +108,4 @@ class DoublePendulumTask(FormulaTask):
         lengths = (self.system.length_1, 1.5 * self.system.length_1)
         draw_double_pendulum(canvas, view, lengths=lengths, driven=self.driven)
         canvas.caption(view, self.title)
-        canvas.energy_bar(view, 0, 12, target=float(self.system.value(self.goal)))
+        canvas.energy_bar(view, 0, 16, target=float(self.system.value(self.goal)))

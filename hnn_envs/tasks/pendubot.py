@@ -22,7 +22,7 @@ class PendubotTask(DoublePendulumTask):
 
     | Num | Action | Min | Max | Input |
     |---|---|---|---|---|
-    | 0 | torque at the shoulder | -1 | 1 | u = [6 N m action, 0] |
+    | 0 | torque at the shoulder | -1 | 1 | u = [3 N m action, 0] |
 
     ## Observation space
 

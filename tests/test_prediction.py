@@ -50,7 +50,9 @@ class TestWindows:
         np.testing.assert_allclose(spans, 0.1)
 
     def test_trajectories_that_are_too_short_are_refused(self) -> None:
-        with pytest.raises(InvalidOptionError, match=r"predicting 6 intervals needs trajectories of 7 points, and .* 6"):
+        with pytest.raises(
+            InvalidOptionError, match=r"predicting 6 intervals needs trajectories of 7 points, and .* 6"
+        ):
             windows(numbered(6), 6)
 
 

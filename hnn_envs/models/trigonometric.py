@@ -14,7 +14,7 @@ from itertools import product
 import numpy as np
 
 from hnn_envs.arrays import Array, like, namespace
-from hnn_envs.components import components, symmetric
+from hnn_envs.components import Form, components, symmetric
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import HamiltonianFlow, LagrangianFlow, MachineHamiltonian, Mechanical
 from hnn_envs.models.features import Features
@@ -118,6 +118,22 @@ class TrigonometricMachine(Mechanical):
         coefficients = (like(self.mass_coefficients.T, q) @ squares[..., None])[..., 0]
         coefficients = coefficients - like(self.potential_coefficients, q)
         return (self.slopes(q) @ coefficients[..., None])[..., 0]
+
+    def compiled_form(self) -> Form | None:
+        """How the machine is compiled; None with a remainder, and while the coefficients are tensors."""
+        coefficients = self.mass_coefficients, self.potential_coefficients[None]
+        if self.remainder is not None or not all(isinstance(each, np.ndarray) for each in coefficients):
+            return None
+        rows = (
+            np.concatenate(coefficients).astype(np.float64).reshape(len(coefficients[0]) + 1, -1, len(self.exponents))
+        )
+        waves = rows[:, 1:].reshape(len(rows), -1, 2, len(self.exponents))
+        needed = waves.any(axis=(0, 2, 3)), rows.any(axis=(0, 1))  # what is zero takes no time
+        rows = np.concatenate((rows[:, :1], waves[:, needed[0]].reshape(len(rows), -1, len(self.exponents))), axis=1)
+        which = (np.array(each, dtype=np.int64) for each in (self.angular, self.linear))
+        frequencies, exponents = self.frequencies[needed[0]].astype(np.float64), self.exponents[needed[1]]
+        table = np.ascontiguousarray(rows[..., needed[1]].reshape(len(rows), -1))
+        return Form("hnn_envs.kernels.series", self, series=(*which, frequencies, exponents, table))
 
     def _remainder(self, q: Array) -> Array:
         features = Features(self.linear, self.angular)

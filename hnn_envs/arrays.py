@@ -90,3 +90,10 @@ def wrapped(angle: Array) -> Array:
 def cast(x: Array, dtype: Any) -> Array:
     """Returns ``x`` in another dtype of its own namespace; ``x`` itself where nothing changes."""
     return x if x.dtype == dtype else namespace(x).astype(x, dtype)
+
+
+def replaced(values: Array, where: Array, others: Array) -> Array:
+    """A copy of ``values`` with ``others`` in the places that a mask of the leading axes marks."""
+    out = namespace(values).asarray(values, copy=True)
+    out[where] = others
+    return out

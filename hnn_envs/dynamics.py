@@ -23,7 +23,7 @@ from hnn_envs.checkpoints import (
     shipped_checkpoints,
 )
 from hnn_envs.errors import CheckpointError, DeviceError, InvalidOptionError, NoTruthError, UnknownNameError
-from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian, VectorField, is_separable
+from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian, VectorField, bodies_of, is_separable
 from hnn_envs.integrators import INTEGRATORS, Integrator, get_integrator
 from hnn_envs.observation import ObservationModel, Observed
 from hnn_envs.parsing import user_path
@@ -77,9 +77,7 @@ class Dynamics:
             return self._compiled(x, u)
         h = self.dt / self.substeps
         with np.errstate(all="ignore"):
-            for _ in range(self.substeps):
-                x = self.integrator.step(self.field, x, u, h)
-        return x
+            return self.integrator.advance(self.field, x, u, h, self.substeps)
 
     @cached_property
     def _compiled(self) -> Callable[[Array, Array | None], Array] | None:
@@ -171,7 +169,8 @@ def make_dynamics(
             By default the checkpoint where one was given for the system, else "ode".
         dt: time per step; by default a fiftieth of the system's time scale, or the step of its discrete map.
         integrator: a key of ``hnn_envs.integrators.INTEGRATORS``; by default PEFRL for the ODE, Blanes and Moan's
-            fourth-order splitting for a learned Hamiltonian that is separable, else RK4.
+            fourth-order splitting for a learned Hamiltonian that is separable, the scheme "encounters" for both where
+            bodies act in pairs, else RK4.
         substeps: integrator steps per step; by default enough for these splittings to keep the ODE to 1e-9 of the
             exact flow, and learned physics to 1e-6 of its own.
         device: None or "cpu" for NumPy, or a torch device such as "cuda".
@@ -247,7 +246,7 @@ def _stepping(
         # What has no separable Hamiltonian takes as many steps of its own method.
         method = INTEGRATORS[own.integrator] if is_separable(field) else get_integrator(None, field)
         return method, _whole_steps(spec, dt) if substeps is None else int(substeps)
-    if integrator is None and learned and is_separable(field):
+    if integrator is None and learned and is_separable(field) and not bodies_of(field):
         integrator = LEARNED_SPLITTING
     method = get_integrator(integrator, field)
     return method, default_substeps(spec, dt, method, learned=learned) if substeps is None else int(substeps)

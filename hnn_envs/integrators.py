@@ -15,8 +15,9 @@ from typing import TypeAlias
 import numpy as np
 
 from hnn_envs.arrays import Array, join, namespace, split
+from hnn_envs.encounters import Encounters
 from hnn_envs.errors import InvalidOptionError
-from hnn_envs.hamiltonian import PortHamiltonian, Separable, VectorField, is_separable
+from hnn_envs.hamiltonian import PortHamiltonian, Separable, VectorField, bodies_of, is_separable
 from hnn_envs.registry import Registry
 
 StepFunction: TypeAlias = Callable[[VectorField, Array, "Array | None", float], Array]
@@ -32,6 +33,7 @@ class Integrator:
         symplectic: whether the step of a conservative system preserves the symplectic form.
         separable_only: whether it needs H = T(p) + V(q).
         step: the step function.
+        bodies_only: whether it needs bodies that act on each other in pairs.
         stride: how much longer than PEFRL's its steps may be for the same error, where that was measured.
     """
 
@@ -41,6 +43,15 @@ class Integrator:
     separable_only: bool
     step: StepFunction
     stride: float = 1.0
+    bodies_only: bool = False
+
+    def advance(self, field: VectorField, x: Array, u: Array | None, h: float, steps: int) -> Array:
+        """Advances states (..., 2*dof) of ``field`` by so many steps ``h`` in a row."""
+        if isinstance(self.step, Encounters):
+            return self.step(field, x, u, h, steps)
+        for _ in range(steps):
+            x = self.step(field, x, u, h)
+        return x
 
 
 @dataclass(frozen=True)
@@ -196,6 +207,15 @@ INTEGRATORS: Registry[Integrator] = Registry(
             Integrator("yoshida4", 4, symplectic=True, separable_only=True, step=YOSHIDA4),
             Integrator("pefrl", 4, symplectic=True, separable_only=True, step=PEFRL),
             Integrator("blanes_moan4", 4, symplectic=True, separable_only=True, step=BLANES_MOAN4, stride=3.0),
+            Integrator(
+                "encounters",
+                4,
+                symplectic=True,
+                separable_only=True,
+                step=Encounters(BLANES_MOAN4),
+                stride=3.0,
+                bodies_only=True,
+            ),
             Integrator("implicit_midpoint", 2, symplectic=True, separable_only=False, step=implicit_midpoint),
             Integrator("rk4", 4, symplectic=False, separable_only=False, step=rk4),
             Integrator("dop853", 8, symplectic=False, separable_only=False, step=dop853),
@@ -218,18 +238,27 @@ def register_integrator(name: str, integrator: Integrator | str) -> None:
 
 
 def get_integrator(name: str | None, field: VectorField) -> Integrator:
-    """Returns the integrator called ``name`` for ``field``; None chooses PEFRL for separable fields and RK4 otherwise.
+    """Returns the integrator called ``name`` for ``field``; None chooses what suits it.
+
+    That is PEFRL for separable fields, or where these are of bodies that act in pairs the scheme that goes through
+    encounters, and RK4 for all else.
 
     Raises:
         UnknownNameError: there is no such integrator.
-        InvalidOptionError: it needs a separable Hamiltonian, and ``field`` has none.
+        InvalidOptionError: it needs a separable Hamiltonian, or bodies, and ``field`` has none.
     """
     if name is None:
-        name = "pefrl" if is_separable(field) else "rk4"
+        name = ("encounters" if bodies_of(field) else "pefrl") if is_separable(field) else "rk4"
     integrator = INTEGRATORS[name]
-    if integrator.separable_only and not is_separable(field):
-        allowed = ", ".join(sorted(n for n, method in INTEGRATORS.items() if not method.separable_only))
-        raise InvalidOptionError(
-            f"integrator {name!r} needs a separable Hamiltonian, and this physics has none; allowed: {allowed}"
-        )
+    if not fits(integrator, field):
+        needed = "bodies that act in pairs" if integrator.bodies_only else "a separable Hamiltonian"
+        allowed = ", ".join(sorted(n for n, method in INTEGRATORS.items() if fits(method, field)))
+        raise InvalidOptionError(f"integrator {name!r} needs {needed}, and this physics has none; allowed: {allowed}")
     return integrator
+
+
+def fits(integrator: Integrator, field: VectorField) -> bool:
+    """Whether an integrator can step a field."""
+    if integrator.bodies_only:
+        return bodies_of(field) > 0
+    return is_separable(field) or not integrator.separable_only

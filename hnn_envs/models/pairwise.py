@@ -13,7 +13,7 @@ from hnn_envs.hamiltonian import PortHamiltonian, Separable
 from hnn_envs.models.mlp import MLP, Parameters, Shapes, build_mlp, init_mlp, mlp_shapes
 from hnn_envs.models.ports import Ports, exponential
 from hnn_envs.models.settings import positive
-from hnn_envs.systems.pairs import gather, separations
+from hnn_envs.pairs import gather, separations
 from hnn_envs.systems.spec import SystemSpec
 
 
@@ -59,7 +59,7 @@ class PairwiseHamiltonian(Separable):
         return Form("hnn_envs.kernels.pairs", self, network=self.network, inverse_mass=self.inverse_mass)
 
     def _power_law(self, distances: Array) -> Array:
-        """amplitude r^-power, shape (..., pairs)."""
+        """Amplitude r^-power, shape (..., pairs)."""
         xp = namespace(distances)
         return self.amplitude * xp.exp(-self.power * xp.log(distances))
 

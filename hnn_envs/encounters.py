@@ -60,13 +60,18 @@ class Encounters:
         y = x
         for _ in range(steps):
             y = self.calm(field, y, u, h)
-        fastest = min(CALM / abs(h), UNSEEN / abs(steps * h))
+        fastest = fastest_pace(h, steps)
         is_calm = (pace(field, x, u) <= fastest) & (pace(field, y, u) <= fastest)  # NaN compares false
         if bool(is_calm.all()):
             return y
         flat, rows = x.reshape((-1, x.shape[-1])), ~is_calm.reshape(-1)
         held = None if u is None else (u + 0 * x[..., :1]).reshape((len(flat), -1))[rows]
         return replaced(y.reshape(flat.shape), rows, _through(field, flat[rows], held, steps * h)).reshape(x.shape)
+
+
+def fastest_pace(h: float, steps: int) -> float:
+    """The fastest pace of states that so many steps ``h`` of a splitting are short enough for."""
+    return min(CALM / abs(h), UNSEEN / abs(steps * h))
 
 
 def pace(field: PortHamiltonian, x: Array, u: Array | None) -> Array:

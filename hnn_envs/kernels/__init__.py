@@ -16,9 +16,11 @@ import numpy as np
 
 from hnn_envs.arrays import Array
 from hnn_envs.components import Form, compiles, constants_of, stated
-from hnn_envs.hamiltonian import VectorField
+from hnn_envs.encounters import Encounters, fastest_pace, tableau
+from hnn_envs.hamiltonian import VectorField, bodies_of
 from hnn_envs.integrators import Integrator, Splitting, rk4
 from hnn_envs.kernels import arithmetic as _arithmetic  # noqa: F401 - tells the compiler what formulas say
+from hnn_envs.kernels.encounters import make_encounters
 from hnn_envs.kernels.operations import can_run, plan
 from hnn_envs.kernels.steps import make_runge_kutta, make_splitting, other_rate, separable_rate
 
@@ -68,12 +70,16 @@ def compile_step(field: VectorField, integrator: Integrator, dt: float, substeps
     form: Form | None = None if stated_form is None else stated_form()
     if form is None or not compiles() or (form.network is not None and not can_run(form.network)):
         return None
-    h, kernel = dt / substeps, _Kernel(form)
-    if integrator.step is rk4:
+    h, kernel, method = dt / substeps, _Kernel(form), integrator.step
+    if method is rk4:
         return CompiledStep(kernel.runge_kutta(), kernel.arguments(np.full(substeps, h)), kernel.inputs)
-    if isinstance(integrator.step, Splitting) and kernel.is_separable:
-        stages = _stages(integrator.step, kernel.inverse_mass, kernel.damping, h, substeps)
+    if isinstance(method, Splitting) and kernel.is_separable:
+        stages = _stages(method, kernel.inverse_mass, kernel.damping, h, substeps)
         return CompiledStep(kernel.splitting(), kernel.arguments(stages), kernel.inputs)
+    if isinstance(method, Encounters) and isinstance(method.calm, Splitting) and bodies_of(field):
+        stages = _stages(method.calm, kernel.inverse_mass, kernel.damping, h, substeps)
+        limits = np.array((fastest_pace(h, substeps), dt))
+        return CompiledStep(kernel.encounters(), kernel.arguments(stages, np.concatenate([part.ravel() for part in tableau()]), limits), kernel.inputs)
     return None
 
 
@@ -93,6 +99,10 @@ class _Kernel:
         """The step of the splittings."""
         return make_splitting(self._module.copies, self._module.add_force, *self._formula())
 
+    def encounters(self) -> Any:
+        """The step of bodies that meet."""
+        return make_encounters(self._module.copies, self._module.add_force, *self._formula())
+
     def runge_kutta(self) -> Any:
         """The step of the classical method."""
         if self.is_separable:
@@ -104,10 +114,10 @@ class _Kernel:
         form = self._form
         return form.formula, 0 if form.formula is None else self._dof, self._layout
 
-    def arguments(self, table: Array) -> tuple[Array, ...]:
+    def arguments(self, table: Array, *others: Array) -> tuple[Array, ...]:
         """The arguments of the step, after the states and inputs."""
         constants = np.array((self.inverse_mass, self.damping, *self._constants))
-        return (table, constants, self._matrix, *self._network())
+        return (table, constants, self._matrix, *others, *self._network())
 
     def _network(self) -> tuple[Array, ...]:
         """Which coordinates are angles, the operations of the network, and their weights; () without a network."""

@@ -78,8 +78,12 @@ def compile_step(field: VectorField, integrator: Integrator, dt: float, substeps
         return CompiledStep(kernel.splitting(), kernel.arguments(stages), kernel.inputs)
     if isinstance(method, Encounters) and isinstance(method.calm, Splitting) and bodies_of(field):
         stages = _stages(method.calm, kernel.inverse_mass, kernel.damping, h, substeps)
-        limits = np.array((fastest_pace(h, substeps), dt))
-        return CompiledStep(kernel.encounters(), kernel.arguments(stages, np.concatenate([part.ravel() for part in tableau()]), limits), kernel.inputs)
+        limits, table = np.array((fastest_pace(h, substeps), dt)), np.concatenate([part.ravel() for part in tableau()])
+        return CompiledStep(
+            kernel.encounters(),
+            kernel.arguments(stages, table, limits),
+            kernel.inputs,
+        )
     return None
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from hnn_envs.components import Layout
 from hnn_envs.encounters import MOST_STEPS, SHARE
 from hnn_envs.kernels.functions import fma
-from hnn_envs.kernels.jit import borrowed, compiled
+from hnn_envs.kernels.jit import borrowed, compiled, inlined
 from hnn_envs.kernels.lanes import as_text, lanes_of, load, record, store
 from hnn_envs.kernels.network import circle_rows, units_in, with_buffers
 from hnn_envs.kernels.steps import STEP_CONSTANTS
@@ -79,11 +79,11 @@ def make_encounters(copies: Any, add_force: Any, formula: Any, count: int, layou
             store(state, first, x, 2 * dof, chunk)
         return buffers.size  # which keeps the buffers until here
 
-    own = (note_paces, closest_body, write_slope, longest_step, move_origin, pass_through)
-    parts = (*own, copies, add_force, formula)
+    parts = (copies, add_force, formula)
     return compiled(encounters, *(part for part in parts if part is not None))
 
 
+@inlined
 def note_paces(named: Any, q: Any, p: Any, force: Any, paces: Any, chunk: Any) -> None:
     """Raises the squared paces, one for each lane, to those of the fastest pairs; what is not finite becomes NaN."""
     width = lanes_of(chunk)
@@ -102,6 +102,7 @@ def note_paces(named: Any, q: Any, p: Any, force: Any, paces: Any, chunk: Any) -
                 paces[k] = (pace if pace > paces[k] else paces[k]) + (pace - pace)
 
 
+@inlined
 def closest_body(q: Any) -> int:
     """The first body of the closest pair of one state."""
     body, least = 0, math.inf
@@ -114,6 +115,7 @@ def closest_body(q: Any) -> int:
     return body
 
 
+@inlined
 def write_slope(
     add_force: Any, formula: Any, count: int, named: Any, network: Any, y: Any, pushes: Any, slope: Any, scratch: Any
 ) -> None:
@@ -126,6 +128,7 @@ def write_slope(
     add_force(formula, count, named.field, network, y[:dof], dp, scratch, None)
 
 
+@inlined
 def pass_through(
     add_force: Any,
     formula: Any,
@@ -177,6 +180,7 @@ def pass_through(
         y[dof + n] = y[dof + n] if left == 0.0 else math.nan
 
 
+@inlined
 def longest_step(named: Any, y: Any, slope: Any, force: Any, paces: Any, left: float) -> float:
     """The next step of one state; NaN where bodies have met."""
     dof = force.size
@@ -188,6 +192,7 @@ def longest_step(named: Any, y: Any, slope: Any, force: Any, paces: Any, left: f
     return h if h > 0.0 and paces[0] >= 0.0 else math.nan
 
 
+@inlined
 def move_origin(y: Any, body: int) -> None:
     """Moves the origin of a state, which stands behind it, to a body; of a slope, the origin's own slope."""
     at_x, at_y = y[body], y[body + 1]

@@ -21,7 +21,7 @@ CALM = 0.05
 """A splitting's step may be this share of the time that the fastest pair takes; its error is then 1e-9 or less."""
 UNSEEN = 0.25
 """So may all steps between two looks at the pairs: no pair can come much closer in between."""
-SHARE = 0.05
+SHARE = 0.04
 """The steps through an encounter: at this share of the pair's time the method of order 8 is exact to rounding."""
 MOST_STEPS = 100_000
 """Steps through encounters in one step of the environment; only bodies that have met take as many."""
@@ -109,8 +109,8 @@ def _through(field: PortHamiltonian, x: Array, u: Array | None, time: float) -> 
         if field.damping is not None:
             fastest = xp.maximum(fastest, field.damping + 0 * fastest)
         steps = xp.ceil(left[busy] * fastest / SHARE)
-        h = left[busy] / xp.where(steps < 1, 1 + 0 * steps, steps)  # 0 or NaN where bodies have met
-        h = xp.where(h > 0, h, math.nan)
+        h = left[busy] / xp.where(steps < 1, 1 + 0 * steps, steps)
+        h = xp.where(left[busy] - h < left[busy], h, math.nan)  # where they meet, rounding swallows the step
         stepped = _dormand_prince(field, _seen_from(some, first), rate, held, math.copysign(1, time) * h, first)
         y, left = (replaced(*each) for each in ((y, busy, stepped), (left, busy, left[busy] - h)))
     q = y[:, : size // 2].reshape((len(y), -1, 2)) + y[:, None, size:]

@@ -189,7 +189,7 @@ def longest_step(named: Any, y: Any, slope: Any, force: Any, paces: Any, left: f
     paces[0] = 0.0
     note_paces(named, y[:dof], y[dof : 2 * dof], force, paces, None)
     h = left / max(1.0, math.ceil(left * max(math.sqrt(paces[0]), named.damping) / SHARE))
-    return h if h > 0.0 and paces[0] >= 0.0 else math.nan
+    return h if left - h < left and paces[0] >= 0.0 else math.nan  # where they meet, rounding swallows the step
 
 
 @inlined

@@ -361,6 +361,13 @@ class TestGauss:
         np.testing.assert_array_equal(y[[0, 2]], Gauss(1)(lambda x, u=None: x * x, x[[0, 2]], None, 1.0))
         assert np.isfinite(y[[0, 2]]).all()
 
+    @pytest.mark.parametrize("x", [3.0, 0.2, -2.0])
+    def test_what_newton_throws_far_out_is_no_solution(self, x: float) -> None:
+        """Z = 2 (x + z / 2) + 1 has none, and by rounding Newton's matrix of it is nearly singular only."""
+        with np.errstate(all="ignore"):
+            y = Gauss(1)(lambda x, u=None: 2 * x + 1, np.array([x, x]), None, 1.0)
+        assert np.isnan(y).all()
+
     def test_a_singular_equation_gives_nan_and_leaves_the_others_alone(self) -> None:
         """From x = 1 the fixed point goes in a circle, and Newton starts at 0 with 1 - h / 2 f' = 0 to the last bit."""
 

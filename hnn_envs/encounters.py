@@ -19,8 +19,8 @@ from hnn_envs.pairs import incidence
 
 CALM = 0.05
 """A splitting's step may be this share of the time that the fastest pair takes; its error is then 1e-9 or less."""
-UNSEEN = 0.25
-"""So may all steps between two looks at the pairs: no pair can come much closer in between."""
+UNSEEN = 0.5
+"""So may all steps between two looks at the pairs: no pair can come closer than 0.7 of what is seen."""
 SHARE = 0.04
 """The steps through an encounter: at this share of the pair's time the method of order 8 is exact to rounding."""
 MOST_STEPS = 100_000
@@ -33,7 +33,7 @@ class Encounters:
 
     The pace of a pair is the larger of |v| / r and sqrt(|a| / r), from its distance, relative velocity and relative
     acceleration, so that no constant of the force is asked for. Calm states go by the splitting, which keeps what it
-    does alone: it is symplectic, and since the pairs at both ends are asked alike, reversible. Every state goes
+    does alone: it is symplectic, and since the pairs are asked alike at both ends, reversible. Every state goes
     through its own steps, whatever the others in its batch do.
 
     Through an encounter, positions are seen from the first body of the closest pair: far from the origin, the distance

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from hnn_envs.arrays import Array, namespace
+from hnn_envs.errors import InvalidOptionError
 
 Components: TypeAlias = "tuple[Array, ...]"
 """The entries of vectors (..., n), one by one: n arrays of shape (...,)."""
@@ -119,8 +120,16 @@ def symmetric(parts: Components, like: Array) -> Array:
     Args:
         parts: the n (n + 1) / 2 entries, of shape (...,) or floats.
         like: vectors (..., n).
+
+    Raises:
+        InvalidOptionError: another number of entries.
     """
     size, zero = like.shape[-1], 0 * like[..., 0]
+    if len(parts) != size * (size + 1) // 2:
+        raise InvalidOptionError(
+            f"a symmetric matrix of {size} rows has {size * (size + 1) // 2} entries from the diagonal on, "
+            f"not {len(parts)}"
+        )
     places = {pair: place for place, pair in enumerate((i, j) for i in range(size) for j in range(i, size))}
     entries = [parts[places[min(i, j), max(i, j)]] + zero for i in range(size) for j in range(size)]
     return namespace(zero).stack(entries, axis=-1).reshape((*zero.shape, size, size))

@@ -37,6 +37,9 @@ LEARNED_STEP = 5.0
 LEARNED_SPLITTING = "blanes_moan4"
 """A network's force is what a step costs: this scheme needs 0.6 to 0.9 of PEFRL's evaluations, and errs less."""
 
+LEARNED_ADAPTIVE = "dormand_prince8_coarse"
+"""The method that chooses its steps, for learned machines with friction: a third of the evaluations of the ODE's."""
+
 
 @dataclass(frozen=True)
 class Dynamics:
@@ -248,9 +251,11 @@ def _stepping(
         # What has no separable Hamiltonian takes as many steps of its own method.
         method = INTEGRATORS[own.integrator] if is_separable(field) else get_integrator(None, field)
         return method, _whole_steps(spec, dt) if substeps is None else int(substeps)
-    if integrator is None and learned and is_separable(field):
-        integrator = LEARNED_SPLITTING
     method = get_integrator(integrator, field)
+    if integrator is None and learned and is_separable(field):
+        method = INTEGRATORS[LEARNED_SPLITTING]
+    elif integrator is None and learned and method.adaptive:
+        method = INTEGRATORS[LEARNED_ADAPTIVE]
     return method, default_substeps(spec, dt, method, learned=learned) if substeps is None else int(substeps)
 
 

@@ -149,7 +149,11 @@ class Mechanical:
         It is also -dH/dq at constant p: gravity and springs, with the centrifugal forces; shape (..., dof).
         """
         held = v[..., None, :]
-        return gradient(lambda q: self._kinetic(q, held) - self.potential(q), q)
+        return gradient(lambda q: self.lagrangian(q, held), q)
+
+    def lagrangian(self, q: Array, v: Array) -> Array:
+        """V^T M(q) v / 2 - V(q), shape (...,)."""
+        return self._kinetic(q, v) - self.potential(q)
 
     def _kinetic(self, q: Array, v: Array) -> Array:
         moved = (self.mass_matrix(q) @ like(v, q)[..., None])[..., 0]
@@ -343,7 +347,12 @@ def check_mass_matrix(system: Mechanical, states: Array) -> None:
         InvalidOptionError: a q at which it is not, or at which it is not finite.
     """
     q, _ = split(np.asarray(states, dtype=np.float64))
-    matrices = np.broadcast_to(system.mass_matrix(q), (*q.shape, q.shape[-1]))
+    size, stated_shape = q.shape[-1], np.shape(system.mass_matrix(q))
+    if stated_shape[-2:] != (size, size):
+        raise InvalidOptionError(
+            f"the mass matrix of {type(system).__name__} must be {size} by {size} at every q, not {stated_shape}"
+        )
+    matrices = np.broadcast_to(system.mass_matrix(q), (*q.shape, size))
     name, largest = type(system).__name__, np.abs(matrices).max((-2, -1))
     for problem, bad in (
         ("is not finite", ~np.isfinite(largest)),
@@ -357,4 +366,25 @@ def check_mass_matrix(system: Mechanical, states: Array) -> None:
         raise InvalidOptionError(
             f"the mass matrix of {name} must be positive definite, and at q = {q[worst].tolist()} its smallest "
             f"eigenvalue is {smallest[worst]:.3g}"
+        )
+
+
+def check_derivatives(system: Mechanical, states: Array) -> None:
+    """Checks that the force is the derivative of the Lagrangian at states [q, q'], against difference quotients.
+
+    It is not where M or V are no analytic functions, such as an absolute value: the complex step does not see them.
+
+    Raises:
+        InvalidOptionError: a q at which it is not.
+    """
+    q, v = split(np.asarray(states, dtype=np.float64))
+    shifts, held = 1e-5 * np.eye(q.shape[-1]), v[..., None, :]
+    ahead, behind = (system.lagrangian(q[..., None, :] + sign * shifts, held) for sign in (1, -1))
+    quotient, force = (ahead - behind) / 2e-5, system.force(q, v)
+    wrong = np.abs(force - quotient).max(-1)
+    worst = int(np.argmax(wrong))
+    if not wrong[worst] <= 1e-4 * np.abs(quotient).max() + 1e-9 * np.abs(ahead).max():
+        raise InvalidOptionError(
+            f"the force of {type(system).__name__} at q = {q[worst].tolist()} is {force[worst].tolist()}, and its "
+            f"energy falls by {quotient[worst].tolist()}: mass matrix and potential must be analytic functions"
         )

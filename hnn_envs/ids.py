@@ -57,6 +57,9 @@ for _name, _task, _steps in (
     ("RealPendulum", "real-pendulum", 300),
     ("TwoBody", "two-body", 200),
     ("ThreeBody", "three-body", 500),
+    ("CartPole", "cart-pole", 200),
+    ("Acrobot", "acrobot", 200),
+    ("Pendubot", "pendubot", 200),
 ):
     register_environment(_name, _task, _steps)
 register(id=ANY_TASK.partition(":")[2], entry_point="hnn_envs.envs:make_limited", vector_entry_point=VECTOR_ENTRY_POINT)

@@ -3,6 +3,18 @@
 One step solves k_i = f(x + h sum_j a_ij k_j, u), i = 1..s, and is y = x + h sum_i b_i k_i (Hairer, Lubich, Wanner,
 Geometric Numerical Integration, sections II.1.3 and VIII.6). With s stages it has order 2 s, and one stage is the
 implicit midpoint rule. The stages are a leading axis of the states, so that one call of the field serves them all.
+
+What else there is for H that is not separable, on the double pendulum without friction over 0.05 s: the error, and the
+evaluations of the field that it took.
+
+    rk4, 64 steps              8.4e-9   256     gauss6, 16 steps                 1.7e-10   400
+    midpoint, tripled, 64      4.4e-8  1576     gauss8, 8                        2.4e-10   316
+    midpoint, Suzuki's 5, 64   1.1e-9  2048     gauss12, 4                       1.3e-11   280
+    gauss4, 64                 3.1e-9   832     Tao's doubled space, w = 20, 64  7.6e-8    768
+
+Compositions of the midpoint rule solve an equation per stage, one after the other; Tao's method (Phys. Rev. E 94 (2016)
+043303) is explicit and of order 4, but its two copies of the state must be kept together. Among the rest the error per
+evaluation falls with the order, until a step is too long for the fixed point: gauss8 is the default.
 """
 
 from __future__ import annotations
@@ -49,14 +61,27 @@ class Gauss:
     @cached_property
     def weights(self) -> Array:
         """b_i, those of Gauss's quadrature, shape (s,)."""
-        return constant(np.polynomial.legendre.leggauss(self.stages)[1] / 2)
+        return constant(1 / (self._legendre**2).sum(-1))
 
     @cached_property
     def matrix(self) -> Array:
-        """a_ij, the integral of the j-th Lagrange polynomial of the nodes from 0 to c_i (II.1.3), shape (s, s)."""
-        powers = np.arange(1, self.stages + 1)
-        lagrange = np.linalg.inv(np.vander(self.nodes, increasing=True))
-        return constant((self.nodes[:, None] ** powers / powers) @ lagrange)
+        """a_ij, the integral of the j-th Lagrange polynomial of the nodes from 0 to c_i (II.1.3), shape (s, s).
+
+        By the W-transformation (Hairer, Wanner, Solving ODEs II, theorem IV.5.6), which is symplectic to the last bit:
+        the inverse of a Vandermonde matrix is off by ten times as much, and the energy then drifts.
+        """
+        order = np.arange(1, self.stages)
+        coupling = 0.5 / np.sqrt(4 * order**2 - 1)
+        integrals = np.diag(coupling, -1) - np.diag(coupling, 1)
+        integrals[0, 0] = 0.5
+        return constant(self._legendre @ integrals @ self._legendre.T * self.weights)
+
+    @property
+    def _legendre(self) -> Array:
+        """The orthonormal polynomials of [0, 1] of degree j at the nodes c_i, shape (s, s)."""
+        degrees = np.arange(self.stages)
+        nodes = np.polynomial.legendre.leggauss(self.stages)[0]
+        return np.polynomial.legendre.legvander(nodes, self.stages - 1) * np.sqrt(2 * degrees + 1)
 
     def __call__(self, field: VectorField, x: Array, u: Array | None, h: float) -> Array:
         """Advances ``x`` by ``h``."""
@@ -121,6 +146,10 @@ class Gauss:
 def settle(update: Callable[[Array], Array], y: Array, axes: int, iterations: int) -> tuple[Array, Array]:
     """Iterates y = update(y) until rounding is all that changes it.
 
+    That is once more after a change within ``TOLERANCE``: what is left of the solve's error then is rounding, which has
+    no sign, while an error that was cut off has one, and the energy drifts by it (Hairer, McLachlan, Razakarivony, BIT
+    Numer. Math. 48 (2008) 231). Over 10^6 steps of 0.02 s of the cart-pole that was 5e-12, and is 1e-13 now.
+
     Args:
         update: a map of arrays of the shape of ``y``.
         y: where to start.
@@ -133,14 +162,15 @@ def settle(update: Callable[[Array], Array], y: Array, axes: int, iterations: in
     """
     xp, last = namespace(y), tuple(range(-axes, 0))
     smallest = xp.full_like(y[(..., *(0,) * axes)], math.inf)
-    stale, settled = xp.zeros_like(smallest), smallest == 0
+    stale, settled, close = xp.zeros_like(smallest), smallest == 0, smallest == 0
     for _ in range(iterations):
         proposed = update(y)
         change = xp.max(xp.abs(proposed - y) / (1 + xp.abs(proposed)), axis=last)
         y = xp.where(settled[(..., *(None,) * axes)], y, proposed)
         stale = xp.where(change < smallest, 0.0, stale + 1)
         smallest = xp.minimum(smallest, change)
-        settled = settled | (change <= TOLERANCE) | ((change <= ROUNDING) & (stale >= PATIENCE))
+        settled = settled | close | (change == 0) | ((change <= ROUNDING) & (stale >= PATIENCE))
+        close = change <= TOLERANCE
         if bool(xp.all(settled | xp.isnan(change) | (stale > PATIENCE))):
             break
-    return y, settled
+    return y, settled | close

@@ -177,6 +177,12 @@ _B1, _B2, _B3 = 0.0829844064174052, 0.396309801498368, -0.0390563049223486
 _B4 = 1 - 2 * (_B1 + _B2 + _B3)
 BLANES_MOAN4 = Splitting((0.0, _A1, _A2, _A3, _A3, _A2, _A1, 0.0), (_B1, _B2, _B3, _B4, _B3, _B2, _B1))
 
+
+def _dormand_prince(name: str, tolerance: float) -> Integrator:
+    method = DormandPrince(tolerance)
+    return Integrator(name, 8, symplectic=False, separable_only=False, method=method, adaptive=True)
+
+
 INTEGRATORS: Registry[Integrator] = Registry(
     "integrator",
     {
@@ -193,9 +199,8 @@ INTEGRATORS: Registry[Integrator] = Registry(
             Integrator("gauss8", 8, symplectic=True, separable_only=False, method=Gauss(4), stride=15.0),
             Integrator("rk4", 4, symplectic=False, separable_only=False, method=rk4),
             Integrator("dop853", 8, symplectic=False, separable_only=False, method=dop853, adaptive=True),
-            Integrator(
-                "dormand_prince8", 8, symplectic=False, separable_only=False, method=DormandPrince(1e-12), adaptive=True
-            ),
+            _dormand_prince("dormand_prince8", 1e-13),
+            _dormand_prince("dormand_prince8_coarse", 1e-9),
         )
     },
 )

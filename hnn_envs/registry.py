@@ -25,10 +25,20 @@ class Registry(Mapping[str, T], Generic[T]):
         kind: what they are, for messages.
         entries: name -> object, or where it is, "module:object".
         instances: whether a class stands for an object that is made of it without arguments.
+        check: what is asked of an object from outside when it is first used; it raises where that does not hold. The
+            given entries are the package's own, and tests check those.
     """
 
-    def __init__(self, kind: str, entries: Mapping[str, T | str] | None = None, *, instances: bool = False) -> None:
-        self.kind, self._instances = kind, instances
+    def __init__(
+        self,
+        kind: str,
+        entries: Mapping[str, T | str] | None = None,
+        *,
+        instances: bool = False,
+        check: Callable[[T], None] | None = None,
+    ) -> None:
+        self.kind, self._instances, self._check = kind, instances, check
+        self._own = frozenset(entries or ())
         self._entries: dict[str, T | str] = dict(entries or {})
         self._found: dict[str, T] = {}
 
@@ -60,7 +70,10 @@ class Registry(Mapping[str, T], Generic[T]):
                 raise UnknownNameError(f"unknown {self.kind} {name!r}; allowed: {allowed}, or module:object")
             entry: Any = self._entries.get(name, name)
             found: Any = import_object(entry, self.kind) if isinstance(entry, str) else entry
-            self._found[name] = found() if self._instances and isinstance(found, type) else found
+            found = found() if self._instances and isinstance(found, type) else found
+            if self._check is not None and name not in self._own:
+                self._check(found)
+            self._found[name] = found
         return self._found[name]
 
     def __contains__(self, name: object) -> bool:

@@ -36,7 +36,8 @@ def test_the_command_measures_everything_and_says_what_is_missed(tmp_path: Path)
         *("cost_over_best_size", "share_of_the_limit", "ppo_times_make_vec_env", "import_seconds"),
         *("first_step_seconds", "training_step_over_seed", "trainer_overhead"),
     }
-    assert any("jax" in row.metric for row in rows) == peers.has_jax()
+    for peer in ("jax", "mujoco", "envpool"):
+        assert any(peer in row.metric for row in rows) == peers.has_peer(peer)
 
 
 @pytest.mark.parametrize(

@@ -290,6 +290,7 @@ class TestBenchmark:
             "ode@gauss6",
             "ode@gauss8",
             "ode@dormand_prince8",
+            "ode@dormand_prince8_coarse",
             "ode@rk4",
         }
 

@@ -20,19 +20,31 @@ from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import Hamiltonian, PortHamiltonian
 from hnn_envs.systems import spec_of
 from hnn_envs.tasks import Task
+from hnn_envs.tasks.actuation import actuation_of
 
 CATCH_ANGLE = 0.5  # rad from upright, within which the regulator may take over ...
 CATCH_ACTION = 3.0  # ... where it asks for at most this many times the largest torque
 PUMP_GAIN = 4.0  # torque per missing energy, before it is limited
+TRIED_STEPS = 40  # steps for which a regulator is tried before it takes over
+REACHED = 0.1  # cost at the goal, below which it has brought the state there ...
+SETTLED = 0.01  # ... unless the cost has grown, beyond this
 
 
 class QuadraticTask(Task, Protocol):
-    """Drive a system with one input to rest at 0: the cost is |x|^2 and ``input_cost`` times u^2."""
+    """Drive a system to a state at rest, where the cost is quadratic, at least near it.
+
+    Attributes:
+        goal: the state, shape (2*dof,).
+        goal_cost: C of the cost (x - goal)^T C (x - goal), shape (2*dof, 2*dof).
+        input_cost: cost per input squared.
+    """
 
     @property
-    def input_cost(self) -> float:
-        """Cost per input squared."""
-        ...
+    def goal(self) -> Array: ...  # noqa: D102 - documented together
+    @property
+    def goal_cost(self) -> Array: ...  # noqa: D102
+    @property
+    def input_cost(self) -> float: ...  # noqa: D102
 
 
 class SwingUpTask(Task, Protocol):
@@ -55,35 +67,83 @@ class SwingUpTask(Task, Protocol):
 
 def random_policy(task: Task, seed: int = 0) -> Controller:
     """Uniformly random actions."""
-    rng, inputs = np.random.default_rng(seed), spec_of(task.system).force_matrix.shape[-1]
-    return lambda observations, states: rng.uniform(-1.0, 1.0, (len(states), inputs))
+    rng, actions = np.random.default_rng(seed), actuation_of(task).actions
+    return lambda observations, states: rng.uniform(-1.0, 1.0, (len(states), actions))
 
 
-def regulator(task: Task, dynamics: Dynamics, rest: Array, costs: Array, input_cost: float) -> Array:
-    """The gain K of the discrete linear-quadratic regulator u = -K (x - rest), shape (inputs, 2*dof).
+def regulator(task: Task, dynamics: Dynamics, rest: Array, cost: Array, input_cost: float) -> Array:
+    """The gain K of the discrete linear-quadratic regulator, action = -K (x - rest), shape (actions, 2*dof).
 
     It is linearised on one step of the physics, by central differences, so it holds for any physics as it is stepped.
+
+    Args:
+        task: says which inputs there are, and how large they are.
+        dynamics: the physics.
+        rest: the state to hold, shape (2*dof,).
+        cost: C of the cost (x - rest)^T C (x - rest), shape (2*dof, 2*dof).
+        input_cost: cost per input squared.
     """
-    size, inputs = len(rest), spec_of(task.system).force_matrix.shape[-1]
-    epsilon = 1e-4
+    size, actuation, epsilon = len(rest), actuation_of(task), 1e-4
     bumps = np.concatenate((epsilon * np.eye(size), -epsilon * np.eye(size)))
-    moved = dynamics.step(rest + bumps, np.zeros((2 * size, inputs)))
+    moved = dynamics.step(rest + bumps, np.zeros((2 * size, actuation.inputs)))
     a = (moved[:size] - moved[size:]).T / (2 * epsilon)
-    pushes = np.concatenate((epsilon * np.eye(inputs), -epsilon * np.eye(inputs)))
-    pushed = dynamics.step(np.tile(rest, (2 * inputs, 1)), pushes)
-    b = (pushed[:inputs] - pushed[inputs:]).T / (2 * epsilon)
-    q, r = np.diag(costs), input_cost * np.eye(inputs)
-    p = scipy.linalg.solve_discrete_are(a, b, q, r)
+    pushes = epsilon / actuation.size * np.eye(actuation.actions)
+    pushed = dynamics.step(
+        np.tile(rest, (2 * actuation.actions, 1)), actuation.to_inputs(np.concatenate((pushes, -pushes)))
+    )
+    b = actuation.size * (pushed[: actuation.actions] - pushed[actuation.actions :]).T / (2 * epsilon)
+    r = input_cost * actuation.size**2 * np.eye(actuation.actions)
+    p = scipy.linalg.solve_discrete_are(a, b, cost, r)
     gain: Array = np.linalg.solve(r + b.T @ p @ b, b.T @ p @ a)
     return gain
 
 
+def from_goal(task: QuadraticTask, states: Array) -> Array:
+    """Where states (n, 2*dof) are as seen from the goal; angles go the shorter way round."""
+    away = states - task.goal
+    angles = np.array((*spec_of(task.system).angles, *(False,) * spec_of(task.system).dof))
+    return np.where(angles, wrapped(away), away)
+
+
 def lqr(task: QuadraticTask, dynamics: str = "ode") -> Controller:
-    """The linear-quadratic regulator of a task with a quadratic cost: but for the horizon's end, the optimum."""
+    """The linear-quadratic regulator at a task's goal; where the cost is quadratic all over, the optimum.
+
+    But for the horizon's end, that is.
+    """
     made = make_dynamics(task.system, dynamics, dt=task.dt)
-    size = 2 * spec_of(task.system).dof
-    gain = regulator(task, made, np.zeros(size), np.ones(size), task.input_cost)
-    return lambda observations, states: np.clip(-(states @ gain.T) / task.max_input, -1.0, 1.0)
+    gain = regulator(task, made, task.goal, task.goal_cost, task.input_cost)
+    return lambda observations, states: np.clip(-(from_goal(task, states) @ gain.T), -1.0, 1.0)
+
+
+def mpc_and_lqr(task: QuadraticTask, dynamics: str = "hnn", seed: int = 0) -> Controller:
+    """Model-predictive control, until the physics says that the regulator at the goal will bring the state there.
+
+    The regulator is tried in the physics at every step, and what it would reach decides: its region of attraction is
+    small where inputs are, and where friction is dry.
+    """
+    made, actuation = make_dynamics(task.system, dynamics, dt=task.dt), actuation_of(task)
+    plan, hold = mpc(task, dynamics, seed), lqr(task, dynamics)
+
+    def reaches(states: Array) -> Array:
+        first = _cost_at(task, states)
+        for _ in range(TRIED_STEPS):
+            states = made.step(states, actuation.to_inputs(hold(states, states)))
+        last = _cost_at(task, states)
+        return (last < REACHED) & (last <= np.maximum(first, SETTLED))
+
+    def controller(observations: Array, states: Array) -> Array:
+        with np.errstate(all="ignore"):
+            caught = reaches(states)
+        held = hold(observations, states)
+        return held if caught.all() else np.where(caught[:, None], held, plan(observations, states))
+
+    return controller
+
+
+def _cost_at(task: QuadraticTask, states: Array) -> Array:
+    away = from_goal(task, states)
+    cost: Array = ((away @ task.goal_cost) * away).sum(-1)
+    return np.where(np.isfinite(cost), cost, np.inf)
 
 
 def swing_up(task: SwingUpTask, dynamics: str = "hnn") -> Controller:
@@ -100,13 +160,13 @@ def swing_up(task: SwingUpTask, dynamics: str = "hnn") -> Controller:
         raise InvalidOptionError(f"energy shaping needs a Hamiltonian, and dynamics {dynamics!r} has none")
     hamiltonian = made.field.hamiltonian
     top = upright(hamiltonian)
-    costs = np.array([1.0, task.velocity_cost * task.velocity_unit**2])
-    gain = regulator(task, made, top, costs, task.torque_cost * task.torque_unit**2)
+    cost = np.diag([1.0, task.velocity_cost * task.velocity_unit**2])
+    gain = regulator(task, made, top, cost, task.torque_cost * task.torque_unit**2)
     goal = hamiltonian.value(top)
 
     def controller(observations: Array, states: Array) -> Array:
         angle = wrapped(states[:, 0] - top[0])
-        catch = -(np.stack((angle, states[:, 1]), axis=-1) @ gain.T)[:, 0] / task.max_input
+        catch = -(np.stack((angle, states[:, 1]), axis=-1) @ gain.T)[:, 0]
         velocity = hamiltonian.gradient(states)[:, 1]
         missing = goal - hamiltonian.value(states)
         pump = np.clip(PUMP_GAIN * missing, -1.0, 1.0) * np.where(velocity >= 0, 1.0, -1.0)

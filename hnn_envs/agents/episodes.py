@@ -15,7 +15,7 @@ from hnn_envs.arrays import Array
 from hnn_envs.ids import environment_of
 
 Controller = Callable[[Array, Array], Array]
-"""What plays episodes: (observations (n, observations), states (n, 2*dof)) -> actions in [-1, 1], (n, inputs).
+"""What plays episodes: (observations (n, observations), states (n, 2*dof)) -> actions in [-1, 1], (n, actions).
 
 What drives a rollout, (time, states) -> inputs in physical units, is a ``hnn_envs.rollouts.ControlLaw``.
 """

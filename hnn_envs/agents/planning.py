@@ -22,6 +22,7 @@ from hnn_envs.dynamics import make_dynamics
 from hnn_envs.errors import InvalidStateError
 from hnn_envs.systems import spec_of
 from hnn_envs.tasks import Task, resolve_task
+from hnn_envs.tasks.actuation import actuation_of
 from hnn_envs.tasks.optional import Search, planning_reward_of, search_of
 
 
@@ -45,12 +46,17 @@ class Planner:
     def __post_init__(self) -> None:
         self._task = resolve_task(self.task)
         self._search = search_of(self._task) if self.search is None else self.search
-        hold = self._search.hold
-        # One integrator step per step of the environment: a plan need not be as exact as what is planned for.
-        self._dynamics = make_dynamics(self._task.system, self.dynamics, dt=hold * self._task.dt, substeps=hold)
+        hold, steps = self._search.hold, self._search.hold * self._search.substeps
+        self._dynamics = make_dynamics(
+            self._task.system,
+            self.dynamics,
+            dt=hold * self._task.dt,
+            integrator=self._search.integrator,
+            substeps=steps,
+        )
         # A plan sees states; their frames would only cost time.
         self._reward = planning_reward_of(self._task)
-        self._inputs = spec_of(self._task.system).force_matrix.shape[-1]
+        self._actuation = actuation_of(self._task)
         self._rng = np.random.default_rng(self.seed)
 
     def reset(self) -> None:
@@ -58,7 +64,7 @@ class Planner:
         self._mean = None
 
     def plan(self, state: Array) -> Array:
-        """The action for a state, in [-1, 1], float32, shape (..., inputs) for states (..., 2*dof).
+        """The action for a state, in [-1, 1], float32, shape (..., actions) for states (..., 2*dof).
 
         Raises:
             InvalidStateError: a state of another shape, or not finite.
@@ -68,12 +74,12 @@ class Planner:
         if x.ndim != 2 or x.shape[-1] != size or not np.isfinite(x).all():
             raise InvalidStateError(f"{self._task.name} has finite states of {size} numbers")
         best = self._optimise(x)
-        return best.reshape((*given.shape[:-1], self._inputs)).astype(np.float32)
+        return best.reshape((*given.shape[:-1], self._actuation.actions)).astype(np.float32)
 
     def _optimise(self, x: Array) -> Array:
-        """The first actions of the best plans, shape (n, inputs)."""
+        """The first actions of the best plans, shape (n, actions)."""
         search, rows = self._search, np.arange(len(x))[:, None]
-        shape = (len(x), search.horizon, self._inputs)
+        shape = (len(x), search.horizon, self._actuation.actions)
         mean = self._mean if self._mean is not None and self._mean.shape == shape else np.zeros(shape)
         spread = np.full(shape, search.spread)
         best, best_value = mean[:, 0], np.full(len(x), -np.inf)
@@ -97,7 +103,7 @@ class Planner:
         """Sums of rewards of plans (n, candidates, horizon, inputs) from states (n, 2*dof), shape (n, candidates)."""
         count, candidates = plans.shape[:2]
         states = np.repeat(x, candidates, axis=0)
-        inputs = self._task.max_input * plans.reshape(count * candidates, *plans.shape[2:])
+        inputs = self._actuation.to_inputs(plans.reshape(count * candidates, *plans.shape[2:]))
         total, going = np.zeros(len(states)), np.ones(len(states), dtype=np.bool_)
         with np.errstate(all="ignore"):
             for step in range(self._search.horizon):

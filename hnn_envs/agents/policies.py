@@ -23,8 +23,8 @@ from hnn_envs.checkpoints import checkpoints_folder
 from hnn_envs.errors import CheckpointError, HnnEnvsError, InvalidOptionError, UnknownNameError, suggestion
 from hnn_envs.parsing import Extended, is_file, parse, shown, user_path
 from hnn_envs.storage import Shapes, open_tensors, write_tensors
-from hnn_envs.systems import spec_of
 from hnn_envs.tasks import TASKS, Task, get_task, resolve_task
+from hnn_envs.tasks.actuation import actuation_of
 from hnn_envs.version import __version__
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Policy:
         return sum(name.endswith(".weight") for name in self.weights)
 
     def predict(self, observation: Array) -> Array:
-        """The action for observations (..., observations), in [-1, 1], float32, shape (..., inputs)."""
+        """The action for observations (..., observations), in [-1, 1], float32, shape (..., actions)."""
         seen = (np.asarray(observation, dtype=np.float64) - self.weights["mean"]) / self.weights["scale"]
         z = np.clip(seen, -self.card.observation_clip, self.card.observation_clip)
         activate = ACTIVATIONS[self.card.activation]
@@ -208,12 +208,11 @@ def _check_weights(path: Path, policy: Policy) -> None:
 
 
 def _expected_shapes(task: Task, given: Shapes) -> Shapes:
-    """Shapes of a network whose layers fit each other, the observations and the inputs; hidden layers as given."""
-    inputs = spec_of(task.system).force_matrix.shape[-1]
+    """Shapes of a network whose layers fit each other, the observations and the actions; hidden layers as given."""
     observations = len(task.observation_low)
     depth = sum(name.endswith(".weight") for name in given)
     hidden = [math.prod(given.get(f"{layer}.bias", (0,))) for layer in range(depth - 1)]
-    sizes = [observations, *hidden, int(inputs)]
+    sizes = [observations, *hidden, actuation_of(task).actions]
     shapes: Shapes = {"mean": (observations,), "scale": (observations,)}
     for layer, (size, following) in enumerate(pairwise(sizes)):
         shapes |= {f"{layer}.weight": (following, size), f"{layer}.bias": (following,)}

@@ -23,7 +23,7 @@ DEFAULT_PERIODS = 20.0
 
 def compare(
     systems: Annotated[
-        str, typer.Option(help="Systems, or checkpoints that say what they are of, separated by commas.")
+        str, typer.Option(help="Systems, tasks, or checkpoints that say what they are of, separated by commas.")
     ] = DEFAULT_SYSTEMS,
     dynamics: Annotated[
         str, typer.Option(help="Physics to compare, separated by commas; by default the ODE, hnn and baseline.")
@@ -54,6 +54,7 @@ def compare(
     """
     from hnn_envs.evaluation.subjects import Subject
     from hnn_envs.recordings.measured import SYSTEM, VARIABLE
+    from hnn_envs.tasks import TASKS
 
     chosen, own_start = names_in(systems), seed is not None or periods is not None
     names = names_in(dynamics) if dynamics else None
@@ -71,7 +72,9 @@ def compare(
         length = DEFAULT_PERIODS if periods is None else periods
         for system in chosen:
             measured = series if system == SYSTEM else None
-            _show(_rolled_out(system, names, measured, length, seed, integrator), out, gif=gif)
+            comparison = _rolled_out(system, names, measured, length, seed, integrator)
+            # The name of a task stands for its system, of which there may be several tasks.
+            _show(comparison, system if system in TASKS else comparison.spec.name, out, gif=gif)
 
 
 def _rolled_out(
@@ -90,13 +93,12 @@ def _rolled_out(
         return compare(system, names, periods=periods, seed=seed, integrator=integrator, progress=progress)
 
 
-def _show(comparison: Comparison, folder: Path, *, gif: bool) -> None:
+def _show(comparison: Comparison, name: str, folder: Path, *, gif: bool) -> None:
     """Prints the table, and draws the plot and the animation."""
     from hnn_envs.figures.plots import comparison_figure
     from hnn_envs.storage import write_atomically
 
-    name = comparison.spec.name
-    console.print(_comparison_table(comparison))
+    console.print(_comparison_table(comparison, name))
     buffer = BytesIO()
     comparison_figure(comparison).savefig(buffer, format="png", dpi=150)
     write_atomically(folder / f"{name}.png", buffer.getvalue())
@@ -114,11 +116,11 @@ def _draw(comparison: Comparison, path: Path) -> None:
     say(f"animation: {path}")
 
 
-def _comparison_table(comparison: Comparison) -> Table:
+def _comparison_table(comparison: Comparison, name: str) -> Table:
     spec = comparison.spec
     length = comparison.times[-1] - comparison.times[0]
     scales, scale = length / spec.time_scale, spec.time_scales
-    table = Table(title=f"{spec.name}: time {length:.4g}, {scales:.3g} {scale}, against the {comparison.held_against}")
+    table = Table(title=f"{name}: time {length:.4g}, {scales:.3g} {scale}, against the {comparison.held_against}")
     table.add_column("physics")
     for title in ("energy drift", "state error", "time per step"):
         table.add_column(title, justify="right")

@@ -17,25 +17,28 @@ def list_everything() -> None:
     from hnn_envs.integrators import INTEGRATORS
     from hnn_envs.systems import spec_of
     from hnn_envs.tasks import get_task
+    from hnn_envs.tasks.actuation import actuation_of
 
     environments = _table("Environments", "id", "system", "state", "action", "steps", "dt", whole=2)
     checkpoints = _table("Checkpoints", "system", "dynamics=", "family", "test loss", "episode error", whole=3)
-    problems = []
+    problems, systems = [], dict[str, None]()
     with plain_errors():
         for name, (task_name, steps) in ENVIRONMENTS.items():
             task = get_task(task_name)
-            inputs = spec_of(task.system).force_matrix.shape[-1]
-            row = (str(2 * spec_of(task.system).dof), str(inputs), str(steps), f"{task.dt:.4g}")
-            environments.add_row(f"hnn_envs:hnn_envs/{name}-v0", task_name, *row)
-            for shipped in shipped_checkpoints(task_name):
+            spec = spec_of(task.system)
+            row = (str(2 * spec.dof), str(actuation_of(task).actions), str(steps), f"{task.dt:.4g}")
+            environments.add_row(f"hnn_envs:hnn_envs/{name}-v0", spec.name, *row)
+            systems[spec.name] = None
+        for system in systems:
+            for shipped in shipped_checkpoints(system):
                 try:
-                    card = load_checkpoint(checkpoint_path(task_name, shipped), task_name).card
+                    card = load_checkpoint(checkpoint_path(system, shipped), system).card
                 except CheckpointError as error:
                     problems.append(str(error))
-                    checkpoints.add_row(task_name, shipped, "unusable, see below")
+                    checkpoints.add_row(system, shipped, "unusable, see below")
                     continue
                 loss, deviation = (_shown(card.metrics.get(name)) for name in ("test_loss", "episode_error_95"))
-                checkpoints.add_row(task_name, shipped, card.family, loss, deviation)
+                checkpoints.add_row(system, shipped, card.family, loss, deviation)
     console.print(environments, checkpoints)
     say(
         "An id takes its physics as the argument dynamics; for tools that pass none, PendulumHNN-v0 and\n"

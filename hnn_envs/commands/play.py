@@ -12,7 +12,7 @@ from hnn_envs.commands.console import check_folder, names_in, plain_errors
 
 def play(
     system: Annotated[
-        str, typer.Argument(help="The system, such as pendulum, or a checkpoint that says what it is of.")
+        str, typer.Argument(help="A system or a task, such as pendulum, or a checkpoint that says what it is of.")
     ] = "pendulum",
     dynamics: Annotated[
         str, typer.Option(help="Physics side by side, separated by commas; by default the ODE and hnn.")

@@ -34,7 +34,7 @@ def speed(
     standard error. Ratios count; those with a target say whether it is met.
     """
     from hnn_envs.benchmarks.speed import FULL, QUICK, missed, run
-    from hnn_envs.benchmarks.speed.peers import has_jax
+    from hnn_envs.benchmarks.speed.peers import PEERS, has_peer
     from hnn_envs.evaluation.records import write_rows
 
     folder = out or (None if quick else DEFAULT_FOLDER)
@@ -51,8 +51,9 @@ def speed(
         if results is not None:
             write_rows(results, rows)
     console.print(_table(rows))
-    if not has_jax():
-        say("JAX is not installed, and was left out; pip install 'hnn_envs[peers]' brings it.")
+    missing = ", ".join(peer for peer in PEERS if not has_peer(peer))
+    if missing:
+        say(f"Not installed, and left out: {missing}; pip install 'hnn_envs[peers]' brings them.")
     say("'free' are environments that cost nothing: what they reach is as far as PPO itself lets any get.")
     short = [row for row in rows if missed(row)]
     say(f"{len(short)} of {sum(row.reference is not None for row in rows)} targets missed.")

@@ -16,7 +16,8 @@ class View:
     Attributes:
         state: shape (2*dof,).
         trail: recent states, oldest first, shape (k, 2*dof).
-        action: the last action in [-1, 1], shape (inputs,); zeros after a reset.
+        action: the last inputs as shares of the largest, in [-1, 1], shape (inputs,), those that no action drives too;
+            zeros after a reset.
         energy: the true energy of the state; where that is not known the learned one, NaN where there is none either.
         believed_energy: the energy that the stepping physics assigns to the state; NaN where it has none.
         dynamics: name of the physics, "ode", "hnn", "baseline" or a checkpoint's.

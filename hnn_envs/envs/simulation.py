@@ -20,6 +20,7 @@ from hnn_envs.envs.rules import LARGEST, Outcome, make_rules
 from hnn_envs.errors import HnnEnvsError, InvalidActionError, InvalidOptionError, InvalidStateError
 from hnn_envs.systems import spec_of
 from hnn_envs.tasks import ObservedTask, Task, get_task
+from hnn_envs.tasks.actuation import actuation_of
 
 TRAIL = 120
 """How many past states a drawing shows."""
@@ -65,8 +66,8 @@ class Simulation:
         if own is not None and isinstance(asked, ObservedTask):
             asked.check_observation_model(own, dynamics)
         self._truth = make_dynamics(asked.system, "ode", **steps) if render_truth else None
-        self.inputs = self.spec.force_matrix.shape[-1]
-        self.action_space = spaces.Box(-1.0, 1.0, (self.inputs,), np.float32)
+        self.actuation = actuation_of(asked)
+        self.action_space = spaces.Box(-1.0, 1.0, (self.actuation.actions,), np.float32)
         self._channels_last = channels == "last"
         low, high = (self._arranged(bound) for bound in (self.task.observation_low, self.task.observation_high))
         self.observation_space = spaces.Box(low, high, dtype=low.dtype.type)
@@ -110,7 +111,7 @@ class Simulation:
             raise InvalidActionError(f"an action has shape {shape}, not {values.shape}")
         if not _in_box(values):
             values = _clipped(values, ignored)
-        return self.dynamics.to_device(self.task.max_input * values)
+        return self.dynamics.to_device(self.actuation.to_inputs(values))
 
     def _control_there(self, action: Any, shape: tuple[int, ...], ignored: Array | None) -> Array:
         """The same for tensors, without leaving the device."""
@@ -125,7 +126,7 @@ class Simulation:
             finite, values = finite | there, torch.where(there, 0.0, values)
         if not finite.all():
             raise InvalidActionError(f"an action must be finite, within [-1, 1]; {_excerpt(values.cpu())} was given")
-        return self.task.max_input * values.clamp(-1.0, 1.0)
+        return self.actuation.to_inputs(values.clamp(-1.0, 1.0))
 
     def advance(self, x: Array, u: Array) -> Outcome:
         """One step. A state that diverged is replaced by the last one, so that nothing downstream ever sees a NaN."""

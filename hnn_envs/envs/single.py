@@ -30,8 +30,9 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
 
     ## Action space
 
-    ``Box(-1, 1, (inputs,), float32)``, scaled to physical inputs by the task. Finite actions beyond the box are clipped
-    to it; an action of the wrong shape, or one that is not finite, raises InvalidActionError and changes nothing.
+    ``Box(-1, 1, (actions,), float32)``, scaled to physical inputs by the task, which may drive some of them only.
+    Finite actions beyond the box are clipped to it; an action of the wrong shape, or one that is not finite, raises
+    InvalidActionError and changes nothing.
 
     ## Observation space
 
@@ -106,11 +107,11 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
         self.observation_space = self._simulation.observation_space
         self.render_mode = render_mode
         self.metadata = PhysicsEnv.metadata | {"render_fps": self._simulation.render_fps}
-        self._action_shape = (self._simulation.inputs,)
+        self._action_shape = (self._simulation.actuation.actions,)
         self._energy_name = self._simulation.energy_name
         self._x: Array | None = None
         self._elapsed = 0
-        self._trails = None if render_mode is None else Trails(1, self._simulation.inputs)
+        self._trails = None if render_mode is None else Trails(1, self._simulation.actuation.inputs)
         self._truth_beside = None if render_mode is None else self._simulation.ground_truth(1)
         self._window: Any = None
 

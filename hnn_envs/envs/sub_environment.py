@@ -123,18 +123,18 @@ class SubEnvironment:
 
 
 class Trails:
-    """Recent states and last actions of a batch, for drawing; kept only where there is a render mode."""
+    """Recent states and last inputs of a batch, for drawing; kept only where there is a render mode."""
 
     def __init__(self, num_envs: int, inputs: int) -> None:
         self._states: deque[Array] = deque(maxlen=TRAIL)
         self._ages = np.zeros(num_envs, dtype=np.int64)
-        self._actions = np.zeros((num_envs, inputs))
+        self._inputs = np.zeros((num_envs, inputs))
 
-    def record(self, states: Array, actions: Array) -> None:
-        """Appends the states after a step, and the actions that led there."""
+    def record(self, states: Array, inputs: Array) -> None:
+        """Appends the states after a step, and the inputs that led there, as shares of the largest."""
         self._states.append(np.array(states))
         self._ages += 1
-        self._actions = np.array(actions)
+        self._inputs = np.array(inputs)
 
     def restart(self, states: Array, rows: Array) -> None:
         """Starts new trails for some rows, at their entries in ``states``."""
@@ -142,10 +142,10 @@ class Trails:
             self._states.append(np.array(states))
         self._states[-1][rows] = states[rows]
         self._ages[rows] = 0
-        self._actions[rows] = 0.0
+        self._inputs[rows] = 0.0
 
     def of(self, row: int) -> tuple[Array, Array]:
-        """The trail of a row, oldest first, shape (k, 2*dof), and its last action."""
+        """The trail of a row, oldest first, shape (k, 2*dof), and its last inputs."""
         kept = min(int(self._ages[row]) + 1, len(self._states))
         trail = [self._states[index][row] for index in range(len(self._states) - kept, len(self._states))]
-        return np.stack(trail), self._actions[row]
+        return np.stack(trail), self._inputs[row]

@@ -102,11 +102,11 @@ class PhysicsVectorEnv(Specified, VectorEnv[Array, Array, Array]):
             "autoreset_mode": self.autoreset_mode,
         }
         self._random: list[tuple[np.random.Generator, int] | None] = [None] * num_envs
-        self._action_shape = (num_envs, self._simulation.inputs)
+        self._action_shape = (num_envs, self._simulation.actuation.actions)
         self._x: Array | None = None
         self._elapsed = np.zeros(num_envs, dtype=np.int64)
         self._ended = np.zeros(num_envs, dtype=np.bool_)
-        self._trails = None if render_mode is None else Trails(num_envs, self._simulation.inputs)
+        self._trails = None if render_mode is None else Trails(num_envs, self._simulation.actuation.inputs)
         self._truth_beside = None if render_mode is None else self._simulation.ground_truth(num_envs)
         self._rows: list[SubEnvironment] = []
 
@@ -182,7 +182,7 @@ class PhysicsVectorEnv(Specified, VectorEnv[Array, Array, Array]):
         """Advances all sub-environments by ``dt``, and resets those that ended as the autoreset mode says.
 
         Args:
-            actions: shape (num_envs, inputs), in [-1, 1].
+            actions: shape (num_envs, actions), in [-1, 1].
             quiet: gives infos only where an episode ended.
 
         Raises:

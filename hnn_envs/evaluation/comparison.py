@@ -100,7 +100,8 @@ def compare(
     with a Hamiltonian has learned.
 
     Args:
-        system: a system, its name or "module:object"; or a checkpoint or the path of one.
+        system: a system, its name or "module:object", or the name of a task, whose step, start and drawing are then
+            taken; or a checkpoint or the path of one.
         dynamics: names or checkpoints, as for ``make_dynamics``; None for the ODE and the default checkpoints, or the
             one that was given in the system's place, as far as they are there.
         periods: length of the rollout, in the system's time scale.

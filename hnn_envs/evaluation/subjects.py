@@ -19,13 +19,15 @@ from hnn_envs.drawing.canvas import Drawable
 from hnn_envs.drawing.pictures import StatePicture
 from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.errors import InvalidOptionError, NoTruthError
-from hnn_envs.systems import Known, System, SystemSpec, find_truth, resolve_system, spec_of, truth_of
+from hnn_envs.systems import SYSTEMS, Known, System, SystemSpec, find_truth, resolve_system, spec_of, truth_of
 from hnn_envs.systems.pairs import closest_distance
 from hnn_envs.tasks import TASKS, Task, tasks_of
+from hnn_envs.tasks.actuation import actuation_of
 from hnn_envs.tasks.optional import shown_start_of
 
 SystemLike: TypeAlias = "str | Path | Known | Checkpoint"
-"""A system, its name or "module:object"; or a checkpoint, or the path of one, whose card says what system it is of."""
+"""A system, its name or "module:object"; or the name of a task, which stands for its system under that task; or a
+checkpoint, or the path of one, whose card says what system it is of."""
 
 Energy: TypeAlias = Callable[[Array], Any]
 """NumPy states (..., 2*dof) -> their energies (...,)."""
@@ -43,23 +45,28 @@ class Subject:
     Attributes:
         spec: what it is.
         truth: its equations; None where they are not known.
-        task: the first registered task on it; None where there is none.
+        task: the task whose name was given, else the first registered one on the system; None where there is none.
         checkpoint: what was given in the system's place; None where the system was.
+        driven: which inputs are pushed: those that the task drives where its name was given, else all.
     """
 
     spec: SystemSpec
     truth: System | None
     task: Task | None
     checkpoint: Checkpoint | None = None
+    driven: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, system: SystemLike) -> Subject:
         """What is known of a system.
 
         Raises:
-            UnknownNameError: there is no such system.
+            UnknownNameError: there is no such system, nor a task of this name.
             CheckpointError: the checkpoint cannot be used.
         """
+        if isinstance(system, str) and system in TASKS and system not in SYSTEMS:
+            task = TASKS[system]
+            return cls(spec_of(task.system), truth_of(task.system), task, driven=actuation_of(task).driven)
         if isinstance(system, Path) or (isinstance(system, str) and is_path(system)):
             system = load_checkpoint(Path(system).expanduser())
         checkpoint = system if isinstance(system, Checkpoint) else None
@@ -67,7 +74,7 @@ class Subject:
             system = find_truth(system.card.spec) or system.card.spec
         known = resolve_system(system)
         spec = spec_of(known)
-        return cls(spec, truth_of(known), _task_on(spec), checkpoint)
+        return cls(spec, truth_of(known), _task_on(spec), checkpoint, (*range(len(spec.inputs)),))
 
     @property
     def name(self) -> str:

@@ -120,20 +120,19 @@ class TrigonometricMachine(Mechanical):
         return (self.slopes(q) @ coefficients[..., None])[..., 0]
 
     def compiled_form(self) -> Form | None:
-        """How the machine is compiled; None with a remainder, and while the coefficients are tensors."""
-        coefficients = self.mass_coefficients, self.potential_coefficients[None]
-        if self.remainder is not None or not all(isinstance(each, np.ndarray) for each in coefficients):
+        """How the machine is compiled, without the waves and monomials that no coefficient needs."""
+        if self.remainder is not None or not isinstance(self.potential_coefficients, np.ndarray):
             return None
-        rows = (
-            np.concatenate(coefficients).astype(np.float64).reshape(len(coefficients[0]) + 1, -1, len(self.exponents))
-        )
-        waves = rows[:, 1:].reshape(len(rows), -1, 2, len(self.exponents))
-        needed = waves.any(axis=(0, 2, 3)), rows.any(axis=(0, 1))  # what is zero takes no time
-        rows = np.concatenate((rows[:, :1], waves[:, needed[0]].reshape(len(rows), -1, len(self.exponents))), axis=1)
-        which = (np.array(each, dtype=np.int64) for each in (self.angular, self.linear))
-        frequencies, exponents = self.frequencies[needed[0]].astype(np.float64), self.exponents[needed[1]]
-        table = np.ascontiguousarray(rows[..., needed[1]].reshape(len(rows), -1))
-        return Form("hnn_envs.kernels.series", self, series=(*which, frequencies, exponents, table))
+        table = np.vstack((self.mass_coefficients, self.potential_coefficients)).astype(np.float64)
+        waves, monomials = 1 + 2 * len(self.frequencies), len(self.exponents)
+        used = (table != 0).any(0).reshape(waves, monomials)
+        pairs = used[1:].any(-1).reshape(-1, 2).any(-1)
+        rows, columns = np.concatenate(([True], np.repeat(pairs, 2))), used.any(0)
+        columns[0] = True
+        table = table.reshape(-1, waves, monomials)[:, rows][..., columns].reshape(len(table), -1)
+        kept = self.frequencies[pairs].astype(np.float64), self.exponents[columns]
+        places = (np.array(indices, dtype=np.int64) for indices in (self.angular, self.linear))
+        return Form("hnn_envs.kernels.series", self, series=(*places, *map(np.ascontiguousarray, (*kept, table))))
 
     def _remainder(self, q: Array) -> Array:
         features = Features(self.linear, self.angular)

@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hnn_envs.arrays import Array, split
+from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import Checkpoint
 from hnn_envs.drawing.colors import colours_of
 from hnn_envs.drawing.view import View
 from hnn_envs.dynamics import Dynamics
 from hnn_envs.evaluation.subjects import Subject, SystemLike, domain_of
+from hnn_envs.hamiltonian import LagrangianFlow
 from hnn_envs.integrators import INTEGRATORS
+from hnn_envs.tasks.actuation import Actuation
 
 TRAIL = 120
 TRAIL_STRIDE = 3  # steps are short here, and every point of a trail costs time to draw
@@ -49,7 +51,7 @@ class Session:
     """Several physics side by side.
 
     Args:
-        system: a system, its name or "module:object"; or a checkpoint or the path of one.
+        system: a system, its name or "module:object", or the name of a task; or a checkpoint or the path of one.
         dynamics: names or checkpoints, as for ``make_dynamics``; None for the ODE and the first that was learned, as
             far as they are there. Where the equations are not known, energies are those that the first has learned.
         fps: frames per second; there is one step per frame.
@@ -76,7 +78,7 @@ class Session:
         self.subject = Subject.of(system)
         spec = self.subject.spec
         self.dt = spec.time_scale / (SECONDS_PER_SCALE * fps) if spec.stepping is None else spec.stepping.dt
-        self.inputs = len(spec.inputs)
+        self.inputs = len(self.subject.driven)
         self.integrator = integrator
         self.paused = False
         self.action = np.zeros(self.inputs)
@@ -85,7 +87,7 @@ class Session:
         self._made: dict[tuple[int, str | None], Dynamics] = {}
         made = [self._dynamics(number, integrator) for number in range(len(self._chosen))]
         self.domain = domain_of(made)
-        self.max_input = self.subject.max_input(self.domain)
+        self._actuation = Actuation(self.subject.max_input(self.domain), len(spec.inputs), self.subject.driven)
         self.energy_name, self._energy = self.subject.energy(made)
         self.drawing = self.subject.drawing(self.domain)
         self.colours = colours_of([each.role for each in made])
@@ -106,18 +108,23 @@ class Session:
 
     def step(self) -> None:
         """One step of every physics under the same input."""
-        force = self.max_input * self.action
+        force = self._actuation.to_inputs(self.action)
         for track in self.tracks:
             self._move(track, force)
         self.time += self.dt
 
     def kick(self, direction: float = 1.0) -> None:
-        """A sudden change of momentum by the first input, as an impulse: the same for all."""
-        spec = self.subject.spec
-        impulse = direction * KICK * spec.time_scale * self.max_input
+        """A sudden change of momentum by the first input that is pushed, as an impulse: the same for all."""
+        spec, made = self.subject.spec, [track.dynamics.field for track in self.tracks]
+        size = direction * KICK * spec.time_scale * self._actuation.size
+        impulse = np.concatenate((np.zeros(spec.dof), size * spec.force_matrix[:, self.subject.driven[0]]))
+        # Where states hold velocities, the first physics that knows masses says what momentum is.
+        machine = next((field for field in made if isinstance(field, LagrangianFlow)), None)
         for track in self.tracks:
-            q, p = split(track.x)
-            track.x = np.concatenate((q, p + impulse * spec.force_matrix[:, 0]))
+            if machine is None:
+                track.x = track.x + impulse
+            else:
+                track.x = machine.from_canonical(machine.to_canonical(track.x) + impulse)
 
     def switch_integrator(self) -> str:
         """Changes to the next integrator that suits all physics; returns its name."""
@@ -134,7 +141,7 @@ class Session:
             View(
                 state=track.x,
                 trail=np.stack(list(track.trail)[::-TRAIL_STRIDE][::-1]),
-                action=self.action,
+                action=self._actuation.to_inputs(self.action) / self._actuation.size,
                 energy=track.energies[-1],
                 believed_energy=_believed(track),
                 dynamics=track.dynamics.name,

@@ -34,7 +34,7 @@ def play(
     """Opens the window, and returns when the user closes it.
 
     Args:
-        system: a system, its name or "module:object"; or a checkpoint or the path of one.
+        system: a system, its name or "module:object", or the name of a task; or a checkpoint or the path of one.
         dynamics: as for ``Session``; energies are drawn around those of the first.
         integrator: for all; None for each physics' own.
         seed: of the starts.

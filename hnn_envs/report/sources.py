@@ -11,7 +11,8 @@ from hnn_envs.dynamics import role_by_name
 from hnn_envs.errors import InvalidOptionError, ResultsError
 from hnn_envs.evaluation.records import CURVES_FORMAT, Row, read_results, read_rows
 from hnn_envs.parsing import parse_entry, shown
-from hnn_envs.systems import SYSTEMS, SystemSpec, get_spec
+from hnn_envs.systems import SYSTEMS, SystemSpec, get_spec, spec_of
+from hnn_envs.tasks import TASKS
 from hnn_envs.version import __version__
 
 CURVE_ENTRIES = (
@@ -76,8 +77,13 @@ class Material:
         for row in self.rows:
             name = row.dynamics.partition("@")[0]
             if found.get(name, "other") == "other":
-                found[name] = role_by_name(row.system, name)
+                found[name] = role_by_name(_system_of(row.system), name)
         return found
+
+
+def _system_of(name: str) -> str:
+    """The system that a row is of, which names a task in some benchmarks."""
+    return spec_of(TASKS[name].system).name if name in TASKS and name not in SYSTEMS else name
 
 
 def collect(sources: Sequence[Path]) -> Material:

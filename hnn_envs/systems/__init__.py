@@ -1,47 +1,17 @@
 """The systems, one file each: what the system is (a ``SystemSpec``) and, where they are known, its equations.
 
 To add a system, write its file and a line in ``SYSTEMS``, or call ``register_system`` from outside; the tests then
-cover it. A name of the form "module:object" is a system, too.
+cover it. A name of the form "module:object" is a system, too. Systems from outside are checked when they are first
+used.
 """
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias, runtime_checkable
-
-import numpy as np
-
-from hnn_envs.arrays import Array
 from hnn_envs.errors import NoTruthError
-from hnn_envs.hamiltonian import Hamiltonian, HamiltonianFlow
 from hnn_envs.registry import Registry
+from hnn_envs.systems.checks import check_system
+from hnn_envs.systems.protocol import Known, System
 from hnn_envs.systems.spec import Coordinate, Input, Stepping, SystemSpec
-
-
-@runtime_checkable
-class System(Hamiltonian, Protocol):
-    """A system whose equations are known: what it is, beside its Hamiltonian.
-
-    Attributes:
-        spec: what the system is, without its equations.
-        field: the true vector field with damping and inputs.
-    """
-
-    @property
-    def spec(self) -> SystemSpec: ...
-    @property
-    def field(self) -> HamiltonianFlow: ...
-
-    def invariants(self, x: Array) -> dict[str, Array]:
-        """Quantities that the free, undamped system conserves."""
-        ...
-
-    def sample_states(self, rng: np.random.Generator, count: int) -> Array:
-        """Initial states, shape (count, 2*dof); of the paper's systems those of the seed paper's data."""
-        ...
-
-
-Known: TypeAlias = "System | SystemSpec"
-"""A system with its equations, or one of which only recordings are known."""
 
 SYSTEMS: Registry[Known] = Registry(
     "system",
@@ -55,6 +25,7 @@ SYSTEMS: Registry[Known] = Registry(
         "double-pendulum": "hnn_envs.systems.double_pendulum:DOUBLE_PENDULUM",
     },
     instances=True,
+    check=check_system,
 )
 
 __all__ = [
@@ -65,6 +36,7 @@ __all__ = [
     "Stepping",
     "System",
     "SystemSpec",
+    "check_system",
     "find_truth",
     "get_spec",
     "get_system",
@@ -84,8 +56,11 @@ def register_system(system: Known | str, name: str | None = None) -> None:
         name: its name; needed for "module:object", which is not imported before it is used.
 
     Raises:
-        InvalidOptionError: another system has this name.
+        InvalidOptionError: another system has this name; or its mass matrix or its friction cannot be a machine's,
+            which for "module:object" is found when it is first used.
     """
+    if not isinstance(system, str):
+        check_system(system)
     SYSTEMS.register(name or spec_of(system if not isinstance(system, str) else SYSTEMS[system]).name, system)
 
 
@@ -104,8 +79,14 @@ def resolve_system(system: str | Known) -> Known:
 
     Raises:
         UnknownNameError: there is no such system.
+        InvalidOptionError: its mass matrix or its friction cannot be a machine's.
     """
-    return SYSTEMS[system] if isinstance(system, str) else system
+    if isinstance(system, str):
+        return SYSTEMS[system]
+    name = spec_of(system).name
+    if name not in SYSTEMS or SYSTEMS[name] is not system:
+        check_system(system)
+    return system
 
 
 def find_truth(spec: SystemSpec) -> System | None:

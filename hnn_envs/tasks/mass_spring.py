@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from hnn_envs.arithmetic import where
-from hnn_envs.arrays import Array
+from hnn_envs.arrays import Array, constant
 from hnn_envs.components import Components, Step
 from hnn_envs.drawing.canvas import Canvas
 from hnn_envs.drawing.shapes import draw_spring
@@ -102,6 +102,16 @@ class MassSpringTask(FormulaTask):
     def observation_high(self) -> Array:
         """Upper bounds of the observation."""
         return bounds(*self.high)
+
+    @cached_property
+    def goal(self) -> Array:
+        """The state that is asked for: at rest."""
+        return limits(0.0, 0.0)
+
+    @cached_property
+    def goal_cost(self) -> Array:
+        """The cost per products of q and p."""
+        return constant(np.eye(2))
 
     def initial_state(self, rng: np.random.Generator) -> Array:
         """A random direction, radius U(0.1, 1), shape (2,)."""

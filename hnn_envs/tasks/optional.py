@@ -28,6 +28,9 @@ class Search:
         iterations: refits per step of the environment.
         spread: standard deviation of an action that nothing is known about; actions are in [-1, 1].
         smallest_spread: what it may shrink to, so that the next step can still change its mind.
+        integrator: the one-step method of plans, which need not be as exact as what is planned for; None for the
+            physics' own.
+        substeps: integrator steps per step of the environment; friction that is stiff near rest needs many.
     """
 
     horizon: int = 20
@@ -37,9 +40,11 @@ class Search:
     iterations: int = 3
     spread: float = 0.7
     smallest_spread: float = 0.1
+    integrator: str | None = None
+    substeps: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("horizon", "hold", "candidates", "elites", "iterations"):
+        for name in ("horizon", "hold", "candidates", "elites", "iterations", "substeps"):
             value = getattr(self, name)
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
                 raise InvalidOptionError(f"{name} must be a positive integer, not {value!r}")

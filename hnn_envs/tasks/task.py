@@ -22,7 +22,8 @@ class Task(Protocol):
         system: the system, or its description where its equations are not known.
         dt: time per environment step.
         max_episode_steps: the horizon.
-        max_input: size of each physical input at action 1; inputs are u = max_input * action.
+        max_input: size of a physical input at action 1: u = max_input * action. Each action drives one input, in their
+            order, unless the task says otherwise (``hnn_envs.tasks.actuation``).
         low, high: limits of the state, shape (2*dof,), infinite for an angle that goes round. Leaving them
             truncates the episode.
         observation_low, observation_high: bounds of the observation, of its shape and dtype: float32, shape

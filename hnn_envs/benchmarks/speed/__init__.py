@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from hnn_envs.benchmarks.speed.interleaved import Effort
 from hnn_envs.benchmarks.speed.limits import cuda, the_limit
+from hnn_envs.benchmarks.speed.machines import machine_steps
 from hnn_envs.benchmarks.speed.stepping import all_sizes, many_environments, one_environment
 from hnn_envs.benchmarks.speed.users import stable_baselines, start_up, training
 from hnn_envs.evaluation.records import Row
@@ -16,6 +17,7 @@ __all__ = ["AT_MOST", "FULL", "PARTS", "QUICK", "Effort", "missed", "run"]
 
 AT_MOST = (
     "step_over_pendulum_v1",
+    "step_over_mujoco",
     "cost_over_best_size",
     "import_seconds",
     "first_step_seconds",
@@ -30,6 +32,7 @@ QUICK = Effort(turns=1, seconds=0.002, largest=1024, agents=(4,))
 PARTS = {
     "one environment": one_environment,
     "many environments": many_environments,
+    "machines": machine_steps,
     "batches of all sizes": all_sizes,
     "the limit": the_limit,
     "Stable-Baselines3": stable_baselines,

@@ -14,6 +14,9 @@ from hnn_envs.dynamics import Dynamics
 from hnn_envs.integrators import Splitting
 from hnn_envs.models.mlp import MLP
 
+PEERS = ("envpool", "jax", "mujoco")
+"""Packages that steps are measured next to."""
+
 
 class SeedsWay:
     """The pendulum as Greydanus et al. 2019 do it: H a generic network 200-200 of the state, autograd, RK4, float32."""
@@ -51,9 +54,9 @@ class SeedsWay:
         return float(loss.detach())
 
 
-def has_jax() -> bool:
-    """Whether JAX is installed; ``pip install hnn_envs[peers]`` brings it."""
-    return find_spec("jax") is not None
+def has_peer(name: str) -> bool:
+    """Whether one of ``PEERS`` is installed; ``pip install hnn_envs[peers]`` brings them."""
+    return find_spec(name) is not None
 
 
 def jax_steps(dynamics: Dynamics, size: int) -> Callable[[], object]:

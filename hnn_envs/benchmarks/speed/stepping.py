@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium.utils.performance import benchmark_vector_step
 
 from hnn_envs.benchmarks.speed.interleaved import Case, Effort, interleave, repeat, row
-from hnn_envs.benchmarks.speed.peers import SeedsWay, has_jax, jax_steps
+from hnn_envs.benchmarks.speed.peers import SeedsWay, has_peer, jax_steps
 from hnn_envs.dynamics import make_dynamics
 from hnn_envs.envs import PhysicsVectorEnv
 from hnn_envs.evaluation.records import Row
@@ -27,12 +27,12 @@ LONGEST = {"pendulum": 1.0, "two-body": 2.0, "three-body": 3.0}
 
 def one_environment(effort: Effort) -> Iterator[Row]:
     """``step()`` of single environments, unwrapped, next to Gymnasium's pendulum, under the same actions."""
-    cases = {("pendulum", "gymnasium"): _steps(gymnasium.make("Pendulum-v1").unwrapped, effort)}
+    cases = {("pendulum", "gymnasium"): steps(gymnasium.make("Pendulum-v1").unwrapped, effort)}
     for system in LONGEST:
         name, options = environment_of(system)
         for dynamics in ("ode", "hnn"):
             env = gymnasium.make(name, dynamics=dynamics, **options).unwrapped
-            cases[system, dynamics] = _steps(env, effort)
+            cases[system, dynamics] = steps(env, effort)
     timings = interleave(cases, effort.turns)
     peer = timings["pendulum", "gymnasium"]
     for (system, dynamics), timing in timings.items():
@@ -42,8 +42,8 @@ def one_environment(effort: Effort) -> Iterator[Row]:
             yield row(system, dynamics, "step_over_pendulum_v1", timing.over(peer), reference=target)
 
 
-def _steps(env: Any, effort: Effort) -> Case:
-    """A case of the first steps of an episode; resets are not timed."""
+def steps(env: Any, effort: Effort) -> Case:
+    """Seconds per step of one environment at the start of an episode, under random actions; resets are not timed."""
     count = max(20, int(4000 * effort.seconds))
     actions = list(np.random.default_rng(0).uniform(-1, 1, (count, *env.action_space.shape)).astype(np.float32))
 
@@ -63,11 +63,11 @@ def many_environments(effort: Effort) -> Iterator[Row]:
 
     sync = gymnasium.make_vec("Pendulum-v1", num_envs=BATCH, vectorization_mode="sync")
     cartpole = gymnasium.make_vec("CartPole-v1", num_envs=BATCH, vectorization_mode="vector_entry_point")
-    cases = {"SyncVectorEnv": _counted(sync, effort), "CartPole": _counted(cartpole, effort)}
+    cases = {"SyncVectorEnv": counted(sync, effort), "CartPole": counted(cartpole, effort)}
     seeds_way, states = SeedsWay(), torch.zeros((BATCH, 2))
     cases["seed"] = repeat(lambda: seeds_way.step(states, get_task("pendulum").dt), effort.seconds, BATCH)
     for dynamics in ("ode", "hnn"):
-        cases[dynamics] = _counted(make_batch(BATCH, dynamics=dynamics), effort)
+        cases[dynamics] = counted(make_batch(BATCH, dynamics=dynamics), effort)
         cases[f"{dynamics} rollout"] = _rollouts(dynamics, effort)
     timings = interleave(cases, effort.turns)
     for name, dynamics in (("SyncVectorEnv", "gymnasium"), ("CartPole", "gymnasium/CartPole"), ("seed", "seed")):
@@ -81,7 +81,7 @@ def many_environments(effort: Effort) -> Iterator[Row]:
     yield row("pendulum", "hnn", "times_seed", timings["seed"].over(timings["hnn"]), reference=25.0)
 
 
-def _counted(envs: Any, effort: Effort) -> Case:
+def counted(envs: Any, effort: Effort) -> Case:
     """Seconds per environment step, as Gymnasium's performance utility counts them."""
     return lambda: 1 / benchmark_vector_step(envs, effort.seconds, seed=0)  # type: ignore[arg-type]
 
@@ -106,7 +106,7 @@ def all_sizes(effort: Effort) -> Iterator[Row]:
             envs = make_batch(size, dynamics=dynamics, max_episode_steps=-1)
             envs.reset(seed=0)
             cases[dynamics, size] = _stepped(envs, effort)
-        if size in (BATCH, 16384) and has_jax():
+        if size in (BATCH, 16384) and has_peer("jax"):
             for dtype in ("float64", "float32"):
                 cases["jax", size, dtype] = _in_jax(size, dtype, effort)
     timings = interleave(cases, effort.turns)

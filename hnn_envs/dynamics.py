@@ -23,7 +23,7 @@ from hnn_envs.checkpoints import (
     shipped_checkpoints,
 )
 from hnn_envs.errors import CheckpointError, DeviceError, InvalidOptionError, NoTruthError, UnknownNameError
-from hnn_envs.hamiltonian import Hamiltonian, HamiltonianFlow, VectorField, is_separable
+from hnn_envs.hamiltonian import Hamiltonian, HamiltonianFlow, VectorField, bodies_of, is_separable
 from hnn_envs.integrators import INTEGRATORS, Integrator, get_integrator
 from hnn_envs.observation import ObservationModel, Observed
 from hnn_envs.parsing import user_path
@@ -80,9 +80,7 @@ class Dynamics:
             return self._compiled(x, u)
         h = self.dt / self.substeps
         with np.errstate(all="ignore"):
-            for _ in range(self.substeps):
-                x = self.integrator.step(self.field, x, u, h)
-        return x
+            return self.integrator.advance(self.field, x, u, h, self.substeps)
 
     @cached_property
     def _compiled(self) -> Callable[[Array, Array | None], Array] | None:
@@ -173,9 +171,9 @@ def make_dynamics(
             shipped checkpoint such as "paper/hnn", the path of a .safetensors file, or a checkpoint already loaded.
             By default the checkpoint where one was given for the system, else "ode".
         dt: time per step; by default a fiftieth of the system's time scale, or the step of its discrete map.
-        integrator: a key of ``hnn_envs.integrators.INTEGRATORS``; by default Blanes and Moan's fourth-order splitting
-            for a learned Hamiltonian that is separable, else what ``get_integrator`` chooses: PEFRL where H is
-            separable, and what suits machines with mass matrices and friction.
+        integrator: a key of ``hnn_envs.integrators.INTEGRATORS``; by default what ``get_integrator`` chooses: PEFRL
+            where H is separable, and what suits bodies that act in pairs, and machines with mass matrices and friction.
+            Of learned Hamiltonians that are separable it is Blanes and Moan's fourth-order splitting.
         substeps: integrator steps per step; by default enough for these splittings to keep the ODE to 1e-9 of the
             exact flow, and learned physics to 1e-6 of its own.
         device: None or "cpu" for NumPy, or a torch device such as "cuda".
@@ -252,7 +250,7 @@ def _stepping(
         method = INTEGRATORS[own.integrator] if is_separable(field) else get_integrator(None, field)
         return method, _whole_steps(spec, dt) if substeps is None else int(substeps)
     method = get_integrator(integrator, field)
-    if integrator is None and learned and is_separable(field):
+    if integrator is None and learned and is_separable(field) and not bodies_of(field):
         method = INTEGRATORS[LEARNED_SPLITTING]
     elif integrator is None and learned and method.adaptive:
         method = INTEGRATORS[LEARNED_ADAPTIVE]

@@ -61,7 +61,9 @@ class Separable:
     """H(q, p) = T(p) + V(q) with T(p) = inverse_mass |p|^2 / 2, the kinetic energy of every mechanical system here.
 
     A subclass has the attribute ``inverse_mass`` (a number or a 0-d array). It states V and its gradient as
-    ``formulas``, which are compiled too, or it overrides ``potential`` and ``potential_gradient``.
+    ``formulas``, which are compiled too, or it overrides ``potential`` and ``potential_gradient``. Where V is a sum
+    over pairs of like bodies in the plane, of their differences only, an attribute ``bodies`` says how many there are;
+    q is then body by body.
     """
 
     inverse_mass: Array
@@ -388,3 +390,11 @@ def check_derivatives(system: Mechanical, states: Array) -> None:
             f"the force of {type(system).__name__} at q = {q[worst].tolist()} is {force[worst].tolist()}, and its "
             f"energy falls by {quotient[worst].tolist()}: mass matrix and potential must be analytic functions"
         )
+
+
+def bodies_of(field: VectorField) -> int:
+    """How many bodies act on each other in pairs, in a flow that is separable; 0 for all else."""
+    if not (isinstance(field, PortHamiltonian) and is_separable(field)):
+        return 0
+    bodies: int = getattr(field.hamiltonian, "bodies", 0)
+    return bodies

@@ -114,7 +114,12 @@ class Gauss:
         if not bool(retry.any()):
             return moves, settled
         some, some_u = x[retry], None if u is None else (u + 0 * x[..., :1])[retry]
-        newton, done = settle(lambda z: self._newton(field, some, some_u, h, z), start[retry], 2, NEWTON_ITERATIONS)
+        first = start[retry]
+        newton, done = settle(lambda z: self._newton(field, some, some_u, h, z), first, 2, NEWTON_ITERATIONS)
+        # Where there is no solution, slopes that vanish can throw it so far out that nothing more changes it there.
+        xp = namespace(x)
+        residual = xp.max(xp.abs(newton - self._moves(field, some, some_u, h, newton)), axis=(-2, -1))
+        done = done & (residual <= ROUNDING * (1 + xp.max(xp.abs(first), axis=(-2, -1))))
         return replaced(moves, retry, newton), replaced(settled, retry, done)
 
     def _moves(self, field: VectorField, x: Array, u: Array | None, h: float, moves: Array) -> Array:

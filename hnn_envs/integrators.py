@@ -16,6 +16,7 @@ import numpy as np
 
 from hnn_envs.adaptive import DormandPrince
 from hnn_envs.arrays import Array, join, namespace, split
+from hnn_envs.encounters import Encounters
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import (
     LagrangianFlow,
@@ -23,6 +24,7 @@ from hnn_envs.hamiltonian import (
     PortHamiltonian,
     Separable,
     VectorField,
+    bodies_of,
     canonical,
     is_separable,
 )
@@ -44,6 +46,7 @@ class Integrator:
         method: the step function, of a field in coordinates and momenta.
         stride: how much longer than PEFRL's, or RK4's, its steps may be for the same error, where that was measured.
         adaptive: whether it chooses its own steps.
+        bodies_only: whether it needs bodies that act on each other in pairs.
     """
 
     name: str
@@ -53,12 +56,21 @@ class Integrator:
     method: StepFunction
     stride: float = 1.0
     adaptive: bool = False
+    bodies_only: bool = False
 
     def step(self, field: VectorField, x: Array, u: Array | None, h: float) -> Array:
         """Advances states (..., 2*dof) of ``field`` by ``h``, in whatever variables these are."""
-        if not isinstance(field, LagrangianFlow):
-            return self.method(field, x, u, h)
-        return field.from_canonical(self.method(field.canonical, field.to_canonical(x), u, h))
+        return self.advance(field, x, u, h, 1)
+
+    def advance(self, field: VectorField, x: Array, u: Array | None, h: float, steps: int) -> Array:
+        """Advances states (..., 2*dof) of ``field`` by so many steps ``h`` in a row."""
+        if isinstance(field, LagrangianFlow):
+            return field.from_canonical(self.advance(field.canonical, field.to_canonical(x), u, h, steps))
+        if isinstance(self.method, Encounters):
+            return self.method(field, x, u, h, steps)
+        for _ in range(steps):
+            x = self.method(field, x, u, h)
+        return x
 
 
 @dataclass(frozen=True)
@@ -193,6 +205,15 @@ INTEGRATORS: Registry[Integrator] = Registry(
             Integrator("yoshida4", 4, symplectic=True, separable_only=True, method=YOSHIDA4),
             Integrator("pefrl", 4, symplectic=True, separable_only=True, method=PEFRL),
             Integrator("blanes_moan4", 4, symplectic=True, separable_only=True, method=BLANES_MOAN4, stride=3.0),
+            Integrator(
+                "encounters",
+                4,
+                symplectic=True,
+                separable_only=True,
+                method=Encounters(BLANES_MOAN4),
+                stride=3.0,
+                bodies_only=True,
+            ),
             Integrator("implicit_midpoint", 2, symplectic=True, separable_only=False, method=Gauss(1)),
             Integrator("gauss4", 4, symplectic=True, separable_only=False, method=Gauss(2), stride=1.3),
             Integrator("gauss6", 6, symplectic=True, separable_only=False, method=Gauss(3), stride=8.0),
@@ -222,27 +243,34 @@ def register_integrator(name: str, integrator: Integrator | str) -> None:
 def get_integrator(name: str | None, field: VectorField) -> Integrator:
     """Returns the integrator called ``name`` for ``field``; None chooses what suits it.
 
-    That is PEFRL for separable fields, Gauss's method of order 8 for other machines without friction, the adaptive
-    method of Dormand and Prince for those with friction, and RK4 for all else.
+    That is PEFRL for separable fields, or where these are of bodies that act in pairs the scheme that goes through
+    encounters; Gauss's method of order 8 for other machines without friction, the adaptive method of Dormand and Prince
+    for those with friction, and RK4 for all else.
 
     Raises:
         UnknownNameError: there is no such integrator.
-        InvalidOptionError: it needs a separable Hamiltonian, and ``field`` has none.
+        InvalidOptionError: it needs a separable Hamiltonian, or bodies, and ``field`` has none.
     """
     if name is None:
         name = _default(field)
     integrator = INTEGRATORS[name]
-    if integrator.separable_only and not is_separable(field):
-        allowed = ", ".join(sorted(n for n, method in INTEGRATORS.items() if not method.separable_only))
-        raise InvalidOptionError(
-            f"integrator {name!r} needs a separable Hamiltonian, and this physics has none; allowed: {allowed}"
-        )
+    if not fits(integrator, field):
+        needed = "bodies that act in pairs" if integrator.bodies_only else "a separable Hamiltonian"
+        allowed = ", ".join(sorted(n for n, method in INTEGRATORS.items() if fits(method, field)))
+        raise InvalidOptionError(f"integrator {name!r} needs {needed}, and this physics has none; allowed: {allowed}")
     return integrator
+
+
+def fits(integrator: Integrator, field: VectorField) -> bool:
+    """Whether an integrator can step a field."""
+    if integrator.bodies_only:
+        return bodies_of(field) > 0
+    return is_separable(field) or not integrator.separable_only
 
 
 def _default(field: VectorField) -> str:
     if is_separable(field):
-        return "pefrl"
+        return "encounters" if bodies_of(field) else "pefrl"
     flow = canonical(field)
     if not (isinstance(flow, PortHamiltonian) and isinstance(flow.hamiltonian, Separable | MachineHamiltonian)):
         return "rk4"

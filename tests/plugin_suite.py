@@ -104,6 +104,14 @@ class TestPhysics:
         np.testing.assert_allclose(run.states[-1, 0], [0.5, 0.0], atol=0.05)
         assert np.ptp(run.energies) < 1e-3 * np.abs(run.energies).max() + 1e-3
 
+    def test_a_machine_is_stepped_by_what_suits_it_and_loses_energy(self) -> None:
+        dynamics = make_dynamics("plugin.bead:BEAD")
+        assert dynamics.integrator.name == "dormand_prince8"
+        run = hnn_envs.rollout("bead", [1.0, 0.5], 200)
+        np.testing.assert_allclose(run.states[1], dynamics.step(run.states[0]), rtol=1e-12)
+        assert (np.diff(run.energies) < 0).all()
+        assert run.energies[-1] == pytest.approx(get_system("bead").value(run.states[-1]))
+
     def test_its_truth_is_asked_for_in_vain(self) -> None:
         with pytest.raises(NoTruthError, match="equations of 'cart' are not known"):
             make_dynamics("cart", "ode")
@@ -188,5 +196,5 @@ def command(*words: str) -> str:
 
 
 def test_everything_is_registered() -> None:
-    assert {"duffing", "cart"} <= set(SYSTEMS)
+    assert {"duffing", "bead", "cart"} <= set(SYSTEMS)
     assert {"duffing-hold", "duffing-cross"} <= set(TASKS)

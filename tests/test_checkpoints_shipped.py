@@ -68,7 +68,10 @@ def test_its_metrics_are_measured_again(identities: list[str]) -> None:
         checkpoint = shipped(identity)
         claimed, found = dict(checkpoint.card.metrics), card_metrics(load_recipe(identity), checkpoint, test)
         assert found.keys() == claimed.keys(), identity
-        assert found.pop("test_loss") == pytest.approx(claimed.pop("test_loss"), rel=1e-3), identity
+        # Where a model is the truth, what is left of these is rounding.
+        assert found.pop("test_loss") == pytest.approx(claimed.pop("test_loss"), rel=1e-3, abs=1e-20), identity
+        for metric in [name for name in claimed if name.startswith("episode_error_95")]:
+            assert found.pop(metric) == pytest.approx(claimed.pop(metric), rel=0.05, abs=1e-9), identity
         assert found == pytest.approx(claimed, rel=0.05), identity
 
 

@@ -12,8 +12,19 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SUITES = ("systems", "integrators", "kernels", "models", "tasks", "rules", "dynamics", "rollouts", "planning")
-WHAT_IT_ADDS = "(duffing or polynomial or verlet)"
+SUITES = (
+    "systems",
+    "integrators",
+    "kernels",
+    "models",
+    "tasks",
+    "rules",
+    "dynamics",
+    "rollouts",
+    "planning",
+    "mechanics",
+)
+WHAT_IT_ADDS = "(duffing or bead or polynomial or verlet)"
 NOT_OF_IT = (
     "test_kernels and polynomial",  # array code alone, of which no kernel is asked
     "test_rules and cross",

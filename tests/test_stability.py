@@ -236,6 +236,7 @@ class Lonely(Pendulum):
 
 
 LONELY = Lonely()
+QUANTILES = ("median_relative_energy_error", "relative_energy_error_95", "max_relative_energy_error")
 
 
 class TestBenchmark:
@@ -274,6 +275,9 @@ class TestBenchmark:
         assert 0 <= found["hnn", "escape_p_value"] <= 1
         assert found["ode", "max_relative_energy_error_apart"] < 1e-6
         assert found["hnn", "max_relative_energy_error_apart"] < 1e-3
+        errors = [found["ode", metric] for metric in QUANTILES]
+        assert errors == sorted(errors)
+        assert errors[-1] < 1e-8
         assert found["ode", "encountered"] > 0
 
     def test_every_integrator_that_fits(self) -> None:

@@ -15,6 +15,8 @@ from true_machines import TRUE, true_cart_pole
 from hnn_envs.arrays import Array, split
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import LagrangianFlow, Mechanical, PortHamiltonian
+from hnn_envs.integrators import INTEGRATORS
+from hnn_envs.kernels import compile_step
 from hnn_envs.models import make_family
 from hnn_envs.models.trigonometric import (
     Config,
@@ -108,6 +110,43 @@ def machine_of(field: Any) -> TrigonometricMachine:
     assert isinstance(flow, PortHamiltonian)
     machine: TrigonometricMachine = flow.hamiltonian.machine  # type: ignore[attr-defined] # a machine's
     return machine
+
+
+@pytest.mark.parametrize("name", [*MACHINES, "pendulum", "mass-spring"])
+@pytest.mark.parametrize("method", ["dormand_prince8", "rk4", "gauss8"])
+def test_it_is_compiled_as_the_array_code_has_it(name: str, method: str) -> None:
+    system, field, _ = learned(name, {})
+    x, u, integrator = states(system, 20), inputs(system, 20), INTEGRATORS[method]
+    compiled = compile_step(field, integrator, 0.01, 1)
+    assert compiled is not None
+    np.testing.assert_allclose(compiled(x, u), integrator.step(field, x, u, 0.01), rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_so_are_series_of_which_most_is_zero(name: str) -> None:
+    system = SYSTEMS[name]
+    field = Config().build(system.spec, TRUE[name](Config()))
+    form = field.compiled_form()
+    assert form is not None
+    assert form.series is not None
+    assert len(form.series[2]) == {"cart-pole": 1, "double-pendulum": 3}[name]
+    x, u, integrator = states(system, 20), inputs(system, 20), INTEGRATORS["dormand_prince8"]
+    compiled = compile_step(field, integrator, 0.05, 1)
+    assert compiled is not None
+    np.testing.assert_allclose(compiled(x, u), integrator.step(system.field, x, u, 0.05), rtol=1e-9, atol=1e-10)
+
+
+def test_compiled_it_comes_to_no_end_where_its_mass_is_negative() -> None:
+    parameters = true_cart_pole(Config())
+    parameters["mass"][0, monomial_exponents(1, 2).tolist().index([2])] = -1.0  # of the cart, 1.1 - x^2
+    field = Config().build(CART_POLE.spec, parameters)
+    x = np.array([[0.5, 0.1, 0.0, 0.0], [2.0, 0.1, 0.0, 0.0]])
+    for method in ("dormand_prince8", "rk4", "gauss8"):
+        compiled = compile_step(field, INTEGRATORS[method], 0.01, 1)
+        assert compiled is not None
+        x_next = compiled(x)
+        assert np.isfinite(x_next[0]).all()
+        assert np.isnan(x_next[1]).any()
 
 
 class TestSeries:

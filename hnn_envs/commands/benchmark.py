@@ -14,6 +14,7 @@ from rich.table import Table
 
 from hnn_envs.commands import speed
 from hnn_envs.commands.console import Jobs, check_file, check_folder, console, names_in, plain_errors, say, timing
+from hnn_envs.commands.learning import learning
 from hnn_envs.commands.paper import paper
 from hnn_envs.commands.transfer import transfer
 from hnn_envs.evaluation.records import Row
@@ -22,6 +23,7 @@ app = typer.Typer(help="Measure the shipped physics.", no_args_is_help=True)
 app.command()(speed.speed)
 app.command()(transfer)
 app.command()(paper)
+app.command()(learning)
 
 STABILITY_COLUMNS = {
     "max_relative_energy_error": "energy",

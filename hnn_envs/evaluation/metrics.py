@@ -168,7 +168,9 @@ def state_rmse(states: Array, reference: Array, angles: tuple[bool, ...]) -> Arr
     return never_missing(np.sqrt(np.square(state_difference(states, reference, angles)).mean(axis=(1, 2))))
 
 
-def valid_prediction_time(times: Array, states: Array, reference: Array, angles: tuple[bool, ...]) -> Array:
+def valid_prediction_time(
+    times: Array, states: Array, reference: Array, angles: tuple[bool, ...], threshold: float = VALID_MSE
+) -> Array:
     """How long each trajectory stays a valid prediction, shape (starts,); infinite where it does to the end.
 
     Botev et al. 2021 (arXiv 2111.05458): the first time at which the mean square error exceeds a threshold, 0.025 in
@@ -180,10 +182,11 @@ def valid_prediction_time(times: Array, states: Array, reference: Array, angles:
         states: shape (records, starts, 2*dof).
         reference: the true states, same shape.
         angles: which coordinates are angles, one flag per degree of freedom.
+        threshold: of the relative mean square error.
     """
     size = np.square(_wrapped(reference, angles)).mean(axis=(0, 2))
     error = never_missing(np.square(state_difference(states, reference, angles)).mean(axis=2)) / size
-    failed = error > VALID_MSE
+    failed = error > threshold
     first = failed.argmax(axis=0)
     return np.where(failed.any(axis=0), times[first], np.inf)
 

@@ -6,7 +6,7 @@ Both are resumable: ``state`` is a flat dict of tensors, and the rows of a minib
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -108,6 +108,7 @@ class LevenbergMarquardt:
         differences: takes the Jacobian by differences over this much, relative to parameters above 1, for residuals
             that have no gradient; 0 takes it exactly.
         keep_zeros: leaves parameters alone that are exactly zero when the stage begins.
+        hold: names of parameters that are left alone altogether.
     """
 
     def __init__(
@@ -121,6 +122,7 @@ class LevenbergMarquardt:
         scaling: str = "present",
         differences: float = 0.0,
         keep_zeros: bool = False,
+        hold: Sequence[str] = (),
     ) -> None:
         if scaling not in SCALINGS:
             raise UnknownNameError.of("scaling", scaling, SCALINGS)
@@ -131,8 +133,11 @@ class LevenbergMarquardt:
         networks = [torch.full((value.numel(),), name in problem.networks) for name, value in parameters.items()]
         self._networks = torch.cat(networks)
         self._scaling, self._scale = scaling, torch.zeros(len(self._networks), dtype=torch.float64)
-        flat = flatten(self.parameters)
-        self._free = flat != 0 if keep_zeros else torch.ones_like(flat, dtype=torch.bool)
+        for name in hold:
+            if name not in parameters:
+                raise UnknownNameError.of("parameter", name, parameters)
+        held = [torch.full((value.numel(),), name in hold) for name, value in parameters.items()]
+        self._free = ~torch.cat(held) & ((flatten(self.parameters) != 0) | (not keep_zeros))
         self._differences = differences
         self._here: tuple[torch.Tensor, torch.Tensor] | None = None  # residuals and Jacobian, until a step is taken
 
@@ -167,7 +172,7 @@ class LevenbergMarquardt:
         damped = torch.cat((jacobian, torch.diag(scale * math.sqrt(self._damping))))
         target = torch.cat((-residuals, torch.zeros_like(scale)))
         change: torch.Tensor = torch.linalg.lstsq(damped, target[:, None], driver="gels").solution
-        return change[:, 0]
+        return change[:, 0] * self._free
 
     def _jacobian(self, flat: torch.Tensor) -> torch.Tensor:
         """Derivatives by all parameters, of shape (residuals, parameters); zero for those that are left alone."""

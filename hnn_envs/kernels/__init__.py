@@ -17,11 +17,14 @@ import numpy as np
 from hnn_envs.adaptive import DormandPrince
 from hnn_envs.arrays import Array
 from hnn_envs.components import Form, compiles, constants_of, stated
-from hnn_envs.hamiltonian import VectorField
+from hnn_envs.encounters import Encounters, fastest_pace
+from hnn_envs.encounters import tableau as encounter_tableau
+from hnn_envs.hamiltonian import VectorField, bodies_of
 from hnn_envs.implicit import Gauss
 from hnn_envs.integrators import Integrator, Splitting, rk4
 from hnn_envs.kernels import arithmetic as _arithmetic  # noqa: F401 - tells the compiler what formulas say
 from hnn_envs.kernels.adaptive import make_adaptive
+from hnn_envs.kernels.encounters import make_encounters
 from hnn_envs.kernels.gauss import make_gauss
 from hnn_envs.kernels.operations import can_run, plan
 from hnn_envs.kernels.rates import Parts, other_rate, separable_rate, unchanged
@@ -121,6 +124,12 @@ def compile_step(
     if isinstance(method, Splitting) and kernel.is_separable and not kernel.has_friction:
         stages = _stages(method, kernel.inverse_mass, kernel.damping, h, substeps)
         return CompiledStep(kernel.splitting(), (stages, *kernel.splitting_arguments), kernel.inputs)
+    if isinstance(method, Encounters) and isinstance(method.calm, Splitting) and bodies_of(field):
+        stages = _stages(method.calm, kernel.inverse_mass, kernel.damping, h, substeps)
+        limits = np.array((fastest_pace(h, substeps), dt))
+        table = np.concatenate([part.ravel() for part in encounter_tableau()])
+        constants, matrix, *learned = kernel.splitting_arguments
+        return CompiledStep(kernel.encounters(), (stages, constants, matrix, table, limits, *learned), kernel.inputs)
     return None
 
 
@@ -143,6 +152,11 @@ class _Kernel:
         """The step of the splittings."""
         module = self._module
         return make_splitting(module.copies, module.add_force, self._form.formula, self._count, self._layout)
+
+    def encounters(self) -> Any:
+        """The step of bodies that meet."""
+        module = self._module
+        return make_encounters(module.copies, module.add_force, self._form.formula, self._count, self._layout)
 
     @property
     def parts(self) -> Parts:

@@ -124,6 +124,21 @@ def _bell_32(x: Any) -> Any:
     return e / ((np.float32(1.0) + e) * (np.float32(1.0) + e))
 
 
+LARGEST_POWER = 1023.0
+
+
+@inlined
+def exp(x: Any) -> Any:
+    """e^x; infinite above and zero below the range of normal numbers."""
+    shifted = fma(x, PER_LN2, ROUND)
+    n = shifted - ROUND
+    r = fma(n, -LN2[1], fma(n, -LN2[0], x))
+    power = unbits((bits(shifted) << 52) + np.int64(1023 << 52))  # 2^n
+    y = fma(power, fma(horner(r, EXP) * r, r, r), power)
+    y = math.inf if n > LARGEST_POWER else y
+    return (0.0 if n < 1.0 - LARGEST_POWER else y) + (x - x)  # NaN stays so
+
+
 @inlined
 def sin_remainder(x: Any, half_turns: Any, sign: Any) -> Any:
     """sin(x - half_turns * pi / 2), its sign turned by the parity of the bits of ``sign``."""

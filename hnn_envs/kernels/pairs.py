@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hnn_envs.kernels.functions import fma, log
+from hnn_envs.kernels.functions import exp, fma, log
 from hnn_envs.kernels.jit import inlined
 from hnn_envs.kernels.lanes import lanes_of
 from hnn_envs.kernels.network import OUTPUTS, TARGET, TWO, ZERO, run
@@ -46,7 +46,7 @@ def add_force(
 
 @inlined
 def slopes_over_distance(constants: Any, network: Any, squares: Any, chunk: Any) -> None:
-    """Turns r^2 into v'(r) / r, where v = energy (network(z) + slope z), z = (ln r - centre) / spread."""
+    """Turns r^2 into v'(r) / r, where v is what ``PairwiseHamiltonian`` says."""
     units, operations = network.units, network.operations
     per_spread, width, size = 1.0 / constants.spread, np.uint64(lanes_of(chunk)), np.uint64(squares.size)
     for n in range(size):
@@ -55,6 +55,7 @@ def slopes_over_distance(constants: Any, network: Any, squares: Any, chunk: Any)
     at, apart = operations[-1, TARGET] * size, operations[-1, OUTPUTS] * width
     for pair in range(ZERO, size, width):
         for k in range(width):
-            steepness = units[at + k] + constants.slope
-            squares[pair + k] = constants.energy * per_spread * steepness / squares[pair + k]
+            steepness = constants.energy * per_spread * (units[at + k] + constants.slope)
+            law = constants.power * constants.amplitude * exp(-0.5 * constants.power * log(squares[pair + k]))
+            squares[pair + k] = (steepness - law) / squares[pair + k]
         at += apart

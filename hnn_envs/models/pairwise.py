@@ -13,20 +13,24 @@ from hnn_envs.hamiltonian import PortHamiltonian, Separable
 from hnn_envs.models.mlp import MLP, Parameters, Shapes, build_mlp, init_mlp, mlp_shapes
 from hnn_envs.models.ports import Ports, exponential
 from hnn_envs.models.settings import positive
-from hnn_envs.systems.pairs import gather, separations
+from hnn_envs.pairs import gather, separations
 from hnn_envs.systems.spec import SystemSpec
 
 
 @dataclass(frozen=True)
 class PairwiseHamiltonian(Separable):
-    """H with one learned pair potential v(r) = energy (network(z) + slope z), z = (log r - centre) / spread.
+    """H with one learned pair potential v(r) = energy (network(z) + slope z) + amplitude r^-power.
 
-    In the logarithm of the distance a tanh unit has power-law tails and the linear term carries on beyond the data, so
-    a handful of units holds over decades. Conserves momentum and angular momentum by construction.
+    z = (log r - centre) / spread: in the logarithm of the distance a tanh unit has power-law tails and the linear term
+    carries on beyond the data, so a handful of units holds over decades. Closer than any data the units level off, and
+    a power law is what is left, where there is one; without, v grows by the logarithm only. Conserves momentum and
+    angular momentum by construction.
     """
 
     network: MLP
     slope: Array
+    amplitude: Array
+    power: Array
     inverse_mass: Array
     bodies: int
     energy: float
@@ -37,18 +41,27 @@ class PairwiseHamiltonian(Separable):
         """V(q) = sum_{i<j} v(r_ij), shape (...,), up to a constant."""
         _, distances = separations(q, self.bodies)
         z = self._scaled_log(distances)
-        return self.energy * (self.network(z)[..., 0] + self.slope * z[..., 0]).sum(-1)
+        learned = self.energy * (self.network(z)[..., 0] + self.slope * z[..., 0])
+        return (learned + self._power_law(distances)).sum(-1)
 
     def potential_gradient(self, q: Array) -> Array:
-        """dV/dq, shape (..., 2*bodies), in closed form: v'(r) = energy (dnetwork/dz + slope) / (spread r)."""
+        """dV/dq, shape (..., 2*bodies), in closed form.
+
+        v'(r) = (energy (dnetwork/dz + slope) / spread - power amplitude r^-power) / r.
+        """
         differences, distances = separations(q, self.bodies)
-        steepness = self.network.gradient(self._scaled_log(distances)) + self.slope
-        slopes_over_distance = (self.energy / self.spread) * steepness / (distances * distances)[..., None]
-        return gather(slopes_over_distance * differences, self.bodies)
+        steepness = (self.energy / self.spread) * (self.network.gradient(self._scaled_log(distances)) + self.slope)
+        steepness = steepness - self.power * self._power_law(distances)[..., None]
+        return gather(steepness / (distances * distances)[..., None] * differences, self.bodies)
 
     def compiled_form(self) -> Form:
         """How the force is compiled."""
         return Form("hnn_envs.kernels.pairs", self, network=self.network, inverse_mass=self.inverse_mass)
+
+    def _power_law(self, distances: Array) -> Array:
+        """Amplitude r^-power, shape (..., pairs)."""
+        xp = namespace(distances)
+        return self.amplitude * xp.exp(-self.power * xp.log(distances))
 
     def _scaled_log(self, distances: Array) -> Array:
         """z, one network input per pair, shape (..., pairs, 1)."""
@@ -64,6 +77,7 @@ class Config:
         energy: unit of v.
         centre: typical log r.
         spread: how far log r is from it.
+        power_law: whether v has a term amplitude r^-power, both learned; for data that encounters lead beyond.
         ports: whether damping and input matrix are learned too.
     """
 
@@ -71,6 +85,7 @@ class Config:
     energy: float = positive(1.0)
     centre: float = 0.0
     spread: float = positive(1.0)
+    power_law: bool = False
     ports: Ports = field(default_factory=Ports)
 
     networks = ("network",)
@@ -78,7 +93,8 @@ class Config:
     def shapes(self, spec: SystemSpec) -> Shapes:
         """Shapes of the parameters."""
         network = mlp_shapes("network", (1, *self.hidden, 1))
-        return network | {"slope": (), "log_inverse_mass": ()} | self.ports.shapes(spec)
+        law: Shapes = {"amplitude": (), "power": ()} if self.power_law else {}
+        return network | {"slope": (), "log_inverse_mass": ()} | law | self.ports.shapes(spec)
 
     def init(self, spec: SystemSpec, rng: np.random.Generator) -> Parameters:
         """Random parameters; the units of the first layer are spread over the range of distances."""
@@ -88,6 +104,9 @@ class Config:
         middles = np.linspace(-2.0, 2.0, width) + 0.1 * rng.standard_normal(width)
         parameters |= {"network.weight0": steepness[None], "network.bias0": -steepness * middles}
         parameters |= {"slope": np.asarray(0.1 * rng.standard_normal()), "log_inverse_mass": np.asarray(0.0)}
+        if self.power_law:
+            amplitude, power = 0.1 * rng.standard_normal(), rng.uniform(0.5, 2.0)
+            parameters |= {"amplitude": np.asarray(amplitude), "power": np.asarray(power)}
         return parameters | self.ports.init(spec, rng)
 
     def build(self, spec: SystemSpec, parameters: Parameters) -> PortHamiltonian:
@@ -101,6 +120,8 @@ class Config:
         hamiltonian = PairwiseHamiltonian(
             network=build_mlp(parameters, "network"),
             slope=parameters["slope"],
+            amplitude=parameters["amplitude"] if self.power_law else 0.0,
+            power=parameters["power"] if self.power_law else 0.0,
             inverse_mass=exponential(parameters["log_inverse_mass"]),
             bodies=spec.bodies,
             energy=self.energy,

@@ -9,11 +9,11 @@ import numpy as np
 
 from hnn_envs.arrays import Array, split
 from hnn_envs.errors import InvalidOptionError
+from hnn_envs.pairs import closest_distance
 from hnn_envs.recordings.dataset import Dataset, split_shares
 from hnn_envs.recordings.exact import exact_trajectories
 from hnn_envs.recordings.measured import load_real_pendulum
 from hnn_envs.systems import Known, System, known_truth
-from hnn_envs.systems.pairs import closest_distance
 
 MOST_DRAWS = 1000
 """How often a source draws before it gives up."""

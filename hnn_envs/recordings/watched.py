@@ -25,7 +25,7 @@ class WatchedSource:
         test_seconds: the same for the test runs, which come after.
         dt: time between states; the input changes with every one of them.
         intervals: how many of these a run has.
-        max_input: inputs are drawn from [-max_input, max_input], those of a run around a mean of its own.
+        max_input: inputs are drawn from [-max_input, max_input].
         low: smallest value of each component where runs start; by default they start where the system's states are
             drawn from. Runs that leave the limits, angles aside, are left out.
         high: largest value of each component.
@@ -74,16 +74,11 @@ class WatchedSource:
     def _watch(self, system: System, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
         box = (count, len(self.low))
         x = rng.uniform(self.low, self.high, box) if self.low else system.sample_states(rng, count)
-        u = self._inputs(system, count, rng)
+        u = rng.uniform(-self.max_input, self.max_input, (count, self.intervals + 1, len(system.spec.inputs)))
         path, span = [x], np.array([0.0, self.dt])
         for step in range(self.intervals):
             path.append(exact_trajectories(system, path[-1], span, u[:, step])[:, -1])
         return np.stack(path, axis=1), u
-
-    def _inputs(self, system: System, count: int, rng: np.random.Generator) -> Array:
-        shape = (count, self.intervals + 1, system.spec.force_matrix.shape[-1])
-        means = rng.uniform(-self.max_input, self.max_input, (count, 1, shape[-1]))
-        return 0.5 * (means + rng.uniform(-self.max_input, self.max_input, shape))
 
     def _inside(self, system: System, states: Array) -> Array:
         """Which runs stay within the limits; angles have none."""

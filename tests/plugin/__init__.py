@@ -17,6 +17,7 @@ from hnn_envs.tasks import register_task
 FOLDER = Path(__file__).parent
 
 register_system("plugin.duffing:DUFFING", "duffing")
+register_system("plugin.bead:BEAD", "bead")
 register_system("plugin.cart:CART", "cart")
 register_task("plugin.hold:Hold", "duffing-hold")
 register_task("plugin.cross:Cross", "duffing-cross")

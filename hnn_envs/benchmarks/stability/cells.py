@@ -19,7 +19,7 @@ from hnn_envs.evaluation.comparison import step_costs
 from hnn_envs.evaluation.metrics import never_missing, reversal_error, symplecticity_defect
 from hnn_envs.evaluation.records import read_results
 from hnn_envs.evaluation.subjects import Subject, domain_of
-from hnn_envs.integrators import INTEGRATORS
+from hnn_envs.integrators import INTEGRATORS, fits
 from hnn_envs.parsing import Extended, parse
 from hnn_envs.storage import write_atomically
 from hnn_envs.systems import SYSTEMS
@@ -262,4 +262,4 @@ def _method(integrator: str | None) -> tuple[str | None, int | None]:
 
 def _fits(made: Dynamics, method: str | None) -> bool:
     """Whether an integrator can step a physics whose own choice is known."""
-    return method is None or made.integrator.separable_only or not INTEGRATORS[method].separable_only
+    return method is None or fits(INTEGRATORS[method], made.field)

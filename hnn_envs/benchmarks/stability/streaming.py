@@ -21,8 +21,8 @@ from hnn_envs.dynamics import Dynamics
 from hnn_envs.errors import HnnEnvsError, ResultsError
 from hnn_envs.evaluation.metrics import ENCOUNTER_DISTANCE, escaped, invariant_change, relative_energy_error
 from hnn_envs.memory import check_memory
+from hnn_envs.pairs import closest_distance
 from hnn_envs.storage import open_tensors, write_tensors
-from hnn_envs.systems.pairs import closest_distance
 
 FORMAT = 2
 HEADER = "hnn_envs_trace"

@@ -251,7 +251,7 @@ class TestDefaultRecipes:
         assert min(largest) >= max(task.max_input for task in tasks_of(system))
 
     def test_bodies_come_as_close_as_the_task_lets_them(self, system: str) -> None:
-        closest = getattr(get_task(system), "smallest_separation", None)
+        closest = getattr(tasks_of(system)[0], "smallest_separation", None)
         if closest is None:
             pytest.skip("no bodies")
         assert all(table["closest"] < closest for table in load_recipe(f"{system}/default/hnn").data)

@@ -103,7 +103,7 @@ class TestReading:
             ("pendulum/default/hmm", "; did you mean .*pendulum/default/hnn"),
             ("pendulum/hnn", "; did you mean .*pendulum/default/hnn"),
             ("structured", "; did you mean mass-spring/paper/structured or .*"),
-            ("README.md", ", such as mass-spring/default/baseline"),
+            ("README.md", ", such as cart-pole/default/baseline"),
         ],
     )
     def test_an_unknown_recipe_is_refused_with_those_that_are_close(self, name: str, hint: str) -> None:

@@ -257,8 +257,8 @@ def test_inputs_that_cannot_be_driven_are_refused(driven):
 
 
 def test_an_unknown_task_is_refused_with_what_is_allowed():
-    with pytest.raises(UnknownNameError, match="unknown task 'cartpole'; allowed: mass-spring, pendulum"):
-        get_task("cartpole")
+    with pytest.raises(UnknownNameError, match="unknown task 'juggling'; allowed: acrobot, cart-pole, mass-spring, pendubot"):
+        get_task("juggling")
 
 
 @every_task

@@ -257,6 +257,11 @@ def get_integrator(name: str | None, field: VectorField) -> Integrator:
     return integrator
 
 
+def get_fixed_step(name: str | None, field: VectorField) -> Integrator:
+    """As ``get_integrator``, but None chooses a method whose steps are all alike: what a force is fitted through."""
+    return get_integrator("pefrl" if name is None and bodies_of(field) else name, field)
+
+
 def fits(integrator: Integrator, field: VectorField) -> bool:
     """Whether an integrator can step a field."""
     if integrator.bodies_only:

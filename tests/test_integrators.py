@@ -44,6 +44,7 @@ from hnn_envs.integrators import (
     YOSHIDA4,
     Splitting,
     fits,
+    get_fixed_step,
     get_integrator,
 )
 from hnn_envs.integrators.implicit import Gauss
@@ -359,6 +360,12 @@ class TestChoice:
         expected = "encounters" if pairwise else "pefrl" if name in fields(separable=True) else "rk4"
         expected = "gauss8" if machine else expected
         assert get_integrator(None, field_of(name)).name == expected
+
+    @pytest.mark.parametrize("name", fields())
+    def test_steps_to_fit_through_are_all_alike(self, name: str) -> None:
+        chosen = get_fixed_step(None, field_of(name))
+        assert chosen.name == ("pefrl" if name in fields(separable=True) else "rk4")
+        assert get_fixed_step("rk4", field_of(name)).name == "rk4"
 
     def test_an_unknown_name_is_named_beside_the_known_ones(self) -> None:
         with pytest.raises(UnknownNameError, match=r"unknown integrator 'euler'.*leapfrog.*rk4"):

@@ -12,8 +12,8 @@ from hnn_envs.arrays import Array, join, split
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.fitting import LOSSES
 from hnn_envs.fitting.problem import Batch, Tensors
-from hnn_envs.hamiltonian import VectorField, is_separable
-from hnn_envs.integrators import get_integrator
+from hnn_envs.hamiltonian import VectorField
+from hnn_envs.integrators import get_fixed_step
 from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.registry import construct
 
@@ -79,8 +79,7 @@ class TrajectoryLoss(StatesAsGiven):
 
     Attributes:
         horizon: how many sampling intervals ahead.
-        integrator: a key of ``hnn_envs.integrators.INTEGRATORS``; None for PEFRL, or RK4 where it does not fit: while
-            a force is still being learned, it is no use to follow its encounters.
+        integrator: a key of ``hnn_envs.integrators.INTEGRATORS``; None chooses by the field.
         substeps: integrator steps per sampling interval.
     """
 
@@ -111,8 +110,7 @@ class TrajectoryLoss(StatesAsGiven):
     def residuals(self, field: VectorField, rows: Batch, latents: Tensors | None = None) -> Array:
         """Predicted minus given states, shape (rows, horizon * 2*dof)."""
         windows, inputs, interval = rows
-        usual = "pefrl" if is_separable(field) else "rk4"
-        step = get_integrator(self.integrator or usual, field).step
+        step = get_fixed_step(self.integrator, field).step
         h = float(interval[0, 0]) / self.substeps
         x, predicted = windows[:, 0], []
         for _ in range(self.horizon):

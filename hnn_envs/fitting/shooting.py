@@ -16,7 +16,7 @@ from hnn_envs.arrays import Array
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.fitting.problem import Batch, Tensors
 from hnn_envs.hamiltonian import VectorField
-from hnn_envs.integrators import get_integrator
+from hnn_envs.integrators import get_fixed_step
 from hnn_envs.recordings.dataset import Dataset
 
 SPLINE_DEGREE = 7
@@ -109,7 +109,7 @@ class IncrementLoss:
     def residuals(self, field: VectorField, rows: Batch, latents: Tensors | None = None) -> Array:
         """(flow(x) - x) / interval - x', shape (rows, 2*dof)."""
         states, inputs, derivatives, spans = rows
-        step = get_integrator(self.integrator, field).step
+        step = get_fixed_step(self.integrator, field).step
         x = states
         for _ in range(self.substeps):
             x = step(field, x, inputs, spans / self.substeps)
@@ -156,7 +156,7 @@ class SeriesLoss:
         """Model minus measured states in units of the noise, shape (rows, 2*dof)."""
         states, records, steps = rows
         x = (latents or self.latents(rows))["series.start"]
-        step = get_integrator(self.integrator, field).step
+        step = get_fixed_step(self.integrator, field).step
         h = float(steps[0]) / self.substeps
         path = [x]
         for _ in range(int(records[-1])):

@@ -49,6 +49,7 @@ __all__ = [
     "StepFunction",
     "dop853",
     "fits",
+    "get_fixed_step",
     "get_integrator",
     "register_integrator",
     "rk4",
@@ -165,6 +166,11 @@ def get_integrator(name: str | None, field: VectorField) -> Integrator:
         allowed = ", ".join(sorted(n for n, method in INTEGRATORS.items() if fits(method, field)))
         raise InvalidOptionError(f"integrator {name!r} needs {needed}, and this physics has none; allowed: {allowed}")
     return integrator
+
+
+def get_fixed_step(name: str | None, field: VectorField) -> Integrator:
+    """As ``get_integrator``, but None chooses a method whose steps are all alike: what a force is fitted through."""
+    return get_integrator("pefrl" if name is None and bodies_of(field) else name, field)
 
 
 def fits(integrator: Integrator, field: VectorField) -> bool:

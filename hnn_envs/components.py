@@ -74,7 +74,7 @@ class Form:
         input_matrix: G, shape (dof, inputs).
         damping: gamma in p' = ... - gamma p; None for 0.
         friction: viscous and dry coefficients and sharpness of each coordinate, shape (3, dof), as
-            ``hnn_envs.dissipation.Friction`` has them; None without friction.
+            ``hnn_envs.hamiltonian.dissipation.Friction`` has them; None without friction.
         velocities: whether states are [q, q'] in place of [q, p].
     """
 

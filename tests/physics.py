@@ -23,14 +23,14 @@ from hnn_envs.integrators import INTEGRATORS
 from hnn_envs.models import FAMILIES, Parameters, describe, make_family
 from hnn_envs.models.generic import FIELD_TYPES
 from hnn_envs.models.mlp import ACTIVATIONS
-from hnn_envs.systems import SYSTEMS, System, spec_of, truth_of
+from hnn_envs.systems import SYSTEMS, System, truth_of
 from hnn_envs.tasks import tasks_of
 
 NAMES = tuple(name for name, system in SYSTEMS.items() if truth_of(system) is not None)
 TASKED = tuple(name for name in SYSTEMS if tasks_of(name))
-PUBLISHED = tuple(name for name in TASKED if not spec_of(SYSTEMS[name]).velocities)
-"""The systems that the seed paper has, too; it has no machines."""
-"""Systems with a task: these have recipes, checkpoints and a place in every table."""
+"""Systems with a task: these have default recipes and checkpoints, and a place in every table."""
+IN_PAPER = ("mass-spring", "pendulum", "real-pendulum", "two-body", "three-body", "pixel-pendulum")
+"""Systems of the seed paper: these have its recipes and checkpoints as well."""
 SEPARABLE = tuple(name for name in NAMES if is_separable(SYSTEMS[name].field))
 N_BODY = tuple(name for name, system in SYSTEMS.items() if hasattr(system, "bodies"))
 

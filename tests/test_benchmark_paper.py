@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from measured_series import measured_series
-from physics import PUBLISHED
+from physics import IN_PAPER
 from typer.testing import CliRunner
 
 from hnn_envs.benchmarks.paper import protocol
@@ -113,7 +113,7 @@ class TestShipped:
         assert found["test_loss_increment"].value <= TARGETS["real-pendulum", "test_loss_increment"]
 
     def test_every_system_has_its_three_models(self) -> None:
-        for name in PUBLISHED:
+        for name in IN_PAPER:
             for model in paper.MODELS:
                 assert paper.find_checkpoint(name, model).card.system == name
 
@@ -130,7 +130,7 @@ class TestShipped:
                 assert row.stderr > 0
 
     def test_models_of_one_seed_see_one_data_set(self) -> None:
-        for name in PUBLISHED:
+        for name in IN_PAPER:
             tables = [load_recipe(f"{name}/{model}").data for model in paper.MODELS]
             assert tables[0] == tables[1] == tables[2]
 

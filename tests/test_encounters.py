@@ -15,10 +15,10 @@ from scipy.integrate import solve_ivp
 
 from hnn_envs.arrays import Array
 from hnn_envs.dynamics import Dynamics, make_dynamics
-from hnn_envs.encounters import Encounters, fastest_pace, pace
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import PortHamiltonian
 from hnn_envs.integrators import BLANES_MOAN4, INTEGRATORS, get_integrator
+from hnn_envs.integrators.encounters import Encounters, fastest_pace, pace
 from hnn_envs.systems import SYSTEMS
 from hnn_envs.tasks import TASKS
 

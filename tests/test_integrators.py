@@ -36,7 +36,6 @@ from physics import (
 
 from hnn_envs.errors import InvalidOptionError, UnknownNameError
 from hnn_envs.hamiltonian import MachineHamiltonian, Mechanical, PortHamiltonian
-from hnn_envs.implicit import Gauss
 from hnn_envs.integrators import (
     BLANES_MOAN4,
     INTEGRATORS,
@@ -47,6 +46,7 @@ from hnn_envs.integrators import (
     fits,
     get_integrator,
 )
+from hnn_envs.integrators.implicit import Gauss
 from hnn_envs.models import make_family
 from hnn_envs.systems import SYSTEMS
 

@@ -11,9 +11,9 @@ import torch
 from physics import autograd, central_differences, inputs, states, to_torch
 
 from hnn_envs.arrays import Array, split
-from hnn_envs.dissipation import Friction, check_dissipation
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import LagrangianFlow, PortHamiltonian, check_mass_matrix
+from hnn_envs.hamiltonian.dissipation import Friction, check_dissipation
 from hnn_envs.models import make_family
 from hnn_envs.models.friction import RANGE, RayleighNetwork, learned_friction
 from hnn_envs.systems import SYSTEMS, System

@@ -26,13 +26,13 @@ from physics import (
 )
 
 from hnn_envs.arrays import Array, namespace, split
-from hnn_envs.derivatives import along
-from hnn_envs.dissipation import Dissipation, Friction, check_dissipation
 from hnn_envs.dynamics import default_substeps, make_dynamics
 from hnn_envs.errors import IntegrationError, InvalidOptionError
 from hnn_envs.hamiltonian import LagrangianFlow, Mechanical, PortHamiltonian, check_mass_matrix
-from hnn_envs.implicit import Gauss
+from hnn_envs.hamiltonian.derivatives import along
+from hnn_envs.hamiltonian.dissipation import Dissipation, Friction, check_dissipation
 from hnn_envs.integrators import INTEGRATORS, dop853, get_integrator
+from hnn_envs.integrators.implicit import Gauss
 from hnn_envs.systems import SYSTEMS, System
 from hnn_envs.systems.cart_pole import CartPole
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from measured_series import REPOSITORY
-from physics import PUBLISHED, TASKED
+from physics import IN_PAPER, TASKED
 
 from hnn_envs import __version__
 from hnn_envs.checkpoints import Domain, find_checkpoint, load_checkpoint
@@ -88,7 +88,7 @@ class TestReading:
         assert field(x).shape == x.shape
 
     def test_every_system_has_all_four(self) -> None:
-        wanted = {f"{system}/paper/{what}" for system in PUBLISHED for what in ROLES}
+        wanted = {f"{system}/paper/{what}" for system in IN_PAPER for what in ROLES}
         wanted |= {f"{system}/default/{what}" for system in TASKED for what in ROLES}
         assert wanted <= set(shipped_recipes())
 
@@ -202,7 +202,7 @@ PAPER_FAMILIES = {"hnn": "generic", "baseline": "mlp"}
 PIXEL_FAMILIES = {"hnn": "pixel-generic", "baseline": "pixel-generic-mlp"}
 
 
-@pytest.mark.parametrize("system", PUBLISHED)
+@pytest.mark.parametrize("system", IN_PAPER)
 class TestPaperRecipes:
     @pytest.mark.parametrize("role", ROLES)
     def test_they_are_the_papers_protocol(self, system: str, role: str) -> None:

@@ -17,7 +17,6 @@ from physics import NAMES, PROPERTY
 from hnn_envs.arithmetic import absolute, cos
 from hnn_envs.arrays import Array
 from hnn_envs.components import Components
-from hnn_envs.dissipation import Dissipation, Friction
 from hnn_envs.dynamics import make_dynamics
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import (
@@ -27,6 +26,7 @@ from hnn_envs.hamiltonian import (
     Mechanical,
     PortHamiltonian,
 )
+from hnn_envs.hamiltonian.dissipation import Dissipation, Friction
 from hnn_envs.systems import SYSTEMS, Coordinate, SystemSpec, check_system, register_system, resolve_system
 from hnn_envs.systems.pendulum import Pendulum
 from hnn_envs.tasks import TASKS, check_task, register_task, resolve_task

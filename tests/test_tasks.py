@@ -257,7 +257,9 @@ def test_inputs_that_cannot_be_driven_are_refused(driven):
 
 
 def test_an_unknown_task_is_refused_with_what_is_allowed():
-    with pytest.raises(UnknownNameError, match="unknown task 'juggling'; allowed: acrobot, cart-pole, mass-spring, pendubot"):
+    with pytest.raises(
+        UnknownNameError, match="unknown task 'juggling'; allowed: acrobot, cart-pole, mass-spring, pendubot"
+    ):
         get_task("juggling")
 
 

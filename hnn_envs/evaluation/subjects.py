@@ -19,7 +19,7 @@ from hnn_envs.drawing.canvas import Drawable
 from hnn_envs.drawing.pictures import StatePicture
 from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.errors import InvalidOptionError, NoTruthError
-from hnn_envs.pairs import closest_distance
+from hnn_envs.hamiltonian.pairs import closest_distance
 from hnn_envs.systems import SYSTEMS, Known, System, SystemSpec, find_truth, resolve_system, spec_of, truth_of
 from hnn_envs.tasks import TASKS, Task, tasks_of
 from hnn_envs.tasks.actuation import actuation_of

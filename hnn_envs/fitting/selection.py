@@ -8,7 +8,7 @@ import numpy as np
 
 from hnn_envs.arrays import Array, split
 from hnn_envs.errors import InvalidOptionError
-from hnn_envs.pairs import separations
+from hnn_envs.hamiltonian.pairs import separations
 from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.systems.spec import SystemSpec
 

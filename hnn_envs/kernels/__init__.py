@@ -14,14 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from hnn_envs.adaptive import DormandPrince
 from hnn_envs.arrays import Array
 from hnn_envs.components import Form, compiles, constants_of, stated
-from hnn_envs.encounters import Encounters, fastest_pace
-from hnn_envs.encounters import tableau as encounter_tableau
 from hnn_envs.hamiltonian import VectorField, bodies_of
-from hnn_envs.implicit import Gauss
-from hnn_envs.integrators import Integrator, Splitting, rk4
+from hnn_envs.integrators import Integrator
+from hnn_envs.integrators.adaptive import DormandPrince
+from hnn_envs.integrators.encounters import Encounters, fastest_pace
+from hnn_envs.integrators.encounters import tableau as encounter_tableau
+from hnn_envs.integrators.implicit import Gauss
+from hnn_envs.integrators.runge_kutta import rk4
+from hnn_envs.integrators.splittings import Splitting
 from hnn_envs.kernels import arithmetic as _arithmetic  # noqa: F401 - tells the compiler what formulas say
 from hnn_envs.kernels.adaptive import make_adaptive
 from hnn_envs.kernels.encounters import make_encounters

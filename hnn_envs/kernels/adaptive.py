@@ -1,4 +1,4 @@
-"""The explicit method that chooses its steps, over lanes of environments; ``hnn_envs.adaptive`` is the array code.
+"""The explicit method that chooses its steps, over lanes; ``hnn_envs.integrators.adaptive`` is the array code.
 
 A lane takes the steps that its state would take alone. When it is through, the next row of the batch takes its place,
 so that no lane waits for the slowest of a chunk.
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hnn_envs.adaptive import LARGEST_FACTOR, MOST_ATTEMPTS, SAFETY, SMALLEST_FACTOR
+from hnn_envs.integrators.adaptive import LARGEST_FACTOR, MOST_ATTEMPTS, SAFETY, SMALLEST_FACTOR
 from hnn_envs.kernels.functions import fma
 from hnn_envs.kernels.jit import borrowed, compiled, inlined
 from hnn_envs.kernels.lanes import as_text, lanes_of, load, record, row, store

@@ -1,4 +1,4 @@
-"""Steps of bodies that meet, over lanes: ``hnn_envs.encounters`` as machine code.
+"""Steps of bodies that meet, over lanes: ``hnn_envs.integrators.encounters`` as machine code.
 
 A chunk of states takes the steps of the splitting together. Those whose pairs were too fast for them go alone, in one
 lane, from where they were, so that a state in a batch moves bit for bit as it does alone.
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hnn_envs.components import Layout
-from hnn_envs.encounters import MOST_STEPS, SHARE
+from hnn_envs.integrators.encounters import MOST_STEPS, SHARE
 from hnn_envs.kernels.functions import fma
 from hnn_envs.kernels.jit import borrowed, compiled, inlined
 from hnn_envs.kernels.lanes import as_text, lanes_of, load, record, store

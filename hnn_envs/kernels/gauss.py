@@ -1,4 +1,4 @@
-"""The implicit methods of Gauss over lanes of environments; ``hnn_envs.implicit`` is the array code.
+"""The implicit methods of Gauss over lanes of environments; ``hnn_envs.integrators.implicit`` is the array code.
 
 The stages are found by fixed-point iteration, each with the newest values of the others. A lane stops where rounding is
 all that changes it: with the first change that is not smaller than the last (Hairer, McLachlan, Razakarivony, BIT 48
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hnn_envs.implicit import ITERATIONS, ROUNDING
+from hnn_envs.integrators.implicit import ITERATIONS, ROUNDING
 from hnn_envs.kernels.functions import fma
 from hnn_envs.kernels.jit import borrowed, compiled, inlined
 from hnn_envs.kernels.lanes import as_text, lanes_of, load, record, row, store

@@ -6,7 +6,7 @@ from typing import Any
 
 from numba.extending import overload
 
-from hnn_envs.derivatives import COMPLEX_STEP
+from hnn_envs.hamiltonian.derivatives import COMPLEX_STEP
 from hnn_envs.kernels.arithmetic import in_lanes
 from hnn_envs.kernels.functions import fma
 from hnn_envs.kernels.jit import inlined

@@ -14,7 +14,7 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic, overload
 
-from hnn_envs.derivatives import COMPLEX_STEP
+from hnn_envs.hamiltonian.derivatives import COMPLEX_STEP
 
 
 def _pairs(size: int) -> Iterator[tuple[int, int]]:

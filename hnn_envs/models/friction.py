@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hnn_envs.arrays import Array, like, namespace
-from hnn_envs.dissipation import Dissipation, Friction
+from hnn_envs.hamiltonian.dissipation import Dissipation, Friction
 from hnn_envs.models.mlp import Parameters, Shapes
 from hnn_envs.systems.spec import SystemSpec
 

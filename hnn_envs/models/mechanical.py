@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from hnn_envs.arrays import Array, namespace
-from hnn_envs.dissipation import Dissipation
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import HamiltonianFlow, LagrangianFlow, MachineHamiltonian, Mechanical
+from hnn_envs.hamiltonian.dissipation import Dissipation
 from hnn_envs.models.features import Features
 from hnn_envs.models.friction import RayleighNetwork, friction_shapes, init_friction, learned_friction
 from hnn_envs.models.mlp import MLP, Parameters, Shapes, build_mlp, init_mlp, mlp_shapes

@@ -92,7 +92,7 @@ class MLP:
 
 
 def _is_complex(x: Array) -> bool:
-    """Whether a derivative is being taken, see ``hnn_envs.derivatives``: it is in the imaginary part."""
+    """Whether a derivative is being taken, see ``hnn_envs.hamiltonian.derivatives``: it is in the imaginary part."""
     return isinstance(x, np.ndarray) and np.iscomplexobj(x)
 
 

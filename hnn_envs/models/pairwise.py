@@ -10,10 +10,10 @@ from hnn_envs.arrays import Array, namespace
 from hnn_envs.components import Form
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import PortHamiltonian, Separable
+from hnn_envs.hamiltonian.pairs import gather, separations
 from hnn_envs.models.mlp import MLP, Parameters, Shapes, build_mlp, init_mlp, mlp_shapes
 from hnn_envs.models.ports import Ports, exponential
 from hnn_envs.models.settings import positive
-from hnn_envs.pairs import gather, separations
 from hnn_envs.systems.spec import SystemSpec
 
 

@@ -16,7 +16,7 @@ from hnn_envs.drawing.view import View
 from hnn_envs.dynamics import Dynamics
 from hnn_envs.evaluation.subjects import Subject, SystemLike, domain_of
 from hnn_envs.hamiltonian import LagrangianFlow
-from hnn_envs.integrators import INTEGRATORS
+from hnn_envs.integrators import INTEGRATORS, fits
 from hnn_envs.tasks.actuation import Actuation
 
 TRAIL = 120
@@ -128,8 +128,8 @@ class Session:
 
     def switch_integrator(self) -> str:
         """Changes to the next integrator that suits all physics; returns its name."""
-        fits = [name for name in INTEGRATORS if name != "dop853" and self._fits(name)]
-        names: list[str | None] = [None, *fits]
+        fitting = [name for name in INTEGRATORS if name != "dop853" and self._fits(name)]
+        names: list[str | None] = [None, *fitting]
         self.integrator = names[(names.index(self.integrator) + 1) % len(names)] if self.integrator in names else None
         for number, track in enumerate(self.tracks):
             track.dynamics = self._dynamics(number, self.integrator)
@@ -153,9 +153,8 @@ class Session:
         ]
 
     def _fits(self, integrator: str) -> bool:
-        separable = INTEGRATORS[integrator].separable_only
-        own = [self._dynamics(number, None).integrator.separable_only for number in range(len(self.tracks))]
-        return all(own) or not separable
+        made = [self._dynamics(number, None) for number in range(len(self.tracks))]
+        return all(fits(INTEGRATORS[integrator], each.field) for each in made)
 
     def _dynamics(self, number: int, integrator: str | None) -> Dynamics:
         """One of the chosen physics, made once: loading and compiling take longer than a frame."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from hnn_envs.arrays import Array, split
 from hnn_envs.errors import InvalidOptionError
-from hnn_envs.pairs import closest_distance
+from hnn_envs.hamiltonian.pairs import closest_distance
 from hnn_envs.recordings.dataset import Dataset, split_shares
 from hnn_envs.recordings.exact import exact_trajectories
 from hnn_envs.recordings.measured import load_real_pendulum

@@ -11,8 +11,8 @@ import numpy as np
 from hnn_envs.arithmetic import cos
 from hnn_envs.arrays import Array, join, split
 from hnn_envs.components import Components
-from hnn_envs.dissipation import Friction
 from hnn_envs.hamiltonian import LagrangianFlow, MachineFormulas, MachineHamiltonian, Mechanical, PortHamiltonian
+from hnn_envs.hamiltonian.dissipation import Friction
 from hnn_envs.systems.spec import Coordinate, Input, SystemSpec
 
 

@@ -7,7 +7,6 @@ import math
 import numpy as np
 
 from hnn_envs.arrays import Array, join, split
-from hnn_envs.dissipation import check_dissipation
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import (
     LagrangianFlow,
@@ -17,6 +16,7 @@ from hnn_envs.hamiltonian import (
     check_derivatives,
     check_mass_matrix,
 )
+from hnn_envs.hamiltonian.dissipation import check_dissipation
 from hnn_envs.systems.protocol import Known
 from hnn_envs.systems.spec import SystemSpec
 

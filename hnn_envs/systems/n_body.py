@@ -12,7 +12,7 @@ from hnn_envs.arithmetic import plus, sqrt, zeros
 from hnn_envs.arrays import Array, split
 from hnn_envs.components import Components
 from hnn_envs.hamiltonian import PortHamiltonian, PotentialFormulas, Separable
-from hnn_envs.pairs import closest_distance, internal_thrusts
+from hnn_envs.hamiltonian.pairs import closest_distance, internal_thrusts
 from hnn_envs.systems.spec import Coordinate, Input, SystemSpec
 
 

@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from hnn_envs.dissipation import Friction
 from hnn_envs.hamiltonian import LagrangianFlow, MachineFormulas, MachineHamiltonian, Mechanical, PortHamiltonian
+from hnn_envs.hamiltonian.dissipation import Friction
 from hnn_envs.systems import Coordinate, Input, SystemSpec
 
 

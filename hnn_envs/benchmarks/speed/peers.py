@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hnn_envs.dynamics import Dynamics
-from hnn_envs.integrators import Splitting
+from hnn_envs.integrators.splittings import Splitting
 from hnn_envs.models.mlp import MLP
 
 PEERS = ("envpool", "jax", "mujoco")

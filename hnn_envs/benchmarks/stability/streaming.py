@@ -20,8 +20,8 @@ from hnn_envs.arrays import Array, split
 from hnn_envs.dynamics import Dynamics
 from hnn_envs.errors import HnnEnvsError, ResultsError
 from hnn_envs.evaluation.metrics import ENCOUNTER_DISTANCE, escaped, invariant_change, relative_energy_error
+from hnn_envs.hamiltonian.pairs import closest_distance
 from hnn_envs.memory import check_memory
-from hnn_envs.pairs import closest_distance
 from hnn_envs.storage import open_tensors, write_tensors
 
 FORMAT = 2

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hnn_envs.arrays import Array, constant, like, namespace
-from hnn_envs.derivatives import gradient
 from hnn_envs.errors import InvalidOptionError
+from hnn_envs.hamiltonian.derivatives import gradient
 
 
 class Dissipation(ABC):

@@ -15,7 +15,7 @@ from functools import cache
 from hnn_envs.arrays import Array, constant, like, namespace, replaced, split
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import PortHamiltonian, Separable, VectorField, bodies_of
-from hnn_envs.pairs import incidence
+from hnn_envs.hamiltonian.pairs import incidence
 
 CALM = 0.05
 """A splitting's step may be this share of the time that the fastest pair takes; its error is then 1e-9 or less."""

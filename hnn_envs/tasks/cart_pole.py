@@ -104,7 +104,10 @@ class CartPoleTask(FormulaTask):
     formulas = TaskFormulas(observation, reward, None, terminated)
     shown_start = (0.0, 2.5, 0.0, 0.0)
     search = Search(integrator="rk4", substeps=2)
-    references = (Reference("mpc+lqr/ode", "hnn_envs.agents.controllers:mpc_and_lqr", "ode", slow=True),)
+    references = (
+        Reference("mpc+lqr/ode", "hnn_envs.agents.controllers:mpc_and_lqr", "ode", slow=True),
+        Reference("mpc+lqr/hnn", "hnn_envs.agents.controllers:mpc_and_lqr", "hnn", slow=True),
+    )
 
     @cached_property
     def low(self) -> Array:

@@ -59,8 +59,11 @@ class DoublePendulumTask(FormulaTask):
     driven: ClassVar[tuple[int, ...]]
     title: ClassVar[str]
     formulas = TaskFormulas(observation, reward)
-    search = Search(integrator="rk4", substeps=25)
-    references = (Reference("mpc+lqr/ode", "hnn_envs.agents.controllers:mpc_and_lqr", "ode", slow=True),)
+    search = Search(horizon=30, hold=1, iterations=4, integrator="rk4", substeps=25)
+    references = (
+        Reference("mpc+lqr/ode", "hnn_envs.agents.controllers:mpc_and_lqr", "ode", slow=True),
+        Reference("mpc+lqr/hnn", "hnn_envs.agents.controllers:mpc_and_lqr", "hnn", slow=True),
+    )
 
     @cached_property
     def low(self) -> Array:

@@ -15,9 +15,10 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed lint
 	$(BIN)/pytest -n 2
 
-# Damaged and crafted files, 100 000 of each kind; prints what came of them. An hour on one core.
+# Damaged and crafted files, COUNT of each kind; prints what came of them. An hour on one core.
+fuzz: COUNT ?= 100000
 fuzz: $(VENV)/.installed
-	HNN_ENVS_FUZZ=100000 $(BIN)/pytest -s tests/fuzz
+	$(BIN)/python tests/fuzz/run.py $(COUNT)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -44,7 +45,7 @@ class Kind:
         mutate: a damaged one.
         read: what reads it; returns what was read in a form that can be compared.
         sealed: whether a file that is read at all must be read as the original is.
-        share: one of so many mutants is enough of this kind, which takes longer.
+        place: where the file has to be in a folder; None for anywhere.
     """
 
     suffix: str
@@ -52,7 +53,7 @@ class Kind:
     mutate: Callable[[Rng, bytes], bytes]
     read: Callable[[Path], object]
     sealed: bool = False
-    share: int = 1
+    place: Callable[[Path], Path] | None = None
 
 
 def _header(content: bytes) -> tuple[dict[str, str], bytes]:
@@ -182,6 +183,10 @@ def _series(_: Path) -> bytes:
     return ("% trial t angle velocity\n" + "\n".join(lines) + "\n").encode()
 
 
+def _packed(folder: Path) -> bytes:
+    return lzma.compress(_series(folder))
+
+
 def _shipped(path: Path) -> Callable[[Path], bytes]:
     return lambda _: path.read_bytes()
 
@@ -195,15 +200,15 @@ KINDS = {
     "checkpoints, bytes": Kind(".safetensors", MODEL, mutants.of_bytes, _checkpoint, sealed=True),
     "checkpoints, headers": Kind(".safetensors", MODEL, crafted, _checkpoint),
     "checkpoints, resealed": Kind(".safetensors", MODEL, resealed, _checkpoint),
-    "checkpoints, stepped": Kind(".safetensors", MODEL, resealed, _played, share=20),
+    "checkpoints, stepped": Kind(".safetensors", MODEL, resealed, _played),
     "policies, bytes": Kind(".safetensors", POLICY, mutants.of_bytes, _policy, sealed=True),
     "policies, resealed": Kind(".safetensors", POLICY, resealed, _policy),
     "recipes": Kind(".toml", RECIPE, _toml, lambda path: load_recipe(str(path)).digest),
     "rows": Kind(".json", _rows, _json, lambda path: repr(read_rows(path))),
-    "report": Kind(".json", _rows, _json, _page, share=10),
-    "curves": Kind(".json", _curves, _json, _page, share=10),
+    "report": Kind(".json", _rows, _json, _page),
+    "curves": Kind(".json", _curves, _json, _page),
     "kept runs": Kind(".safetensors", _kept_run, mutants.of_bytes, _trace, sealed=True),
     "training states": Kind(".safetensors", _training, mutants.of_bytes, _state, sealed=True),
     "measured series": Kind(".txt", _series, mutants.of_bytes, lambda path: load_real_pendulum(path).states.tobytes()),
-    "measured series, packed": Kind(".xz", _series, mutants.of_bytes, lambda path: load_real_pendulum(path)),
+    "measured series, packed": Kind(".xz", _packed, mutants.of_bytes, lambda path: load_real_pendulum(path)),
 }

@@ -335,6 +335,7 @@ _SCALARS: dict[Any, Callable[[Any, str], Any]] = {
 _CONTAINERS: dict[Any, Callable[[tuple[Any, ...], Any, str], Any]] = {list: _list, tuple: _tuple, dict: _mapping}
 
 __all__ = [
+    "DEEPEST",
     "LARGEST",
     "Amount",
     "Bounded",

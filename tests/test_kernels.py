@@ -432,3 +432,32 @@ def test_padding_does_nothing() -> None:
         x = physics.states(system, 66)
         expected = by_arrays(field, "pefrl", x, None)
         np.testing.assert_allclose(compiled(field, "pefrl")(x), expected, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "options"),
+    [
+        ("separable", "pendulum", {"length": 2.0, "energy": 3.0, "activation": "logcosh"}),
+        ("separable", "pendulum", {"even": True}),
+        ("generic", "pendulum", {}),
+        ("mlp", "pendulum", {}),
+        ("pairwise", "two-body", {"energy": 2.0, "centre": 0.5}),
+        ("pairwise", "three-body", {}),
+    ],
+)
+def test_cards_of_one_family_share_the_kernel_whatever_their_sizes_and_numbers(
+    family: str, name: str, options: dict[str, Any]
+) -> None:
+    system, rng = get_system(name), np.random.default_rng(0)
+    states = system.sample_states(rng, 16)
+    kernels, compilations = set(), set()
+    for hidden in ([1], [2], [5], [16], [200], [33]):
+        made = make_family(family, {"hidden": hidden, **options})
+        field = made.build(system.spec, made.init(system.spec, rng))
+        step = compiled(field, "leapfrog" if is_separable(field) else "rk4")
+        step(states[0])
+        step(states)
+        kernels.add(step.kernel)
+        compilations.add(len(step.kernel.signatures))
+    assert len(kernels) == 1
+    assert len(compilations) == 1  # all that the first card needed: what a kernel takes does not grow with the cards

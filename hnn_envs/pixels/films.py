@@ -140,7 +140,7 @@ def load_films(
     path = (cache_folder() if folder is None else folder) / f"frames-{settings.key}.safetensors"
     if is_file(path):
         try:
-            return _read(path, settings)
+            return read_films(path, settings)
         except CheckpointError as error:
             message(f"{error}; it is made again")
     films = make_films(settings, progress)
@@ -200,7 +200,12 @@ def _motion(settings: FilmSettings, rng: np.random.Generator) -> tuple[Array, Ar
     )
 
 
-def _read(path: Path, settings: FilmSettings) -> Films:
+def read_films(path: Path, settings: FilmSettings) -> Films:
+    """The films of a file, which must be of these settings.
+
+    Raises:
+        CheckpointError: it is damaged, or of others.
+    """
     shapes = {
         "frames": (settings.films, settings.length, settings.size, settings.size),
         **dict.fromkeys(("torques", "angles", "velocities"), (settings.films, settings.length)),

@@ -1,4 +1,4 @@
-"""What comes of mutants: each is read as it was, or refused with our error that names the file, soon and in little room.
+"""What comes of mutants: each is read as it was, or refused with our error that names the file, in little time.
 
 The bounds of a file are ``MOST_SECONDS`` and, over all files of a kind, ``MOST_MEGABYTES``.
 """
@@ -67,7 +67,7 @@ def tally(kind: Kind, folder: Path, count: int) -> Tally:
     content = kind.original(folder)
     path = kind.place(folder) if kind.place else folder / f"mutant{kind.suffix}"
     path.write_bytes(content)
-    good = kind.read(path) if kind.sealed else None
+    good = _good(kind, path)
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         for number in range(WARM_UP):
@@ -77,6 +77,14 @@ def tally(kind: Kind, folder: Path, count: int) -> Tally:
             _try(kind, path, kind.mutate(np.random.default_rng((0, number)), content), good, number, found)
     found.grown = megabytes() - before
     return found
+
+
+def _good(kind: Kind, path: Path) -> object:
+    """What the original is read as; None where that is refused as well."""
+    try:
+        return kind.read(path)
+    except HnnEnvsError:
+        return None
 
 
 def _try(kind: Kind, path: Path, content: bytes, good: object, number: int, found: Tally) -> None:

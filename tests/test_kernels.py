@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from numba import njit
 
 from hnn_envs import arithmetic
 from hnn_envs.arrays import Array
+from hnn_envs.components import constants_of
 from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.hamiltonian import PortHamiltonian, VectorField, is_separable
 from hnn_envs.integrators import INTEGRATORS
@@ -461,3 +463,17 @@ def test_cards_of_one_family_share_the_kernel_whatever_their_sizes_and_numbers(
         compilations.add(len(step.kernel.signatures))
     assert len(kernels) == 1
     assert len(compilations) == 1  # all that the first card needed: what a kernel takes does not grow with the cards
+
+
+@dataclass
+class Spring:
+    """With what Python 3.13 and later keep in a class, whatever runs this."""
+
+    __firstlineno__ = 12
+    _hidden = 2.0
+    rest = 0.5
+    stiffness: float = 3.0
+
+
+def test_what_python_keeps_in_a_class_is_no_constant_of_a_formula() -> None:
+    assert constants_of(Spring()) == (("stiffness", "rest"), [3.0, 0.5])

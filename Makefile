@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 DATA ?= $(firstword $(HNN_ENVS_DATA) $(wildcard ../shared/data))
 
-.PHONY: demo test fuzz lint readme checkpoints policies figures report clean
+.PHONY: demo test fuzz kill frames lint readme checkpoints policies figures report clean
 
 demo: $(VENV)/.installed
 	$(BIN)/hnn-envs compare
@@ -19,6 +19,16 @@ test: $(VENV)/.installed lint
 fuzz: COUNT ?= 100000
 fuzz: $(VENV)/.installed
 	$(BIN)/python tests/fuzz/run.py $(COUNT)
+
+# KILLS kills at random moments of each command that goes on where it was killed: ten minutes on one core.
+kill: KILLS ?= 50
+kill: $(VENV)/.installed
+	$(BIN)/python tests/kills/run.py $(KILLS)
+
+# Ten million steps of environments that are seen as pictures, in constant memory and without a wrong frame.
+frames: STEPS ?= 10000000
+frames: $(VENV)/.installed
+	$(BIN)/python tests/long_frames.py $(STEPS)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

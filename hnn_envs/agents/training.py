@@ -88,7 +88,10 @@ def train(
         if logs is not None:
             _log(agent, logs / run.name)
         began = time.process_time()  # of one thread: what an idle core would take, whatever else runs
-        agent.learn(total, callback=_reporter(total, run.name, progress))
+        try:
+            agent.learn(total, callback=_reporter(total, run.name, progress))
+        except ValueError as error:  # what torch says of a distribution whose mean is not a number
+            raise TrainingError(f"training {run.name} diverged: {error}") from error
         seconds = time.process_time() - began
     weights = export_weights(agent, agent.get_vec_normalize_env())
     if not all(np.isfinite(value).all() for value in weights.values()):

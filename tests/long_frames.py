@@ -28,7 +28,7 @@ def main(steps: int, dynamics: str = "hnn") -> int:
     observe = inner.dynamics.observation_model.observe
     envs.reset(seed=0)
     wrong = episodes = 0
-    began, before, calls = time.perf_counter(), 0.0, steps // ROWS
+    began, before, grown, calls = time.perf_counter(), 0.0, 0.0, steps // ROWS
     for call in range(calls):
         frames, rewards, ended, cut, _ = envs.step(rng.uniform(-1, 1, (ROWS, 1)).astype(np.float32))
         episodes += int((ended | cut).sum())
@@ -39,11 +39,14 @@ def main(steps: int, dynamics: str = "hnn") -> int:
             wrong += int((observe(inner.state) != frames).any(axis=(1, 2, 3)).sum())
         if call == calls // 10:
             before = megabytes()
-    grown = megabytes() - before
-    print(  # noqa: T201
-        f"{calls * ROWS} steps under {dynamics}, {episodes} episodes, {wrong} wrong frames, {grown:+.1f} MB after the "
-        f"first tenth, {calls * ROWS / (time.perf_counter() - began):,.0f} steps/s"
-    )
+        if (call + 1) % max(1, calls // 10) == 0:
+            rate = (call + 1) * ROWS / (time.perf_counter() - began)
+            grown = megabytes() - before if before else 0.0
+            print(  # noqa: T201
+                f"{(call + 1) * ROWS} steps under {dynamics}, {episodes} episodes, {wrong} wrong frames, {grown:+.1f} MB "
+                f"since the first tenth, {rate:,.0f} steps/s",
+                flush=True,
+            )
     return int(wrong > 0 or grown > 10)
 
 

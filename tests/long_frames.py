@@ -43,8 +43,8 @@ def main(steps: int, dynamics: str = "hnn") -> int:
             rate = (call + 1) * ROWS / (time.perf_counter() - began)
             grown = megabytes() - before if before else 0.0
             print(  # noqa: T201
-                f"{(call + 1) * ROWS} steps under {dynamics}, {episodes} episodes, {wrong} wrong frames, {grown:+.1f} MB "
-                f"since the first tenth, {rate:,.0f} steps/s",
+                f"{(call + 1) * ROWS} steps under {dynamics}, {episodes} episodes, {wrong} wrong frames, "
+                f"{grown:+.1f} MB since the first tenth, {rate:,.0f} steps/s",
                 flush=True,
             )
     return int(wrong > 0 or grown > 10)

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 DATA ?= $(firstword $(HNN_ENVS_DATA) $(wildcard ../shared/data))
 
-.PHONY: demo test fuzz lint readme checkpoints policies figures report clean
+.PHONY: demo test fuzz kill frames lint readme checkpoints policies figures report clean
 
 demo: $(VENV)/.installed
 	$(BIN)/hnn-envs compare
@@ -15,9 +15,20 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed lint
 	$(BIN)/pytest -n 2
 
-# Damaged and crafted files, 100 000 of each kind; prints what came of them. An hour on one core.
+# Damaged and crafted files, COUNT of each kind; prints what came of them. An hour on one core.
+fuzz: COUNT ?= 100000
 fuzz: $(VENV)/.installed
-	HNN_ENVS_FUZZ=100000 $(BIN)/pytest -s tests/fuzz
+	$(BIN)/python tests/fuzz/run.py $(COUNT)
+
+# KILLS kills at random moments of each command that goes on where it was killed: ten minutes on one core.
+kill: KILLS ?= 50
+kill: $(VENV)/.installed
+	$(BIN)/python tests/kills/run.py $(KILLS)
+
+# Ten million steps of environments that are seen as pictures, in constant memory and without a wrong frame.
+frames: STEPS ?= 10000000
+frames: $(VENV)/.installed
+	$(BIN)/python tests/long_frames.py $(STEPS)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -24,7 +24,7 @@ from hnn_envs.models import Parameters, make_family, shapes_of
 from hnn_envs.parsing import Extended, is_file, parse, user_path
 from hnn_envs.storage import Shapes, open_tensors, write_tensors
 from hnn_envs.systems import SYSTEMS, get_spec
-from hnn_envs.systems.spec import SystemSpec
+from hnn_envs.systems.spec import SystemSpec, is_system_name
 
 FORMAT = 2
 FORMATS = (1, 2)
@@ -232,6 +232,8 @@ def checkpoint_path(system: str, name: str) -> Path:
 def shipped_checkpoints(system: str) -> list[str]:
     """Names of the known checkpoints of a system, such as "default/hnn"; no unfinished training ("hnn.state")."""
     found: set[str] = set()
+    if not is_system_name(system):
+        return []
     for folder in (place / system for place in checkpoint_folders()):
         finished = (path.with_suffix("") for path in folder.glob("*/*.safetensors") if "." not in path.stem)
         found |= {path.relative_to(folder).as_posix() for path in finished}

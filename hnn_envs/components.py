@@ -139,7 +139,7 @@ def constants_of(owner: Any) -> tuple[Layout, list[float]]:
     """The constants that a formula may read from an object: their names, and their values in the same order.
 
     These are the floats and integers among its fields and its class's attributes, its properties that are declared to
-    be floats, and the constants of the dataclasses that its fields hold.
+    be floats, and the constants of the dataclasses that its fields hold; names that begin with "_" are left out.
     """
     layout: list[Any] = []
     values: list[float] = []
@@ -161,7 +161,8 @@ def _names(owner: Any) -> list[str]:
     fields = [field.name for field in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else list(vars(owner))
     members = {name: entry for base in reversed(kind.__mro__) for name, entry in vars(base).items()}
     more = [name for name, entry in members.items() if _is_constant(entry) or _is_float_property(entry)]
-    return list(dict.fromkeys((*fields, *more)))
+    # Python 3.13 and later keep the line of a class in it, as ``__firstlineno__``.
+    return [name for name in dict.fromkeys((*fields, *more)) if not name.startswith("_")]
 
 
 def _is_constant(value: Any) -> bool:

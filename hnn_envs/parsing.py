@@ -17,7 +17,7 @@ import sys
 import tomllib
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import cache
 from numbers import Integral, Real
 from pathlib import Path
@@ -34,6 +34,41 @@ LARGEST_INTEGER = 2**63 - 1
 EXTENDED = "infinite or NaN as well"
 Extended = Annotated[float, EXTENDED]
 """A number that may be infinite or NaN, which JSON spells "inf", "-inf" and "nan"."""
+LARGEST = 10**9
+"""Nothing that a recipe counts or measures is larger."""
+
+
+@dataclass(frozen=True)
+class Within:
+    """The range of a number, as a note to its type: ``Annotated[float, Within(0, 1)]``.
+
+    Attributes:
+        low: the lowest number; -inf for none.
+        high: the highest.
+        above: whether ``low`` itself is not allowed.
+    """
+
+    low: float
+    high: float
+    above: bool = False
+
+    def check(self, value: float, entry: str) -> None:
+        """Refuses a number that is not in the range.
+
+        Raises:
+            InvalidOptionError: with the range.
+        """
+        if not (self.low < value if self.above else self.low <= value) or not value <= self.high:
+            lowest = f"more than {self.low:g}" if self.above else f"at least {self.low:g}"
+            raise InvalidOptionError(f"{entry} is {shown(value)}; allowed: {lowest}, at most {self.high:g}")
+
+
+Count = Annotated[int, Within(1, LARGEST)]
+CountOrNone = Annotated[int, Within(0, LARGEST)]
+Positive = Annotated[float, Within(0, LARGEST, above=True)]
+Amount = Annotated[float, Within(0, LARGEST)]
+Share = Annotated[float, Within(0, 1)]
+Bounded = Annotated[float, Within(-LARGEST, LARGEST)]
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 _SHOWN = Repr()
@@ -151,7 +186,7 @@ def parse_entry(kind: Any, value: Any, entry: str) -> Any:
     """
     origin = get_origin(kind)
     if origin is Annotated:
-        return _number(value, entry, extended=EXTENDED in get_args(kind)[1:])
+        return _annotated(get_args(kind), value, entry)
     if origin in (Union, types.UnionType):
         return _one_of(get_args(kind), value, entry)
     if origin in _CONTAINERS:
@@ -161,6 +196,16 @@ def parse_entry(kind: Any, value: Any, entry: str) -> Any:
     if isinstance(kind, type) and is_dataclass(kind) and not isinstance(value, kind):
         return _within(entry, lambda: _dataclass(kind, value))
     return value
+
+
+def _annotated(kinds: tuple[Any, ...], value: Any, entry: str) -> Any:
+    """A number with notes on its range."""
+    base, *notes = kinds
+    parsed = _number(value, entry, extended=True) if EXTENDED in notes else parse_entry(base, value, entry)
+    for note in notes:
+        if isinstance(note, Within):
+            note.check(parsed, entry)
+    return parsed
 
 
 def _within(entry: str, make: Callable[[], Any]) -> Any:
@@ -290,7 +335,16 @@ _SCALARS: dict[Any, Callable[[Any, str], Any]] = {
 _CONTAINERS: dict[Any, Callable[[tuple[Any, ...], Any, str], Any]] = {list: _list, tuple: _tuple, dict: _mapping}
 
 __all__ = [
+    "DEEPEST",
+    "LARGEST",
+    "Amount",
+    "Bounded",
+    "Count",
+    "CountOrNone",
     "Extended",
+    "Positive",
+    "Share",
+    "Within",
     "is_file",
     "parse",
     "parse_arguments",

@@ -108,7 +108,29 @@ def construct(owner: str, make: Callable[..., T], settings: dict[str, Any], *arg
     Raises:
         InvalidOptionError: a setting that ``owner`` does not have, one that it lacks, or a value that it cannot have.
     """
-    parameters = list(inspect.signature(make).parameters.values())[len(arguments) :]
+    try:
+        return make(*arguments, **_checked(owner, make, settings, len(arguments)))
+    except UnknownNameError:
+        raise
+    except (HnnEnvsError, TypeError, ValueError, ArithmeticError) as error:
+        raise InvalidOptionError(str(error) if str(error).startswith(owner) else f"{owner}: {error}") from error
+
+
+def check_settings(owner: str, make: Callable[..., Any], settings: dict[str, Any], given: int) -> None:
+    """Checks settings as ``construct`` does, where the first ``given`` arguments are not there yet.
+
+    Raises:
+        InvalidOptionError: a setting that ``owner`` does not have, one that it lacks, or a value that it cannot have.
+    """
+    try:
+        _checked(owner, make, settings, given)
+    except HnnEnvsError as error:
+        raise InvalidOptionError(str(error) if str(error).startswith(owner) else f"{owner}: {error}") from error
+
+
+def _checked(owner: str, make: Callable[..., Any], settings: dict[str, Any], given: int) -> dict[str, Any]:
+    """The settings as the parameters of ``make`` behind the first ``given`` have them."""
+    parameters = list(inspect.signature(make).parameters.values())[given:]
     allowed = [parameter.name for parameter in parameters]
     for name in settings:
         if name not in allowed:
@@ -120,9 +142,4 @@ def construct(owner: str, make: Callable[..., T], settings: dict[str, Any], *arg
     ]
     if lacking:
         raise InvalidOptionError(f"{owner} lacks the setting {' and '.join(lacking)}")
-    try:
-        return make(*arguments, **parse_arguments(make, settings))
-    except UnknownNameError:
-        raise
-    except (HnnEnvsError, TypeError, ValueError, ArithmeticError) as error:
-        raise InvalidOptionError(f"{owner}: {error}") from error
+    return parse_arguments(make, settings)

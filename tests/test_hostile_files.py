@@ -26,10 +26,14 @@ from safetensors.numpy import save
 from test_checkpoints import header, resealed, with_card
 
 from hnn_envs import storage
-from hnn_envs.checkpoints import find_checkpoint, is_path, load_checkpoint
+from hnn_envs.benchmarks.paper import suite as paper
+from hnn_envs.benchmarks.paper.protocol import Estimate
+from hnn_envs.benchmarks.stability import suite as stability
+from hnn_envs.benchmarks.stability.cells import Checks, load_checks
+from hnn_envs.checkpoints import find_checkpoint, is_path, load_checkpoint, shipped_checkpoints
 from hnn_envs.dynamics import make_dynamics
-from hnn_envs.errors import CheckpointError, DataError, HnnEnvsError, InvalidOptionError, WriteError
-from hnn_envs.evaluation.records import Row, write_rows
+from hnn_envs.errors import CheckpointError, DataError, HnnEnvsError, InvalidOptionError, ResultsError, WriteError
+from hnn_envs.evaluation.records import Row, write_kept, write_rows
 from hnn_envs.fitting.recipes import load_recipe, parse_recipe
 from hnn_envs.models import FAMILIES, Parameters, make_family, register_family, shapes_of
 from hnn_envs.pixels.films import FilmSettings, load_films
@@ -298,6 +302,42 @@ def test_names_that_look_like_placeholders_stay_as_they_are(tmp_path: Path) -> N
     page = render(collect([tmp_path]))
     for name in ("@@PLOTLY@@", "@@DATA@@", "@@SCRIPT@@"):
         assert f">{name}<" in page
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "../../evil", "/", "", "\0"])
+def test_a_page_of_rows_of_an_odd_system_looks_for_no_files(name: str, tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.json", [Row("mine", name, "hnn", "m", 1.0)])
+    assert "m" in render(collect([tmp_path]))
+    assert shipped_checkpoints(name) == []
+
+
+@pytest.mark.parametrize(("entry", "value"), [("role", ["hnn"]), ("energy", {}), ("spec", None), ("system", 3)])
+def test_a_curve_with_an_entry_of_the_wrong_kind_is_refused(entry: str, value: Any, tmp_path: Path) -> None:
+    stability.run(["pendulum"], ["ode"], steps=12, starts=2, jobs=1, folder=tmp_path)
+    content = json.loads((tmp_path / "curves.json").read_text())
+    content["curves"][0][entry] = value
+    (tmp_path / "curves.json").write_text(json.dumps(content))
+    with pytest.raises(ResultsError, match=rf"curves\.json are damaged \({entry}"):
+        collect([tmp_path / "curves.json"])
+
+
+class TestKeptFindings:
+    """What benchmarks keep until they are done: not taken up where a number in it was changed."""
+
+    def test_of_the_paper_suite(self, tmp_path: Path) -> None:
+        path = tmp_path / "kept.json"
+        paper.save_findings(path, "recipe", {"ode": {"test_loss": Estimate(0.5, 0.1)}})
+        assert paper.load_findings(path, "recipe") == {"ode": {"test_loss": Estimate(0.5, 0.1)}}
+        path.write_text(path.read_text().replace("0.5", "0.7"))
+        assert paper.load_findings(path, "recipe") is None
+
+    def test_of_the_stability_suite(self, tmp_path: Path) -> None:
+        path, checks = tmp_path / "kept.json", Checks([1e-9, math.inf], 100, [1e-12], 2.5)
+        write_kept(path, vars(checks))
+        assert load_checks(path) == checks
+        path.write_text(path.read_text().replace("2.5", "2.6"))
+        with pytest.raises(ResultsError, match=r"kept\.json .* digest does not match.* delete it"):
+            load_checks(path)
 
 
 class TestFullDisk:

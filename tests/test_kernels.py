@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from numba import njit
 
 from hnn_envs import arithmetic
 from hnn_envs.arrays import Array
+from hnn_envs.components import constants_of
 from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.hamiltonian import PortHamiltonian, VectorField, is_separable
 from hnn_envs.integrators import INTEGRATORS, fits
@@ -442,3 +444,46 @@ def test_padding_does_nothing() -> None:
         x = physics.states(system, 66)
         expected = by_arrays(field, "pefrl", x, None)
         np.testing.assert_allclose(compiled(field, "pefrl")(x), expected, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "options"),
+    [
+        ("separable", "pendulum", {"length": 2.0, "energy": 3.0, "activation": "logcosh"}),
+        ("separable", "pendulum", {"even": True}),
+        ("generic", "pendulum", {}),
+        ("mlp", "pendulum", {}),
+        ("pairwise", "two-body", {"energy": 2.0, "centre": 0.5}),
+        ("pairwise", "three-body", {}),
+    ],
+)
+def test_cards_of_one_family_share_the_kernel_whatever_their_sizes_and_numbers(
+    family: str, name: str, options: dict[str, Any]
+) -> None:
+    system, rng = get_system(name), np.random.default_rng(0)
+    states = system.sample_states(rng, 16)
+    kernels, compilations = set(), set()
+    for hidden in ([1], [2], [5], [16], [200], [33]):
+        made = make_family(family, {"hidden": hidden, **options})
+        field = made.build(system.spec, made.init(system.spec, rng))
+        step = compiled(field, "leapfrog" if is_separable(field) else "rk4")
+        step(states[0])
+        step(states)
+        kernels.add(step.kernel)
+        compilations.add(len(step.kernel.signatures))
+    assert len(kernels) == 1
+    assert len(compilations) == 1  # all that the first card needed: what a kernel takes does not grow with the cards
+
+
+@dataclass
+class Spring:
+    """With what Python 3.13 and later keep in a class, whatever runs this."""
+
+    __firstlineno__ = 12
+    _hidden = 2.0
+    rest = 0.5
+    stiffness: float = 3.0
+
+
+def test_what_python_keeps_in_a_class_is_no_constant_of_a_formula() -> None:
+    assert constants_of(Spring()) == (("stiffness", "rest"), [3.0, 0.5])

@@ -164,5 +164,5 @@ class TestOptimiserNames:
 
     def test_a_value_that_cannot_be_is_refused(self) -> None:
         parameters, rows = line()
-        with pytest.raises(InvalidOptionError, match="learning rate: -1"):
+        with pytest.raises(InvalidOptionError, match=r"learning_rate is -1\.0; allowed: more than 0"):
             make_optimiser("adam", Problem(off_line, rows, 1, 0), parameters, {"learning_rate": -1.0})

@@ -9,6 +9,7 @@ from safetensors.numpy import load_file, save_file
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.vec_env import VecNormalize
 
+from hnn_envs.agents.hyperparameters import trained_tasks
 from hnn_envs.agents.policies import (
     HEADER,
     Policy,
@@ -19,7 +20,6 @@ from hnn_envs.agents.policies import (
     save_policy,
     shipped_policies,
 )
-from hnn_envs.agents.training import trained_tasks
 from hnn_envs.errors import CheckpointError, InvalidOptionError, UnknownNameError
 from hnn_envs.sb3 import make_vec_env
 

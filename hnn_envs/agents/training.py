@@ -5,24 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files as package_files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from hnn_envs.agents.hyperparameters import ALGORITHM, SCHEDULES, check_hyperparameters, schedule
 from hnn_envs.agents.policies import Policy, PolicyCard, export_weights, load_policy, save_policy
 from hnn_envs.errors import InvalidOptionError, TrainingError
 from hnn_envs.ids import environment_of
 from hnn_envs.progress import Progress, silent
-from hnn_envs.tasks import TASKS, get_task
+from hnn_envs.tasks import get_task
 
 if TYPE_CHECKING:
     from stable_baselines3 import PPO
-
-ALGORITHM = "ppo"
-SCHEDULES = ("learning_rate", "clip_range")
 
 
 @dataclass(frozen=True)
@@ -47,46 +42,6 @@ class Run:
     def path(self, folder: Path) -> Path:
         """The file of its policy."""
         return folder / f"{self.name}.safetensors"
-
-
-def hyperparameters_folder() -> Path:
-    """The shipped hyperparameters: inside an installed wheel, else those of the repository."""
-    shipped = Path(str(package_files("hnn_envs"))) / "_hyperparameters"
-    return shipped if shipped.is_dir() else shipped.parent.parent / "training" / "hyperparameters"
-
-
-def trained_tasks() -> list[str]:
-    """The tasks that agents are trained for: those that have shipped hyperparameters."""
-    return [task for task in TASKS if _shipped_hyperparameters(task).is_file()]
-
-
-def load_hyperparameters(task: str, path: Path | None = None) -> dict[str, Any]:
-    """The hyperparameters of a task, from a YAML file whose tables are named by environments' ids.
-
-    The table of a task whose environment has no id of its own has the task's name.
-
-    Args:
-        task: the task.
-        path: the file; by default the shipped one.
-
-    Raises:
-        InvalidOptionError: the file is missing or damaged, or has no table for the task.
-    """
-    path = _shipped_hyperparameters(get_task(task).name) if path is None else path
-    name, options = environment_of(task)
-    key = get_task(task).name if options else name.partition(":")[2]
-    try:
-        tables = yaml.safe_load(path.read_text(encoding="utf-8"))
-        table = tables[key]
-        if not isinstance(table, dict) or not {"n_timesteps", "policy"} <= set(table):
-            raise TypeError(f"{key} needs a table with at least n_timesteps and policy")
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise InvalidOptionError(f"{path} has no hyperparameters of {key}: {error}") from error
-    return table
-
-
-def _shipped_hyperparameters(task: str) -> Path:
-    return hyperparameters_folder() / ALGORITHM / f"{task}.yml"
 
 
 def is_finished(run: Run, folder: Path, hyperparameters: Mapping[str, Any]) -> bool:
@@ -126,13 +81,17 @@ def train(
 
     from hnn_envs.fitting.pipeline import torch_threads
 
+    check_hyperparameters(hyperparameters)
     total = int(hyperparameters["n_timesteps"])
     with torch_threads(1), torch.random.fork_rng():
         agent = _make_agent(run, hyperparameters)
         if logs is not None:
             _log(agent, logs / run.name)
         began = time.process_time()  # of one thread: what an idle core would take, whatever else runs
-        agent.learn(total, callback=_reporter(total, run.name, progress))
+        try:
+            agent.learn(total, callback=_reporter(total, run.name, progress))
+        except ValueError as error:  # what torch says of a distribution whose mean is not a number
+            raise TrainingError(f"training {run.name} diverged: {error}") from error
         seconds = time.process_time() - began
     weights = export_weights(agent, agent.get_vec_normalize_env())
     if not all(np.isfinite(value).all() for value in weights.values()):
@@ -168,25 +127,11 @@ def _make_agent(run: Run, hyperparameters: Mapping[str, Any]) -> PPO:
         environments = VecNormalize(environments, gamma=settings.get("gamma", 0.99), **options)
     for name in SCHEDULES:
         if name in settings:
-            settings[name] = _schedule(name, settings[name])
+            settings[name] = schedule(name, settings[name])
     try:
         return PPO(policy, environments, seed=run.seed, device="cpu", **settings)
     except (TypeError, ValueError, AssertionError) as error:
         raise InvalidOptionError(f"the hyperparameters of {run.task} do not suit PPO: {error}") from error
-
-
-def _schedule(name: str, value: Any) -> Any:
-    """The zoo's notation: "lin_0.001" falls linearly to zero."""
-    if not isinstance(value, str):
-        return value
-    kind, _, number = value.partition("_")
-    try:
-        start = float(number)
-    except ValueError:
-        start = -1.0
-    if kind != "lin" or start < 0:
-        raise InvalidOptionError(f'{name} is a number or "lin_NUMBER", not {value!r}')
-    return lambda remaining: remaining * start
 
 
 def _log(agent: PPO, folder: Path) -> None:

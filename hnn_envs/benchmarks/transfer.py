@@ -22,8 +22,9 @@ import numpy as np
 from joblib import Parallel, delayed, parallel_config
 
 from hnn_envs.agents.episodes import Estimate, bootstrap, by_policy, play
+from hnn_envs.agents.hyperparameters import load_hyperparameters, trained_tasks
 from hnn_envs.agents.policies import load_policy, policies_folder
-from hnn_envs.agents.training import Run, is_finished, load_hyperparameters, train, trained_tasks
+from hnn_envs.agents.training import Run, is_finished, train
 from hnn_envs.arrays import Array
 from hnn_envs.benchmarks.jobs import processes
 from hnn_envs.errors import InvalidOptionError, NoTruthError, ResultsError, UnknownNameError

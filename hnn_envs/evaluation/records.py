@@ -13,11 +13,12 @@ from typing import Any
 
 from hnn_envs.errors import InvalidOptionError, ResultsError
 from hnn_envs.parsing import Extended, parse, parse_json
-from hnn_envs.storage import write_atomically
+from hnn_envs.storage import digest_of, write_atomically
 from hnn_envs.version import __version__
 
 LARGEST_FILE = 2**26
 """Bytes; the largest file that the suites write has some millions."""
+DIGEST = "digest"
 CURVES_FORMAT = 2
 """The layout of curves.json, which the stability benchmark writes and the report reads."""
 
@@ -99,6 +100,23 @@ def read_results(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ResultsError(f"results {path} are damaged ({error}); run the benchmark again") from error
     return content if isinstance(content, dict) else {}
+
+
+def write_kept(path: Path, table: dict[str, Any]) -> None:
+    """Keeps what was measured until a benchmark is done, with a digest; a kill leaves the old file or the new one."""
+    write_atomically(path, json.dumps({**table, DIGEST: digest_of(table, {})}).encode())
+
+
+def read_kept(path: Path) -> dict[str, Any]:
+    """What ``write_kept`` wrote.
+
+    Raises:
+        ResultsError: the file is missing, damaged or changed, with the reason.
+    """
+    table = read_results(path)
+    if table.pop(DIGEST, None) != digest_of(table, {}):
+        raise ResultsError(f"results {path} were changed after they were written: their digest does not match")
+    return table
 
 
 def _plain(value: Any) -> Any:

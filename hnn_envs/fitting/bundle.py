@@ -7,6 +7,7 @@ import math
 import torch
 
 from hnn_envs.fitting.problem import LATENT, Problem, Tensors
+from hnn_envs.parsing import Positive
 
 
 class BundleAdjustment:
@@ -29,8 +30,8 @@ class BundleAdjustment:
         problem: Problem,
         parameters: Tensors,
         *,
-        outliers: float = 0.02,
-        damping: float = 1e-3,
+        outliers: Positive = 0.02,
+        damping: Positive = 1e-3,
     ) -> None:
         self.parameters = {name: value.detach().clone() for name, value in parameters.items()}
         self._problem, self._outliers, self._damping = problem, outliers, damping

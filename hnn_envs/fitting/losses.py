@@ -14,6 +14,7 @@ from hnn_envs.fitting import LOSSES
 from hnn_envs.fitting.problem import Batch, Tensors
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.integrators import get_fixed_step
+from hnn_envs.parsing import Amount, Count
 from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.registry import construct
 
@@ -53,7 +54,7 @@ class DerivativeLoss(StatesAsGiven):
             alike from the widest orbit to the closest encounter.
     """
 
-    balance: float = 0.0
+    balance: Amount = 0.0
     relative: bool = False
 
     def prepare(self, data: Dataset, dtype: torch.dtype) -> Batch:
@@ -83,9 +84,9 @@ class TrajectoryLoss(StatesAsGiven):
         substeps: integrator steps per sampling interval.
     """
 
-    horizon: int = 1
+    horizon: Count = 1
     integrator: str | None = None
-    substeps: int = 4
+    substeps: Count = 4
 
     def prepare(self, data: Dataset, dtype: torch.dtype) -> Batch:
         """Windows of states (rows, horizon + 1, 2*dof), inputs at their start, and the sampling interval.

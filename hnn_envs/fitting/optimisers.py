@@ -16,6 +16,7 @@ from hnn_envs.errors import UnknownNameError
 from hnn_envs.fitting import OPTIMISERS
 from hnn_envs.fitting.losses import mean_square
 from hnn_envs.fitting.problem import Batch, Optimiser, Problem, Tensors
+from hnn_envs.parsing import Amount, Count, CountOrNone, Positive
 from hnn_envs.registry import construct
 
 
@@ -36,10 +37,10 @@ class Adam:
         problem: Problem,
         parameters: Tensors,
         *,
-        learning_rate: float = 1e-3,
-        batch: int = 0,
-        weight_decay: float = 0.0,
-        final_rate: float | None = None,
+        learning_rate: Positive = 1e-3,
+        batch: CountOrNone = 0,
+        weight_decay: Amount = 0.0,
+        final_rate: Amount | None = None,
     ) -> None:
         self.parameters = {name: value.detach().clone().requires_grad_() for name, value in parameters.items()}
         self._problem, self._batch = problem, batch
@@ -116,9 +117,9 @@ class LevenbergMarquardt:
         problem: Problem,
         parameters: Tensors,
         *,
-        damping: float = 1e-3,
-        ridge: float = 0.0,
-        chunk: int = 32,
+        damping: Positive = 1e-3,
+        ridge: Amount = 0.0,
+        chunk: Count = 32,
         scaling: str = "present",
         differences: float = 0.0,
         keep_zeros: bool = False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,10 +16,11 @@ import numpy as np
 from hnn_envs.checkpoints import Checkpoint
 from hnn_envs.errors import HnnEnvsError, InvalidOptionError, UnknownNameError, suggestion
 from hnn_envs.fitting.trainer import DTYPES, Stage
-from hnn_envs.models import Family, make_family
-from hnn_envs.parsing import is_file, parse_toml, shown, user_path
+from hnn_envs.models import Family, describe, make_family, shapes_of
+from hnn_envs.parsing import Bounded, is_file, parse_toml, shown, user_path
 from hnn_envs.recordings import make_source
 from hnn_envs.registry import construct
+from hnn_envs.storage import LARGEST_MODEL
 from hnn_envs.systems import Known, SystemSpec, resolve_system, spec_of
 
 LARGEST_FILE = 2**20
@@ -50,7 +52,7 @@ class Recipe:
     model: dict[str, Any]
     data: list[dict[str, Any]]
     stages: list[dict[str, Any]]
-    domain: dict[str, list[float]] | None = None
+    domain: dict[str, list[Bounded]] | None = None
     precision: str = "float64"
 
     def __post_init__(self) -> None:
@@ -137,7 +139,7 @@ def parse_recipe(text: str, origin: str) -> Recipe:
                 f"the name must be words of letters, digits, '.', '_' and '-' with '/' between: {shown(recipe.name)}"
             )
         _check_domain(recipe.spec, recipe.domain)
-        _ = recipe.family
+        _check_size(recipe)
         if recipe.precision not in DTYPES:
             raise UnknownNameError.of("precision", recipe.precision, DTYPES)
         for table in recipe.data:
@@ -164,6 +166,16 @@ def with_seed(recipe: Recipe, seed: int) -> Recipe:
 def make_stage(table: dict[str, Any]) -> Stage:
     """A stage of training from its table."""
     return construct("a stage", Stage, table)
+
+
+def _check_size(recipe: Recipe) -> None:
+    """Refuses a model that no checkpoint could hold, before anything is drawn."""
+    size = 8 * sum(math.prod(shape) for shape in shapes_of(recipe.family, recipe.spec).values())
+    if size > LARGEST_MODEL:
+        raise InvalidOptionError(
+            f"the model's parameters would take {size} bytes, and a checkpoint has at most {LARGEST_MODEL}: "
+            f"{describe(recipe.family)}"
+        )
 
 
 def _check_domain(spec: SystemSpec, domain: dict[str, list[float]] | None) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from hnn_envs.arrays import Array, split
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian.pairs import separations
+from hnn_envs.parsing import Count, CountOrNone
 from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.systems.spec import SystemSpec
 
@@ -26,10 +27,10 @@ class Selection:
         bins: how many bins.
     """
 
-    closest: int = 200
-    widest: int = 100
-    spread: int = 1000
-    bins: int = 40
+    closest: CountOrNone = 200
+    widest: CountOrNone = 100
+    spread: CountOrNone = 1000
+    bins: Count = 40
 
     def choose(self, spec: SystemSpec, data: Dataset, rng: np.random.Generator) -> Dataset:
         """The chosen states as trajectories of one point.

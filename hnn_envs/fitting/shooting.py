@@ -17,6 +17,7 @@ from hnn_envs.errors import InvalidOptionError
 from hnn_envs.fitting.problem import Batch, Tensors
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.integrators import get_fixed_step
+from hnn_envs.parsing import Count, Positive
 from hnn_envs.recordings.dataset import Dataset
 
 SPLINE_DEGREE = 7
@@ -52,8 +53,8 @@ class PathLoss:
         every: meets x' at every so many points only; where it is exact, few are enough.
     """
 
-    tolerance: float = 1e-3
-    every: int = 1
+    tolerance: Positive = 1e-3
+    every: Count = 1
 
     def prepare(self, data: Dataset, dtype: torch.dtype) -> Batch:
         """Displacements S and derivatives (n, points, 2*dof), estimated starts and their standard errors (n, 2*dof).
@@ -94,7 +95,7 @@ class IncrementLoss:
     """
 
     integrator: str | None = None
-    substeps: int = 4
+    substeps: Count = 4
 
     def prepare(self, data: Dataset, dtype: torch.dtype) -> Batch:
         """States (rows, 2*dof), inputs, derivatives, and the intervals that these were taken over, (rows, 1)."""
@@ -126,9 +127,9 @@ class SeriesLoss:
         substeps: integrator steps per shortest sampling interval; the others must be multiples of it.
     """
 
-    noise: float = 1.0
+    noise: Positive = 1.0
     integrator: str | None = None
-    substeps: int = 1
+    substeps: Count = 1
 
     def prepare(self, data: Dataset, dtype: torch.dtype) -> Batch:
         """The measured states (rows, 2*dof), how many intervals after the first each is, and the interval, (rows,).

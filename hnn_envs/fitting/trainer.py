@@ -21,9 +21,9 @@ from hnn_envs.fitting.optimisers import make_optimiser
 from hnn_envs.fitting.problem import LATENT, Batch, Optimiser, Problem, Tensors
 from hnn_envs.fitting.selection import Selection
 from hnn_envs.models import Family, ObservedFamily, Parameters, network_parameters
-from hnn_envs.parsing import is_file, parse
+from hnn_envs.parsing import Count, is_file, parse
 from hnn_envs.recordings.dataset import Dataset
-from hnn_envs.registry import construct
+from hnn_envs.registry import check_settings, construct
 from hnn_envs.storage import open_tensors, write_tensors
 from hnn_envs.systems import SystemSpec
 
@@ -31,6 +31,8 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 HEADER = "hnn_envs_state"
 FORMAT = 1
 KIND = "training state"
+MADE_OF = 2
+"""An optimiser is made of a problem, parameters and its settings."""
 PARAMETERS, OPTIMISER = "parameters", "optimiser"
 Report = Callable[[int, int, int, float], Any]
 """(stage, step, steps of the stage, loss), called a few times a second."""
@@ -56,19 +58,19 @@ class Stage:
         rounds: steps after which the worse half of them is left out, again and again.
     """
 
-    steps: int
+    steps: Count
     optimiser: str = "adam"
     settings: dict[str, Any] = field(default_factory=dict)
     loss: str = "derivative"
     loss_settings: dict[str, Any] = field(default_factory=dict)
     dtype: str = "float64"
-    every: int = 1
+    every: Count = 1
     selection: dict[str, int] | None = None
-    starts: int = 1
-    rounds: int = 40
+    starts: Count = 1
+    rounds: Count = 40
 
     def __post_init__(self) -> None:
-        _ = OPTIMISERS[self.optimiser]
+        check_settings(f"optimiser {self.optimiser!r}", OPTIMISERS[self.optimiser], self.settings, MADE_OF)
         if self.dtype not in DTYPES:
             raise UnknownNameError.of("dtype", self.dtype, DTYPES)
         if min(self.steps, self.every, self.starts, self.rounds) < 1:

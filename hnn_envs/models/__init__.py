@@ -6,7 +6,6 @@ Families read a ``SystemSpec``, and never a system's equations.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -19,7 +18,7 @@ from hnn_envs.hamiltonian import VectorField
 from hnn_envs.models.mlp import Parameters, Shapes, layer_names
 from hnn_envs.models.ports import Ports
 from hnn_envs.models.settings import POSITIVE, positive
-from hnn_envs.parsing import shown
+from hnn_envs.parsing import LARGEST, shown
 from hnn_envs.registry import Registry
 from hnn_envs.systems.spec import SystemSpec
 
@@ -193,14 +192,15 @@ def _requirement(value: Any, default: Any, *, positive: bool) -> tuple[str, bool
     if isinstance(default, bool):
         return "true or false", isinstance(value, bool)
     if isinstance(default, int):
-        return "a positive integer", type(value) is int and value > 0
+        return f"a positive integer, at most {LARGEST}", type(value) is int and 0 < value <= LARGEST
     if isinstance(default, float):
-        number = type(value) in (int, float) and abs(value) <= sys.float_info.max
-        return ("a positive number", number and value > 0) if positive else ("a number", number)
+        number = type(value) in (int, float) and abs(value) <= LARGEST
+        least = "a positive number" if positive else "a number"
+        return f"{least}, at most {LARGEST}", number and (value > 0 or not positive)
     if isinstance(default, tuple):
         layers = isinstance(value, list | tuple) and 0 < len(value) <= MOST_LAYERS
         return f"a list of positive integers, at most {MOST_LAYERS}", layers and all(
-            type(units) is int and units > 0 for units in value
+            type(units) is int and 0 < units <= LARGEST for units in value
         )
     if isinstance(default, dict) or is_dataclass(default):
         return "a table", isinstance(value, dict)

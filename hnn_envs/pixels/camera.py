@@ -9,15 +9,18 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from PIL import Image
 
 from hnn_envs.arrays import Array, beside, constant, like, namespace
+from hnn_envs.parsing import Within
 
 SCREEN = 500
 """Width and height of Gymnasium's frame, pixels; the pivot is in the middle."""
+Window = tuple[Annotated[int, Within(0, SCREEN)], ...]
+"""Top, bottom, left and right edge of a window in Gymnasium's frame."""
 ROD = 127
 """How bright the rod is: 204 of red less 77 of green."""
 
@@ -40,7 +43,7 @@ class Camera:
     """
 
     size: int = 28
-    window: tuple[int, ...] = (120, 380, 120, 380)
+    window: Window = (120, 380, 120, 380)
 
     def frames(self, q: Array) -> Array:
         """Frames of pendulums at angles q in rad, 0 hanging, counterclockwise; uint8, shape (..., size, size).

@@ -7,6 +7,7 @@ import torch
 
 from hnn_envs.arrays import Array, wrapped
 from hnn_envs.fitting.problem import Problem, Tensors
+from hnn_envs.parsing import Amount, Count, Positive
 from hnn_envs.pixels.autoencoder import BRIGHTEST, harmonics_of
 from hnn_envs.pixels.models import DECODER, ENCODER
 
@@ -31,10 +32,10 @@ class EncoderRegression:
         problem: Problem,
         parameters: Tensors,
         *,
-        ridge: float = 1e-4,
-        decoder_ridge: float = 1e-3,
-        every: int = 1,
-        outliers: float = 0.01,
+        ridge: Amount = 1e-4,
+        decoder_ridge: Amount = 1e-3,
+        every: Count = 1,
+        outliers: Positive = 0.01,
     ) -> None:
         self.parameters = {name: value.detach().clone() for name, value in parameters.items()}
         self._problem, self._ridge, self._decoder_ridge = problem, ridge, decoder_ridge

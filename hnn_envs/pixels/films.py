@@ -7,14 +7,14 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from hnn_envs.arrays import Array
 from hnn_envs.errors import CheckpointError, InvalidOptionError, WriteError
-from hnn_envs.parsing import is_file
-from hnn_envs.pixels.camera import Camera
+from hnn_envs.parsing import LARGEST, Amount, Count, CountOrNone, Positive, Within, is_file
+from hnn_envs.pixels.camera import Camera, Window
 from hnn_envs.progress import Progress, silent
 from hnn_envs.recordings import Message
 from hnn_envs.storage import open_tensors, write_tensors
@@ -24,6 +24,8 @@ FORMAT = 1
 KIND = "frame data set"
 FASTEST = 8.0
 """Where Gymnasium clips the angular velocity, rad/s; a film that gets there is not of a pendulum any more."""
+MOST_PIXELS = 2**33
+"""Of all films together, a byte each; the largest set that is shipped has a fiftieth of that."""
 MOST_DRAWS = 1000
 """How often a start and torques are drawn for one film before that counts as impossible."""
 
@@ -47,22 +49,27 @@ class FilmSettings:
         seed: of all of it.
     """
 
-    films: int = 200
-    length: int = 103
-    size: int = 28
-    window: tuple[int, ...] = Camera.window
-    largest_angle: float = math.pi / 6
-    smallest_angle: float = 0.0
-    largest_velocity: float = 1.0
-    largest_torque: float = 0.0
-    hold: int = 1
-    seed: int = 0
+    films: Count = 200
+    length: Annotated[int, Within(3, LARGEST)] = 103
+    size: Count = 28
+    window: Window = Camera.window
+    largest_angle: Positive = math.pi / 6
+    smallest_angle: Amount = 0.0
+    largest_velocity: Positive = 1.0
+    largest_torque: Amount = 0.0
+    hold: Count = 1
+    seed: CountOrNone = 0
 
     def __post_init__(self) -> None:
         if min(self.films, self.length - 2, self.size, self.hold) < 1:
             raise InvalidOptionError(
                 "films, size and hold must be positive and length at least 3, "
                 f"not {self.films}, {self.size}, {self.hold} and {self.length}"
+            )
+        if self.films * self.length * self.size**2 > MOST_PIXELS:
+            raise InvalidOptionError(
+                f"films, length and size may be {MOST_PIXELS} pixels together, not {self.films} x {self.length} x "
+                f"{self.size} x {self.size}"
             )
         if not 0 <= self.smallest_angle < self.largest_angle:
             raise InvalidOptionError(
@@ -133,7 +140,7 @@ def load_films(
     path = (cache_folder() if folder is None else folder) / f"frames-{settings.key}.safetensors"
     if is_file(path):
         try:
-            return _read(path, settings)
+            return read_films(path, settings)
         except CheckpointError as error:
             message(f"{error}; it is made again")
     films = make_films(settings, progress)
@@ -193,7 +200,12 @@ def _motion(settings: FilmSettings, rng: np.random.Generator) -> tuple[Array, Ar
     )
 
 
-def _read(path: Path, settings: FilmSettings) -> Films:
+def read_films(path: Path, settings: FilmSettings) -> Films:
+    """The films of a file, which must be of these settings.
+
+    Raises:
+        CheckpointError: it is damaged, or of others.
+    """
     shapes = {
         "frames": (settings.films, settings.length, settings.size, settings.size),
         **dict.fromkeys(("torques", "angles", "velocities"), (settings.films, settings.length)),

@@ -19,7 +19,8 @@ from hnn_envs.errors import InvalidOptionError
 from hnn_envs.fitting.problem import Batch, Tensors
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.integrators import get_integrator
-from hnn_envs.pixels.camera import Camera
+from hnn_envs.parsing import Count
+from hnn_envs.pixels.camera import Camera, Window
 from hnn_envs.pixels.system import momentum_of
 from hnn_envs.recordings.dataset import Dataset
 
@@ -34,8 +35,8 @@ class FilmLoss:
         integrator: a key of ``hnn_envs.integrators.INTEGRATORS``, one step per frame; None chooses by the field.
     """
 
-    length: int = 34
-    window: tuple[int, ...] = Camera.window
+    length: Count = 34
+    window: Window = Camera.window
     integrator: str | None = "symplectic_euler"
 
     def prepare(self, data: Dataset, dtype: torch.dtype) -> Batch:
@@ -75,8 +76,8 @@ class FilmStepsLoss:
         integrator: a key of ``hnn_envs.integrators.INTEGRATORS``, one step per frame; None chooses by the field.
     """
 
-    horizon: int = 4
-    window: tuple[int, ...] = Camera.window
+    horizon: Count = 4
+    window: Window = Camera.window
     integrator: str | None = None
 
     def prepare(self, data: Dataset, dtype: torch.dtype) -> Batch:
@@ -116,7 +117,7 @@ class ReadingLoss:
         window: the window of the camera that filmed.
     """
 
-    window: tuple[int, ...] = Camera.window
+    window: Window = Camera.window
 
     def prepare(self, data: Dataset, dtype: torch.dtype) -> Batch:
         """What ``FilmLoss`` prepares, whole films at a time."""

@@ -12,6 +12,7 @@ from hnn_envs.arrays import Array, cast, namespace
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.fitting.problem import Batch, Tensors
 from hnn_envs.hamiltonian import VectorField
+from hnn_envs.parsing import Amount
 from hnn_envs.pixels.autoencoder import BRIGHTEST
 from hnn_envs.pixels.pair_models import Paired
 from hnn_envs.recordings.dataset import Dataset
@@ -33,8 +34,8 @@ class PairLoss:
         field: weight of the third.
     """
 
-    canonical: float = 1.0
-    field: float = 0.1
+    canonical: Amount = 1.0
+    field: Amount = 0.1
 
     def prepare(self, data: Dataset, dtype: torch.dtype) -> Batch:
         """Three consecutive frames a row, in bytes; as in the seed, the first frame of a film is left out.

@@ -11,6 +11,7 @@ import numpy as np
 from hnn_envs.arrays import Array
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import VectorField
+from hnn_envs.parsing import Share
 from hnn_envs.pixels.films import FilmSettings, load_films
 from hnn_envs.pixels.system import INTERVAL, PixelPendulum
 from hnn_envs.progress import Progress
@@ -30,7 +31,7 @@ class FilmSource:
         settings: of ``hnn_envs.pixels.films.FilmSettings``; all but the seed, which is drawn.
     """
 
-    test_share: float = 0.2
+    test_share: Share = 0.2
     test_first: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from hnn_envs.arrays import Array, split
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian.pairs import closest_distance
+from hnn_envs.parsing import Amount, Bounded, Count, Positive, Share, Within
 from hnn_envs.recordings.dataset import Dataset, split_shares
 from hnn_envs.recordings.exact import exact_trajectories
 from hnn_envs.recordings.measured import load_real_pendulum
@@ -17,6 +19,18 @@ from hnn_envs.systems import Known, System, known_truth
 
 MOST_DRAWS = 1000
 """How often a source draws before it gives up."""
+MOST_STATES = 10**7
+"""That a source makes; a hundred times what any shipped recipe asks for."""
+LONGEST = 10**6
+"""Units of time; a trajectory so long takes minutes."""
+States = Annotated[int, Within(1, MOST_STATES)]
+Points = Annotated[int, Within(2, MOST_STATES)]
+Duration = Annotated[float, Within(0, LONGEST, above=True)]
+
+
+def _check_states(trajectories: int, points: int) -> None:
+    if trajectories * points > MOST_STATES:
+        raise InvalidOptionError(f"{trajectories} trajectories of {points} points are more than {MOST_STATES} states")
 
 
 @dataclass(frozen=True)
@@ -32,12 +46,15 @@ class PaperSource:
         test_first: whether the test share is the first or the last of the trajectories.
     """
 
-    trajectories: int
-    duration: float
-    points: int
-    noise: float
-    test_share: float
+    trajectories: Count
+    duration: Duration
+    points: Points
+    noise: Amount
+    test_share: Share
     test_first: bool
+
+    def __post_init__(self) -> None:
+        _check_states(self.trajectories, self.points)
 
     def make(self, system: Known, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
         """Training and test share."""
@@ -59,7 +76,7 @@ class MeasuredSource:
         path: the file; by default the environment variable HNN_ENVS_DATA says where it is.
     """
 
-    test_share: float = 0.2
+    test_share: Share = 0.2
     path: str | None = None
 
     def make(self, system: Known, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
@@ -91,12 +108,16 @@ class BoxSource:
         test_share: share kept for the test.
     """
 
-    count: int
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    max_input: float
-    closest: float = 0.0
-    test_share: float = 0.2
+    count: States
+    low: tuple[Bounded, ...]
+    high: tuple[Bounded, ...]
+    max_input: Amount
+    closest: Amount = 0.0
+    test_share: Share = 0.2
+
+    def __post_init__(self) -> None:
+        if any(low > high for low, high in zip(self.low, self.high, strict=False)):
+            raise InvalidOptionError(f"low must not be above high, not {self.low} and {self.high}")
 
     def make(self, system: Known, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
         """Training and test share."""
@@ -128,12 +149,12 @@ class ScatteredSource:
         test_share: share kept for the test.
     """
 
-    count: int
-    closest: float
-    widest: float
-    max_momentum: float
-    max_input: float
-    test_share: float = 0.2
+    count: States
+    closest: Positive
+    widest: Positive
+    max_momentum: Amount
+    max_input: Amount
+    test_share: Share = 0.2
 
     def make(self, system: Known, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
         """Training and test share."""
@@ -168,13 +189,16 @@ class DrivenSource:
         test_share: share kept for the test.
     """
 
-    trajectories: int
-    duration: float
-    points: int
-    max_input: float
-    closest: float = 0.0
-    widest: float = np.inf
-    test_share: float = 0.2
+    trajectories: Count
+    duration: Duration
+    points: Points
+    max_input: Amount
+    closest: Amount = 0.0
+    widest: Amount = np.inf
+    test_share: Share = 0.2
+
+    def __post_init__(self) -> None:
+        _check_states(self.trajectories, self.points)
 
     def make(self, system: Known, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
         """Training and test share."""

@@ -16,6 +16,11 @@ PICTURES = ("spring", "pendulum", "bodies", "plane")
 """How a state may be drawn where no task draws it; "plane" is a point in the plane of the first q and p."""
 
 
+def is_system_name(name: str) -> bool:
+    """Whether a system may have this name: it is a folder's, too."""
+    return 0 < len(name) <= 100 and name.isprintable() and not {"/", "\\"} & set(name) and name[0] != "."
+
+
 @dataclass(frozen=True)
 class Coordinate:
     """A generalized coordinate and its momentum, as axes name them.
@@ -126,7 +131,7 @@ class SystemSpec:
     def __post_init__(self) -> None:
         if not self.coordinates or not self.name:
             raise InvalidOptionError(f"a system needs a name and a coordinate, not {self.name!r}, {self.coordinates!r}")
-        if len(self.name) > 100 or not self.name.isprintable() or {"/", "\\"} & set(self.name) or self.name[0] == ".":
+        if not is_system_name(self.name):
             raise InvalidOptionError(
                 f"a system's name is printable, has no slash, and starts with no dot, not {self.name[:100]!r}"
             )
@@ -185,4 +190,4 @@ def one_coordinate(coordinate: Coordinate, force: Input, name: str, **rest: Any)
     return SystemSpec(name, (coordinate,), (force,), ((1.0,),), **rest)
 
 
-__all__ = ["PICTURES", "Coordinate", "Input", "Stepping", "SystemSpec", "one_coordinate"]
+__all__ = ["PICTURES", "Coordinate", "Input", "Stepping", "SystemSpec", "is_system_name", "one_coordinate"]

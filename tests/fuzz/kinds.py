@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,15 +17,21 @@ import mutants
 import numpy as np
 from safetensors.numpy import load, save
 
+from hnn_envs.agents.hyperparameters import hyperparameters_folder, load_hyperparameters
 from hnn_envs.agents.policies import load_policy, policies_folder
+from hnn_envs.benchmarks.paper import suite as paper
+from hnn_envs.benchmarks.paper.protocol import Estimate
 from hnn_envs.benchmarks.stability import suite as stability
+from hnn_envs.benchmarks.stability.cells import Checks, load_checks
 from hnn_envs.benchmarks.stability.streaming import Plan, load_trace, simulate
-from hnn_envs.checkpoints import checkpoint_path, load_checkpoint
+from hnn_envs.checkpoints import HEADER, checkpoint_path, load_checkpoint
 from hnn_envs.dynamics import make_dynamics
-from hnn_envs.evaluation.records import Row, read_rows, write_rows
+from hnn_envs.errors import CheckpointError
+from hnn_envs.evaluation.records import Row, read_rows, write_kept, write_rows
 from hnn_envs.fitting.recipes import load_recipe, parse_recipe
 from hnn_envs.fitting.trainer import Stage, fit, load_state
 from hnn_envs.models import make_family
+from hnn_envs.pixels.films import FilmSettings, load_films, read_films
 from hnn_envs.recordings import make_source
 from hnn_envs.recordings.measured import load_real_pendulum
 from hnn_envs.report.page import render
@@ -32,6 +40,7 @@ from hnn_envs.storage import digest_of
 from hnn_envs.systems import get_system
 
 Rng = np.random.Generator
+gymnasium.logger.min_level = gymnasium.logger.ERROR  # that a model extrapolates is said of every other mutant
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ class Kind:
         mutate: a damaged one.
         read: what reads it; returns what was read in a form that can be compared.
         sealed: whether a file that is read at all must be read as the original is.
-        share: one of so many mutants is enough of this kind, which takes longer.
+        place: where the file has to be in a folder; None for anywhere.
     """
 
     suffix: str
@@ -52,7 +61,7 @@ class Kind:
     mutate: Callable[[Rng, bytes], bytes]
     read: Callable[[Path], object]
     sealed: bool = False
-    share: int = 1
+    place: Callable[[Path], Path] | None = None
 
 
 def _header(content: bytes) -> tuple[dict[str, str], bytes]:
@@ -95,11 +104,40 @@ def _checkpoint(path: Path) -> object:
     return repr(loaded.card), _weights(loaded.parameters)
 
 
-def _played(path: Path) -> object:
-    """What a checkpoint that is read can be used for."""
-    loaded = load_checkpoint(path)
-    gymnasium.make("hnn_envs:hnn_envs/Pendulum-v0", dynamics=str(path), disable_env_checker=True).close()
-    return loaded.card.digest
+def _stepped(task: str) -> Callable[[Path], object]:
+    """What a checkpoint that is read can be used for: an environment, and steps of one state and of many."""
+
+    def read(path: Path) -> object:
+        env = gymnasium.make(f"hnn_envs:hnn_envs/{task}-v0", dynamics=str(path), disable_env_checker=True)
+        env.reset(seed=0)
+        observation, reward, *_ = env.step(np.ones(env.action_space.shape, np.float32))
+        inner: Any = env.unwrapped
+        batch = inner.dynamics.step(np.repeat(inner.state[None], 16, axis=0))
+        env.close()
+        assert not np.isnan(observation).any()
+        assert not np.isnan(reward)
+        assert inner.observation_space.contains(observation)
+        return batch.shape
+
+    return read
+
+
+def _forms(system: str, name: str, task: str) -> Callable[[Path], bytes]:
+    """A shipped checkpoint, after steps of all that its card may make of it, which are compiled or read from disk."""
+
+    def original(folder: Path) -> bytes:
+        content = checkpoint_path(system, name).read_bytes()
+        metadata, tensors = _header(content)[0], load(content)
+        card = json.loads(metadata[HEADER])
+        for even in (False, True):
+            changed = {**card, "settings": {**card["settings"], "even": even}}
+            changed["digest"] = digest_of(changed, tensors)
+            (folder / "form.safetensors").write_bytes(save(tensors, {HEADER: json.dumps(changed)}))
+            with suppress(CheckpointError):  # a family that has no such setting
+                _stepped(task)(folder / "form.safetensors")
+        return content
+
+    return original
 
 
 def _policy(path: Path) -> object:
@@ -149,6 +187,28 @@ def _state(path: Path) -> object:
     return None if run is None else (run.stage, run.step, _weights(run.parameters), _weights(run.optimiser))
 
 
+def _findings(folder: Path) -> bytes:
+    paper.save_findings(folder / "kept.json", "digest", {"paper/hnn": {"test_loss": Estimate(0.5, 0.1)}})
+    return (folder / "kept.json").read_bytes()
+
+
+def _checks(folder: Path) -> bytes:
+    write_kept(folder / "kept.json", vars(Checks([1e-9, float("inf")], 100, [1e-12, 0.5], 2.5)))
+    return (folder / "kept.json").read_bytes()
+
+
+FILMED = FilmSettings(films=1, length=3, size=8)
+
+
+def _films(folder: Path) -> bytes:
+    load_films(FILMED, folder=folder)
+    return next(folder.glob("*.safetensors")).read_bytes()
+
+
+def _filmed(path: Path) -> object:
+    return _weights(vars(read_films(path, FILMED)))
+
+
 def _rows(folder: Path) -> bytes:
     rows = [
         Row("stability", "pendulum", "hnn", "max_relative_energy_error", 1e-4, 1e-5, "1", 1e-3),
@@ -177,9 +237,17 @@ def _toml(rng: Rng, content: bytes) -> bytes:
     return mutants.of_toml(rng, content.decode()).encode() if rng.integers(4) else mutants.of_bytes(rng, content)
 
 
+def _yaml(rng: Rng, content: bytes) -> bytes:
+    return mutants.of_yaml(rng, content.decode()).encode() if rng.integers(4) else mutants.of_bytes(rng, content)
+
+
 def _series(_: Path) -> bytes:
     lines = [f"1 {0.1 * number:.3f} {np.sin(number):.4f} {np.cos(number):.4f}" for number in range(30)]
     return ("% trial t angle velocity\n" + "\n".join(lines) + "\n").encode()
+
+
+def _packed(folder: Path) -> bytes:
+    return lzma.compress(_series(folder))
 
 
 def _shipped(path: Path) -> Callable[[Path], bytes]:
@@ -191,19 +259,36 @@ MODEL, POLICY = (
     _shipped(policies_folder() / "pendulum" / "hnn-0.safetensors"),
 )
 RECIPE = _shipped(Path(__file__).parents[2] / "training" / "recipes" / "pendulum" / "default" / "hnn.toml")
+HYPERPARAMETERS = _shipped(hyperparameters_folder() / "ppo" / "pendulum.yml")
+STEPPED = (
+    ("pendulum", "hnn", "Pendulum"),
+    ("pendulum", "baseline", "Pendulum"),
+    ("pendulum", "paper/hnn", "Pendulum"),
+    ("two-body", "hnn", "TwoBody"),
+)
+"""A checkpoint of each family."""
 KINDS = {
     "checkpoints, bytes": Kind(".safetensors", MODEL, mutants.of_bytes, _checkpoint, sealed=True),
     "checkpoints, headers": Kind(".safetensors", MODEL, crafted, _checkpoint),
     "checkpoints, resealed": Kind(".safetensors", MODEL, resealed, _checkpoint),
-    "checkpoints, stepped": Kind(".safetensors", MODEL, resealed, _played, share=20),
+    **{
+        f"checkpoints, stepped, {task} {name}": Kind(
+            ".safetensors", _forms(system, name, task), resealed, _stepped(task)
+        )
+        for system, name, task in STEPPED
+    },
     "policies, bytes": Kind(".safetensors", POLICY, mutants.of_bytes, _policy, sealed=True),
     "policies, resealed": Kind(".safetensors", POLICY, resealed, _policy),
     "recipes": Kind(".toml", RECIPE, _toml, lambda path: load_recipe(str(path)).digest),
+    "hyperparameters": Kind(".yml", HYPERPARAMETERS, _yaml, lambda path: load_hyperparameters("pendulum", path)),
     "rows": Kind(".json", _rows, _json, lambda path: repr(read_rows(path))),
-    "report": Kind(".json", _rows, _json, _page, share=10),
-    "curves": Kind(".json", _curves, _json, _page, share=10),
+    "report": Kind(".json", _rows, _json, _page),
+    "curves": Kind(".json", _curves, _json, _page),
     "kept runs": Kind(".safetensors", _kept_run, mutants.of_bytes, _trace, sealed=True),
+    "kept findings, paper": Kind(".json", _findings, _json, lambda path: paper.load_findings(path, "digest"), True),
+    "kept findings, stability": Kind(".json", _checks, _json, load_checks, True),
+    "films": Kind(".safetensors", _films, mutants.of_bytes, _filmed, True),
     "training states": Kind(".safetensors", _training, mutants.of_bytes, _state, sealed=True),
     "measured series": Kind(".txt", _series, mutants.of_bytes, lambda path: load_real_pendulum(path).states.tobytes()),
-    "measured series, packed": Kind(".xz", _series, mutants.of_bytes, lambda path: load_real_pendulum(path)),
+    "measured series, packed": Kind(".xz", _packed, mutants.of_bytes, lambda path: load_real_pendulum(path)),
 }

@@ -16,6 +16,26 @@ ODD: tuple[Any, ...] = (
     *([], {}, [[]], [1e400], {"a": 1}, [None] * 100, "module:object", "hnn", "pendulum"),
 )
 
+TOML = (
+    *("nan", "inf", "-1", "0", "0.5", "3", "true", '""', '"x"', "[]", "{}", "[[[]]]", "1e308", "1000000000000"),
+    *("9223372036854775807", "1" * 400, '"../../evil"', "[1, 2]", "['a']", "{a = 1}", "1979-05-27"),
+    *("[" * 300 + "]" * 300, '"\\u0000"'),
+)
+YAML = (
+    *(".nan", ".inf", "-1", "0", "0.5", "3", "true", "null", '""', "x", "[]", "{}", "[[[]]]", "1.0e+308"),
+    *("1000000000000", "1" * 400, "1" * 5000, "lin_0.1", "lin_-1", "lin_nan", "[1, 2]", "{a: 1}", "1979-05-27"),
+    *(
+        "[" * 3000,
+        "&a [*a]",
+        "*a",
+        "!!python/object:os.system x",
+        '"\\ud800"',
+        "{pi: [1000000]}",
+        "<<: {a: 1}",
+    ),
+)
+HUGE = 2**1000
+
 
 def of_bytes(rng: np.random.Generator, content: bytes) -> bytes:
     """Flipped bits, cuts, insertions, repetitions."""
@@ -48,12 +68,12 @@ def of_value(rng: np.random.Generator, value: Any) -> Any:
         if kind == 0:
             del holder[key]
         elif kind == 1 and isinstance(holder, list):
-            holder.insert(key, copy.deepcopy(holder[key]))
+            holder.insert(key, holder[key])
         elif kind == 1:
             holder[f"{key}x"] = holder.pop(key)
         elif kind == 2:
             holder[key] = _nested(rng, holder[key])
-        elif kind == 3 and isinstance(holder[key], int | float):
+        elif kind == 3 and isinstance(holder[key], int | float) and abs(holder[key]) < HUGE:
             holder[key] = holder[key] * float(rng.choice([-1, 1e-3, 1e3, 1e30, 1e300]))
         else:
             holder[key] = _odd(rng)
@@ -89,37 +109,25 @@ def dumped(value: Any) -> bytes:
 
 def of_toml(rng: np.random.Generator, text: str) -> str:
     """A recipe with some values replaced by others, and some lines lost or repeated."""
+    return _of_lines(rng, text, "=", TOML)
+
+
+def of_yaml(rng: np.random.Generator, text: str) -> str:
+    """Hyperparameters with some values replaced by others, and some lines lost or repeated."""
+    return _of_lines(rng, text, ":", YAML)
+
+
+def _of_lines(rng: np.random.Generator, text: str, sign: str, values: tuple[str, ...]) -> str:
     lines = text.splitlines()
     for _ in range(int(rng.integers(1, 4))):
         place, kind = int(rng.integers(len(lines))), rng.integers(5)
-        name, equals, _ = lines[place].partition("=")
+        name, equals, _ = lines[place].partition(sign)
         if kind == 0:
             del lines[place]
         elif kind == 1:
             lines.insert(place, lines[int(rng.integers(len(lines)))])
         elif equals:
-            lines[place] = f"{name}= {_toml(rng)}"
+            lines[place] = f"{name}{sign} {values[int(rng.integers(len(values)))]}"
         if not lines:
             break
     return "\n".join(lines)
-
-
-def _toml(rng: np.random.Generator) -> str:
-    odd = (
-        "nan",
-        "inf",
-        "-1",
-        "0",
-        "true",
-        '""',
-        '"x"',
-        "[]",
-        "{}",
-        "[[[]]]",
-        "1e308",
-        "9223372036854775807",
-        "1" * 400,
-    )
-    rest = ('"../../evil"', "[1, 2]", "['a']", "{a = 1}", "1979-05-27", "[" * 300 + "]" * 300, '"\\u0000"', "0.5", "3")
-    allowed = odd + rest
-    return allowed[int(rng.integers(len(allowed)))]

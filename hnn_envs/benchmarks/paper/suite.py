@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from hnn_envs.benchmarks.paper.published import reference
 from hnn_envs.benchmarks.paper.time_to_loss import TimeToLoss, time_to_loss
 from hnn_envs.checkpoints import find_checkpoint, load_checkpoint
 from hnn_envs.errors import CheckpointError, DataError, InvalidOptionError, ResultsError, UnknownNameError
-from hnn_envs.evaluation.records import Row, read_results
+from hnn_envs.evaluation.records import Row, read_kept, write_kept
 from hnn_envs.fitting.pipeline import follow, make_data
 from hnn_envs.fitting.recipes import Recipe, load_recipe, recipe_of, with_seed
 from hnn_envs.hamiltonian import VectorField
@@ -29,7 +28,6 @@ from hnn_envs.recordings import SourceWithMetrics, make_source
 from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.recordings.measured import load_real_pendulum
 from hnn_envs.recordings.sources import MeasuredSource, PaperSource
-from hnn_envs.storage import write_atomically
 from hnn_envs.systems import SYSTEMS, get_spec, get_system
 
 SUITE = "paper"
@@ -122,7 +120,7 @@ def measure_retrained(system: str, model: str, seed: int, out: Path, data_path: 
     """Trains a model on a seed and measures it; takes up what is in ``out`` already."""
     recipe = with_seed(load_recipe(f"{system}/{model}"), seed)
     path = out / system / f"{model.removeprefix('paper/')}-seed{seed}.safetensors"
-    done = _kept(path.with_suffix(".json"), recipe.digest)
+    done = load_findings(path.with_suffix(".json"), recipe.digest)
     if done is not None:
         return done
     shares = make_data(recipe, data_path)
@@ -134,7 +132,7 @@ def measure_retrained(system: str, model: str, seed: int, out: Path, data_path: 
         checkpoint = follow(recipe, path, shares=shares)
     found = _without_model(recipe, *shares)
     found[model] = _measured(recipe, checkpoint.build(), model, *shares)
-    _keep(path.with_suffix(".json"), recipe.digest, found)
+    save_findings(path.with_suffix(".json"), recipe.digest, found)
     return found
 
 
@@ -284,18 +282,19 @@ class _Kept:
     found: dict[str, dict[str, Estimate]]
 
 
-def _kept(path: Path, digest: str) -> Findings | None:
+def load_findings(path: Path, digest: str) -> Findings | None:
     """A finished measurement of this recipe; a damaged file counts as none."""
     try:
-        kept = parse(_Kept, read_results(path), "what was measured", whole=True)
+        kept = parse(_Kept, read_kept(path), "what was measured", whole=True)
     except (InvalidOptionError, ResultsError):
         return None
     return kept.found if kept.recipe_hash == digest else None
 
 
-def _keep(path: Path, digest: str, found: Findings) -> None:
+def save_findings(path: Path, digest: str, found: Findings) -> None:
+    """Keeps a finished measurement of the recipe with this digest."""
     table = {
         dynamics: {metric: asdict(estimate) for metric, estimate in estimates.items()}
         for dynamics, estimates in found.items()
     }
-    write_atomically(path, json.dumps({"recipe_hash": digest, "found": table}).encode())
+    write_kept(path, {"recipe_hash": digest, "found": table})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,11 +16,10 @@ from hnn_envs.dynamics import Dynamics
 from hnn_envs.errors import InvalidOptionError, NoTruthError, ResultsError, UnknownNameError
 from hnn_envs.evaluation.comparison import step_costs
 from hnn_envs.evaluation.metrics import never_missing, reversal_error, symplecticity_defect
-from hnn_envs.evaluation.records import read_results
+from hnn_envs.evaluation.records import read_kept, write_kept
 from hnn_envs.evaluation.subjects import Subject, domain_of
 from hnn_envs.integrators import INTEGRATORS, fits
 from hnn_envs.parsing import Extended, parse
-from hnn_envs.storage import write_atomically
 from hnn_envs.systems import SYSTEMS
 
 REVERSAL_STEPS = 10_000
@@ -129,7 +127,7 @@ def run_cell(cell: Cell, folder: Path) -> Path:
     simulate(dynamics, plan, states, path, guide=guide, progress=count)
     if cell.dynamics != REFERENCE and not path.with_suffix(".json").is_file():
         checks = _check(dynamics, states, cell.steps)
-        write_atomically(path.with_suffix(".json"), json.dumps(checks.__dict__).encode())
+        write_kept(path.with_suffix(".json"), checks.__dict__)
     return path
 
 
@@ -161,11 +159,19 @@ def load_cell(cell: Cell, folder: Path) -> tuple[Trace, Checks | None]:
         raise ResultsError(f"{path} has {trace.done} of {plan.steps} steps; run the benchmark again to go on")
     if cell.dynamics == REFERENCE:
         return trace, None
-    checks = path.with_suffix(".json")
+    return trace, load_checks(path.with_suffix(".json"))
+
+
+def load_checks(path: Path) -> Checks:
+    """What was measured beside a stream.
+
+    Raises:
+        ResultsError: it is not there, or damaged.
+    """
     try:
-        return trace, parse(Checks, read_results(checks), "what was measured beside", whole=True)
+        return parse(Checks, read_kept(path), "what was measured beside", whole=True)
     except (InvalidOptionError, ResultsError) as error:
-        raise ResultsError(f"{checks} cannot be read ({error}); delete it to measure that part again") from error
+        raise ResultsError(f"{path} cannot be read ({error}); delete it to measure that part again") from error
 
 
 def make_cells(

@@ -30,9 +30,9 @@ from physics import (
 )
 
 from hnn_envs import checkpoints
-from hnn_envs.dynamics import LEARNED_SPLITTING, LEARNED_STEP, default_substeps, make_dynamics
+from hnn_envs.dynamics import LEARNED_ADAPTIVE, LEARNED_SPLITTING, LEARNED_STEP, default_substeps, make_dynamics
 from hnn_envs.errors import CheckpointError, DeviceError, HnnEnvsError, InvalidOptionError, UnknownNameError
-from hnn_envs.hamiltonian import PortHamiltonian, bodies_of, is_separable
+from hnn_envs.hamiltonian import HamiltonianFlow
 from hnn_envs.integrators import INTEGRATORS, fits, get_integrator
 from hnn_envs.systems import SYSTEMS, System
 
@@ -185,7 +185,7 @@ class TestLearned:
         there = model(name)
         dynamics = make_dynamics(there.system, str(write_checkpoint(tmp_path / "m.safetensors", name)))
         x = states(there.system, 4)
-        if isinstance(there.field, PortHamiltonian):
+        if isinstance(there.field, HamiltonianFlow):
             expected = there.field.hamiltonian.value(x) - card_of(name).energy_offset
         else:
             expected = there.system.value(x)
@@ -195,8 +195,8 @@ class TestLearned:
     def test_the_default_step_keeps_to_1e_6_of_its_own_flow(self, tmp_path: Path, name: str) -> None:
         there = model(name)
         path = write_checkpoint(tmp_path / "m.safetensors", name)
-        own = LEARNED_SPLITTING if is_separable(there.field) else "rk4"
-        own = "encounters" if bodies_of(there.field) else own
+        suited = get_integrator(None, there.field)
+        own = LEARNED_SPLITTING if suited.name == "pefrl" else LEARNED_ADAPTIVE if suited.adaptive else suited.name
         method = None if there.system.spec.stepping is None else own
         dynamics = make_dynamics(there.system, str(path), integrator=method)
         assert dynamics.integrator is INTEGRATORS[own]

@@ -205,6 +205,14 @@ def test_processes_train_the_same_policies(quick, tmp_path):
         np.testing.assert_array_equal(load_policy(run.path(tmp_path)).weights["0.weight"], alone.weights["0.weight"])
 
 
+def test_where_no_task_is_named_those_that_have_policies_are_played(quick, tmp_path):
+    train(Run("mass-spring", "ode", 0), tmp_path, load_hyperparameters("mass-spring", quick))
+    rows = transfer.run([], ["ode"], policies=tmp_path, episodes=2, jobs=1)
+    assert {row.system for row in rows} == {"mass-spring"}
+    with pytest.raises(ResultsError, match="has no policy"):
+        transfer.run([], ["ode"], policies=tmp_path / "empty")
+
+
 def test_seeds_that_an_agent_lacks_are_left_out_for_all(quick, tmp_path):
     table = load_hyperparameters("mass-spring", quick)
     for run in (Run("mass-spring", "ode", 0), Run("mass-spring", "ode", 1), Run("mass-spring", "hnn", 1)):

@@ -71,7 +71,7 @@ def run(
     """Plays all agents and reference controllers, after training the agents that are asked for and not there.
 
     Args:
-        tasks: names; none for all that agents are trained for.
+        tasks: names; none for all that agents are trained for, and where nothing is trained for all with policies.
         dynamics: the physics that agents were trained in, of ``AGENTS``; none for all. "ode" is always played, too.
         seeds: training seeds, from 0 on, all of which must be there or are trained. None trains ``SEEDS``, and plays of
             these the ones that all agents of a task have; ``training_seeds`` says how many.
@@ -95,10 +95,18 @@ def run(
         raise InvalidOptionError(f"seeds and episodes must be positive integers, not {seeds} and {episodes}")
     chosen = [agent for agent in AGENTS if agent == "ode" or agent in dynamics or not dynamics]
     numbers = range(SEEDS if seeds is None else seeds)
-    runs = [Run(task, agent, seed) for seed in numbers for task in tasks or trained_tasks() for agent in chosen]
+    named = tasks or _usual_tasks(folder, retrain=retrain)
+    runs = [Run(task, agent, seed) for seed in numbers for task in named for agent in chosen]
     if retrain:
         _train_all(runs, folder, hyperparameters, logs, count, progress)
     return _rows(_play_all(_complete(runs, folder, some=seeds is None), folder, episodes, count, progress))
+
+
+def _usual_tasks(folder: Path, *, retrain: bool) -> list[str]:
+    """The tasks that are played where none is named; where there are no policies at all, an error will say so."""
+    usual = trained_tasks()
+    there = [task for task in usual if any((folder / task).glob("*.safetensors"))]
+    return usual if retrain or not there else there
 
 
 def _check(

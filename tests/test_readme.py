@@ -37,6 +37,10 @@ SHORTER = {
     "hnn-envs benchmark stability --steps 1000000 --starts 32": (
         "hnn-envs benchmark stability --steps 20 --starts 2 --systems pendulum,two-body --dynamics ode,hnn --jobs 1"
     ),
+    "hnn-envs benchmark stability --systems three-body --steps 4000 --starts 256": (
+        "hnn-envs benchmark stability --systems three-body --steps 40 --starts 4 --dynamics ode,hnn --jobs 1"
+    ),
+    "hnn-envs benchmark learning": "hnn-envs benchmark learning --dynamics hnn --seconds 20 --starts 2",
     "hnn-envs benchmark paper": "hnn-envs benchmark paper --systems pendulum --jobs 1",
     "hnn-envs benchmark paper --retrain --seeds 5": (
         "hnn-envs benchmark paper --retrain --seeds 1 --systems pendulum --dynamics paper/structured --jobs 1"

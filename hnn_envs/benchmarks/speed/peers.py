@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hnn_envs.dynamics import Dynamics
+from hnn_envs.integrators.encounters import Encounters
 from hnn_envs.integrators.splittings import Splitting
 from hnn_envs.models.mlp import MLP
 
@@ -115,22 +116,24 @@ class Arithmetic:
 
 
 def arithmetic(dynamics: Dynamics) -> Arithmetic:
-    """The arithmetic of one step of learned physics with a separable Hamiltonian.
+    """The arithmetic of one step of learned physics with a separable Hamiltonian, for bodies one without an encounter.
 
-    A gradient runs the network there and back. Cosine and sine of an angle, and the logarithm of a distance, count as
-    one tanh each; square roots, divisions and the integrator itself are left out.
+    A gradient runs the network there and back. Cosine and sine of an angle, and the logarithm and the power of a
+    distance, count as one tanh each; square roots, divisions and the integrator itself are left out.
     """
-    field, scheme = dynamics.field, dynamics.integrator.method
+    field, scheme, looks = dynamics.field, dynamics.integrator.method, 0
+    if isinstance(scheme, Encounters):  # which looks at the pairs once more, at the end
+        scheme, looks = scheme.calm, 1
     if not isinstance(scheme, Splitting):
         raise TypeError("only splitting schemes are counted")
     energy = getattr(field, "hamiltonian")  # noqa: B009 - fields of splitting schemes have one
     network: MLP = energy.network
     bodies = dynamics.spec.bodies
     networks = bodies * (bodies - 1) // 2 if bodies else 1
-    inputs = 1 if bodies else 2 * len(energy.features.angular)
+    inputs = 2 if bodies else 2 * len(energy.features.angular)
     products = sum(int(np.prod(weight.shape)) for weight in network.weights)
     units = sum(weight.shape[1] for weight in network.weights[:-1])
-    forces = scheme.evaluations(dynamics.substeps) * networks
+    forces = (scheme.evaluations(dynamics.substeps) + looks) * networks
     return Arithmetic(forces * 2 * 2 * products, forces * (units + inputs))
 
 

@@ -40,7 +40,6 @@ from hnn_envs.storage import digest_of
 from hnn_envs.systems import get_system
 
 Rng = np.random.Generator
-gymnasium.logger.min_level = gymnasium.logger.ERROR  # that a model extrapolates is said of every other mutant
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,7 @@ def tally(kind: Kind, folder: Path, count: int) -> Tally:
     good = _good(kind, path)
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
+        warnings.simplefilter("ignore", UserWarning)  # that a model extrapolates is said of every other mutant
         for number in range(WARM_UP):
             _try(kind, path, kind.mutate(np.random.default_rng((1, number)), content), good, number, Tally())
         found, before = Tally(), megabytes()

@@ -65,12 +65,12 @@ def compiled(field: VectorField, method: str) -> CompiledStep:
 
 
 def has_kernel(identity: str) -> bool:
-    """All but the seed's fields that are not Hamiltonian, its models of films, and networks of log cosh."""
+    """All but the seed's fields that are not Hamiltonian, its models of films, networks of log cosh, and of M and V."""
     if identity in SYSTEMS:
         return True
-    if identity.startswith("pixel-generic"):
-        return False
     options = physics.model(identity).options
+    if identity.startswith(("pixel-generic", "mechanical")) or options.get("remainder"):
+        return False
     return options.get("field_type", "solenoidal") == "solenoidal" and options.get("activation", "tanh") == "tanh"
 
 

@@ -221,10 +221,11 @@ def system_of(identity: str) -> System:
 
 
 def field_of(identity: str, *, torch: bool = False) -> Any:
-    """The canonical field of an id, without damping; true fields serve NumPy and torch alike."""
+    """The canonical field of an id, without damping and friction; true fields serve NumPy and torch alike."""
     if identity in SYSTEMS:
         return undamped(SYSTEMS[identity])
-    return canonical(model(identity).torch_field if torch else model(identity).field)
+    flow = canonical(model(identity).torch_field if torch else model(identity).field)
+    return replace(flow, damping=None, dissipation=None) if isinstance(flow, PortHamiltonian) else flow
 
 
 def card_of(identity: str, **changes: Any) -> Card:

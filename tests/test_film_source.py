@@ -115,10 +115,10 @@ def test_films_start_between_the_smallest_and_the_largest_angle_on_both_sides() 
     [
         ({"seed": 3}, "no seed of their own"),
         ({"frames": 3}, "films has no setting 'frames'; allowed: films, length"),
-        ({"films": 0}, "must be positive"),
+        ({"films": 0}, "films is 0; allowed: at least 1"),
         ({"largest_torque": 3.0}, r"largest_torque in \[0, 2\]"),
         ({"smallest_angle": 0.6}, "largest_angle larger, not 0.6 and 0.52"),
-        ({"smallest_angle": -0.1}, "must not be negative"),
+        ({"smallest_angle": -0.1}, "smallest_angle is -0.1; allowed: at least 0"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], cause: str) -> None:

@@ -363,9 +363,16 @@ class TestChoice:
 
     @pytest.mark.parametrize("name", fields())
     def test_steps_to_fit_through_are_all_alike(self, name: str) -> None:
-        chosen = get_fixed_step(None, field_of(name))
-        assert chosen.name == ("pefrl" if name in fields(separable=True) else "rk4")
+        machine = isinstance(getattr(field_of(name), "hamiltonian", None), MachineHamiltonian)
+        expected = "pefrl" if name in fields(separable=True) else "gauss8" if machine else "rk4"
+        assert get_fixed_step(None, field_of(name)).name == expected
         assert get_fixed_step("rk4", field_of(name)).name == "rk4"
+
+    def test_steps_to_fit_friction_through_are_all_alike(self) -> None:
+        field = SYSTEMS["double-pendulum"].field
+        assert get_integrator(None, field).adaptive
+        assert get_fixed_step(None, field).name == "rk4"
+        assert get_fixed_step("dormand_prince8", field).name == "dormand_prince8"
 
     def test_an_unknown_name_is_named_beside_the_known_ones(self) -> None:
         with pytest.raises(UnknownNameError, match=r"unknown integrator 'euler'.*leapfrog.*rk4"):

@@ -24,6 +24,7 @@ from physics import (
     symplectic_form,
     undamped,
 )
+from scipy.integrate import DOP853
 
 from hnn_envs.arrays import Array, namespace, split
 from hnn_envs.dynamics import default_substeps, make_dynamics
@@ -31,7 +32,7 @@ from hnn_envs.errors import IntegrationError, InvalidOptionError
 from hnn_envs.hamiltonian import LagrangianFlow, Mechanical, PortHamiltonian, check_mass_matrix
 from hnn_envs.hamiltonian.derivatives import along
 from hnn_envs.hamiltonian.dissipation import Dissipation, Friction, check_dissipation
-from hnn_envs.integrators import INTEGRATORS, dop853, get_integrator
+from hnn_envs.integrators import INTEGRATORS, dop853, dormand_prince, get_integrator
 from hnn_envs.integrators.implicit import Gauss
 from hnn_envs.systems import SYSTEMS, System
 from hnn_envs.systems.cart_pole import CartPole
@@ -387,6 +388,17 @@ class TestGauss:
             Gauss(1).checked(lambda x, u=None: x * x, x, None, 1.0)
         y = Gauss(2).checked(SYSTEMS["pendulum"].field, x, None, 0.1)
         np.testing.assert_array_equal(y, Gauss(2)(SYSTEMS["pendulum"].field, x, None, 0.1))
+
+
+def test_the_coefficients_of_dormand_and_prince_are_those_of_scipy() -> None:
+    size = DOP853.n_stages
+    for own, there in (
+        (dormand_prince.MATRIX, DOP853.A[:size, :size]),
+        (dormand_prince.WEIGHTS, DOP853.B),
+        (dormand_prince.FIFTH, DOP853.E5),
+        (dormand_prince.THIRD, DOP853.E3),
+    ):
+        np.testing.assert_array_equal(own, there)
 
 
 class TestDefaultMethod:

@@ -170,7 +170,8 @@ def get_integrator(name: str | None, field: VectorField) -> Integrator:
 
 def get_fixed_step(name: str | None, field: VectorField) -> Integrator:
     """As ``get_integrator``, but None chooses a method whose steps are all alike: what a force is fitted through."""
-    return get_integrator("pefrl" if name is None and bodies_of(field) else name, field)
+    method = get_integrator("pefrl" if name is None and bodies_of(field) else name, field)
+    return INTEGRATORS["rk4"] if name is None and method.adaptive else method
 
 
 def fits(integrator: Integrator, field: VectorField) -> bool:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 
-from hnn_envs.arrays import Array, constant, like, namespace, replaced
+from hnn_envs.arrays import Array, like, namespace, replaced
 from hnn_envs.hamiltonian import VectorField
+from hnn_envs.integrators.dormand_prince import FIFTH, MATRIX, THIRD, WEIGHTS
 
 MOST_ATTEMPTS = 10_000
 SAFETY, SMALLEST_FACTOR, LARGEST_FACTOR = 0.9, 0.2, 5.0
@@ -29,14 +29,6 @@ class DormandPrince:
     """
 
     tolerance: float
-
-    @cached_property
-    def tableau(self) -> tuple[Array, Array, Array, Array]:
-        """Its coefficients A (12, 12) and B (12,), and those of both error estimates (13,), as SciPy has them."""
-        from scipy.integrate import DOP853
-
-        size = DOP853.n_stages
-        return constant(DOP853.A[:size, :size]), constant(DOP853.B), constant(DOP853.E5), constant(DOP853.E3)
 
     def __call__(self, field: VectorField, x: Array, u: Array | None, h: float) -> Array:
         """Advances ``x`` by ``h``; states that cannot be brought there come back as NaN."""
@@ -63,7 +55,7 @@ class DormandPrince:
     def _attempt(self, field: VectorField, x: Array, u: Array | None, h: Array) -> tuple[Array, Array]:
         """States (n, 2*dof) after steps h (n, 1), and their errors over the tolerance, shape (n,)."""
         xp = namespace(x)
-        matrix, weights, fifth, third = (like(each, x) for each in self.tableau)
+        matrix, weights, fifth, third = (like(each, x) for each in (MATRIX, WEIGHTS, FIFTH, THIRD))
         slopes = [field(x, u)]
         for row in range(1, len(weights)):
             slopes.append(field(x + h * (matrix[row, :row] @ xp.stack(slopes, axis=-2)), u))

@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
-from hnn_envs.arrays import Array, constant, like, namespace, replaced, split
+from hnn_envs.arrays import Array, like, namespace, replaced, split
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import PortHamiltonian, Separable, VectorField, bodies_of
 from hnn_envs.hamiltonian.pairs import incidence
+from hnn_envs.integrators.dormand_prince import MATRIX, WEIGHTS
 
 CALM = 0.05
 """A splitting's step may be this share of the time that the fastest pair takes; its error is then 1e-9 or less."""
@@ -129,7 +129,7 @@ def _seen_from(y: Array, first: Array) -> Array:
 
 def _dormand_prince(field: PortHamiltonian, y: Array, rate: Array, u: Array | None, h: Array, first: Array) -> Array:
     """One step h (n,) of order 8 of states whose origin moves with a body; ``rate`` is their x' at the start."""
-    matrix, weights = tableau()
+    matrix, weights = MATRIX, WEIGHTS
     slopes, size = [_seen_from(_with_origin(rate), first)], rate.shape[-1]
     for row in range(1, len(weights)):
         ahead = y + h[:, None] * sum(a * slope for a, slope in zip(matrix[row].tolist(), slopes, strict=False) if a)
@@ -140,14 +140,3 @@ def _dormand_prince(field: PortHamiltonian, y: Array, rate: Array, u: Array | No
 def _with_origin(x: Array) -> Array:
     """States or rates with an origin at rest behind."""
     return namespace(x).concat((x, 0 * x[:, :2]), axis=-1)
-
-
-@cache
-def tableau() -> tuple[Array, Array]:
-    """Coefficients A (12, 12) and b (12,) of the method of order 8 of Dormand and Prince.
-
-    Hairer, Norsett, Wanner, Solving Ordinary Differential Equations I, section II.5; taken from SciPy's DOP853.
-    """
-    from scipy.integrate import DOP853
-
-    return constant(DOP853.A[: DOP853.n_stages, : DOP853.n_stages]), constant(DOP853.B)

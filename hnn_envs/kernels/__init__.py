@@ -19,8 +19,8 @@ from hnn_envs.components import Form, compiles, constants_of, stated
 from hnn_envs.hamiltonian import VectorField, bodies_of
 from hnn_envs.integrators import Integrator
 from hnn_envs.integrators.adaptive import DormandPrince
+from hnn_envs.integrators.dormand_prince import FIFTH, MATRIX, THIRD, WEIGHTS
 from hnn_envs.integrators.encounters import Encounters, fastest_pace
-from hnn_envs.integrators.encounters import tableau as encounter_tableau
 from hnn_envs.integrators.implicit import Gauss
 from hnn_envs.integrators.runge_kutta import rk4
 from hnn_envs.integrators.splittings import Splitting
@@ -31,6 +31,9 @@ from hnn_envs.kernels.gauss import make_gauss
 from hnn_envs.kernels.operations import can_run, plan
 from hnn_envs.kernels.rates import Parts, other_rate, separable_rate, unchanged
 from hnn_envs.kernels.steps import make_runge_kutta, make_splitting
+
+_TABLEAU = np.vstack((np.pad(np.vstack((MATRIX, WEIGHTS)), ((0, 0), (0, 1))), FIFTH, THIRD))
+"""A and b of the adaptive method, and the weights of its error estimates, shape (15, 13)."""
 
 FEW = 8
 """Fewer rows than this are faster one by one than as a chunk that is mostly empty."""
@@ -122,14 +125,14 @@ def compile_step(
         return ImplicitStep(step, field, integrator, h, substeps)
     if isinstance(method, DormandPrince) and substeps == 1:
         span = np.array((dt, method.tolerance))
-        return CompiledStep(make_adaptive(kernel.parts), (span, _tableau(method), *kernel.arguments), kernel.inputs)
+        return CompiledStep(make_adaptive(kernel.parts), (span, _TABLEAU, *kernel.arguments), kernel.inputs)
     if isinstance(method, Splitting) and kernel.is_separable and not kernel.has_friction:
         stages = _stages(method, kernel.inverse_mass, kernel.damping, h, substeps)
         return CompiledStep(kernel.splitting(), (stages, *kernel.splitting_arguments), kernel.inputs)
     if isinstance(method, Encounters) and isinstance(method.calm, Splitting) and bodies_of(field):
         stages = _stages(method.calm, kernel.inverse_mass, kernel.damping, h, substeps)
         limits = np.array((fastest_pace(h, substeps), dt))
-        table = np.concatenate([part.ravel() for part in encounter_tableau()])
+        table = np.concatenate((MATRIX.ravel(), WEIGHTS))
         constants, matrix, *learned = kernel.splitting_arguments
         return CompiledStep(kernel.encounters(), (stages, constants, matrix, table, limits, *learned), kernel.inputs)
     return None
@@ -179,7 +182,7 @@ class _Kernel:
     def arguments(self) -> tuple[Any, ...]:
         """Those of every other method: friction is among them."""
         constants, matrix, *learned = self.splitting_arguments
-        friction = np.zeros(0) if self._form.friction is None else np.ravel(self._form.friction)
+        friction = np.zeros(0) if self._form.friction is None else np.array(self._form.friction, np.float64).ravel()
         return (constants, matrix, friction, *learned)
 
     def _learned(self) -> tuple[Array, ...]:
@@ -191,13 +194,6 @@ class _Kernel:
         if features is not None:
             angles[list(features.angular)] = 1
         return (angles, *plan(self._form.network, derivative=self._form.derivative))
-
-
-def _tableau(method: DormandPrince) -> Array:
-    """A and b of the method, and the weights of its error estimates, shape (15, 13)."""
-    matrix, weights, fifth, third = method.tableau
-    stages = len(weights)
-    return np.vstack((np.pad(np.vstack((matrix, weights)), ((0, 0), (0, 1))), fifth, third)).reshape(stages + 3, -1)
 
 
 def _stages(splitting: Splitting, inverse_mass: float, damping: float, h: float, substeps: int) -> Array:

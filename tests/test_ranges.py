@@ -21,6 +21,7 @@ SIGNED = {"low", "high", "centre", "window"}
 ZERO_ALLOWED = {
     *("seed", "noise", "test_share", "max_input", "closest", "widest", "spread", "balance", "batch", "weight_decay"),
     *("final_rate", "ridge", "max_momentum", "decoder_ridge", "largest_torque", "smallest_angle", "canonical", "field"),
+    "differences",
 }
 
 

@@ -121,7 +121,7 @@ class LevenbergMarquardt:
         ridge: Amount = 0.0,
         chunk: Count = 32,
         scaling: str = "present",
-        differences: float = 0.0,
+        differences: Amount = 0.0,
         keep_zeros: bool = False,
         hold: Sequence[str] = (),
     ) -> None:

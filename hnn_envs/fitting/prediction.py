@@ -16,6 +16,7 @@ from hnn_envs.fitting.losses import StatesAsGiven
 from hnn_envs.fitting.problem import Batch, Tensors
 from hnn_envs.hamiltonian import LagrangianFlow, VectorField
 from hnn_envs.integrators import get_integrator
+from hnn_envs.parsing import Count
 from hnn_envs.recordings.dataset import Dataset
 
 
@@ -31,7 +32,7 @@ class ImpulseLoss(StatesAsGiven):
         nodes: points of Gauss's quadrature in each interval.
     """
 
-    nodes: int = 5
+    nodes: Count = 5
 
     def prepare(self, data: Dataset, dtype: torch.dtype) -> Batch:
         """States at both ends (rows, 2, 2*dof) and at the nodes (rows, nodes, 2*dof), inputs and intervals.
@@ -84,9 +85,9 @@ class PredictionLoss(StatesAsGiven):
         substeps: integrator steps per interval.
     """
 
-    horizon: int = 1
+    horizon: Count = 1
     integrator: str | None = None
-    substeps: int = 1
+    substeps: Count = 1
 
     differentiable: ClassVar[bool] = False
 

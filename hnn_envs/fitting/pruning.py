@@ -8,6 +8,7 @@ import torch
 
 from hnn_envs.fitting.optimisers import exact_jacobian, flatten, jacobian_by_differences, unflatten
 from hnn_envs.fitting.problem import Problem, Tensors
+from hnn_envs.parsing import Amount
 
 NOTHING = 1e-10
 """A derivative this much smaller than the largest is rounding."""
@@ -34,9 +35,9 @@ class Pruning:
         problem: Problem,
         parameters: Tensors,
         *,
-        allowance: float = 0.1,
-        tolerance: float = 1e-6,
-        differences: float = 0.0,
+        allowance: Amount = 0.1,
+        tolerance: Amount = 1e-6,
+        differences: Amount = 0.0,
     ) -> None:
         self.parameters = {name: value.detach().clone() for name, value in parameters.items()}
         self._problem, self._differences = problem, differences

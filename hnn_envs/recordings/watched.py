@@ -8,8 +8,10 @@ import numpy as np
 
 from hnn_envs.arrays import Array
 from hnn_envs.errors import InvalidOptionError
+from hnn_envs.parsing import Amount, Bounded
 from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.recordings.exact import exact_trajectories
+from hnn_envs.recordings.sources import Duration, States
 from hnn_envs.systems import Known, System, known_truth
 
 MOST_ROUNDS = 1000
@@ -31,13 +33,13 @@ class WatchedSource:
         high: largest value of each component.
     """
 
-    seconds: float
-    test_seconds: float
-    dt: float
-    intervals: int
-    max_input: float
-    low: tuple[float, ...] = ()
-    high: tuple[float, ...] = ()
+    seconds: Duration
+    test_seconds: Duration
+    dt: Duration
+    intervals: States
+    max_input: Amount
+    low: tuple[Bounded, ...] = ()
+    high: tuple[Bounded, ...] = ()
 
     def make(self, system: Known, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
         """Training and test share.

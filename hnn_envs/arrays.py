@@ -94,6 +94,6 @@ def cast(x: Array, dtype: Any) -> Array:
 
 def replaced(values: Array, where: Array, others: Array) -> Array:
     """A copy of ``values`` with ``others`` in the places that a mask of the leading axes marks."""
-    out = values.copy() if isinstance(values, np.ndarray) else values.clone()
+    out = np.array(values) if isinstance(values, np.ndarray | np.generic) else values.clone()
     out[where] = others
     return out

@@ -123,5 +123,7 @@ class TestSettings:
 
     @pytest.mark.parametrize("setting", ["length", "inertia", "energy", "floor", "sharpness"])
     def test_units_are_positive(self, setting: str) -> None:
-        with pytest.raises(InvalidOptionError, match=f"setting '{setting}' .* must be a positive number, not 0"):
+        with pytest.raises(
+            InvalidOptionError, match=f"setting '{setting}' .* must be a positive number, at most .*, not 0"
+        ):
             make_family("mechanical", {setting: 0.0})

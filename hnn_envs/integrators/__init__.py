@@ -127,7 +127,7 @@ INTEGRATORS: Registry[Integrator] = Registry(
             Integrator("gauss8", 8, symplectic=True, separable_only=False, method=Gauss(4), stride=15.0),
             Integrator("rk4", 4, symplectic=False, separable_only=False, method=rk4),
             Integrator("dop853", 8, symplectic=False, separable_only=False, method=dop853, adaptive=True),
-            _dormand_prince("dormand_prince8", 1e-13),
+            _dormand_prince("dormand_prince8", 1e-14),
             _dormand_prince("dormand_prince8_coarse", 1e-9),
         )
     },

@@ -16,6 +16,7 @@ from hnn_envs.cli import app
 from hnn_envs.errors import CheckpointError, InvalidOptionError, ResultsError, TrainingError, UnknownNameError
 from hnn_envs.evaluation.records import read_rows
 from hnn_envs.tasks import TASKS
+from hnn_envs.tasks.actuation import actuation_of
 from hnn_envs.tasks.mass_spring import MassSpringTask
 from hnn_envs.tasks.optional import Reference, Search, references_of
 
@@ -310,7 +311,7 @@ def test_every_reference_controller_of_every_task_acts(name):
     states = np.stack([task.initial_state(np.random.default_rng(seed)) for seed in range(3)])
     for reference in (transfer.RANDOM, *references_of(task)):
         actions = reference.make(task)(task.observation(states), states)
-        assert actions.shape == (3, len(task.system.spec.inputs))
+        assert actions.shape == (3, len(actuation_of(task).driven))
         assert (np.abs(actions) <= 1).all()
 
 

@@ -247,14 +247,18 @@ def _stepping(
     if spec.stepping is not None and integrator is None:
         own = spec.stepping
         # What has no separable Hamiltonian takes as many steps of its own method.
-        method = INTEGRATORS[own.integrator] if is_separable(field) else get_integrator(None, field)
+        method = INTEGRATORS[own.integrator] if is_separable(field) else _suited(field, learned=learned)
         return method, _whole_steps(spec, dt) if substeps is None else int(substeps)
-    method = get_integrator(integrator, field)
-    if integrator is None and learned and is_separable(field) and not bodies_of(field):
-        method = INTEGRATORS[LEARNED_SPLITTING]
-    elif integrator is None and learned and method.adaptive:
-        method = INTEGRATORS[LEARNED_ADAPTIVE]
+    method = _suited(field, learned=learned) if integrator is None else get_integrator(integrator, field)
     return method, default_substeps(spec, dt, method, learned=learned) if substeps is None else int(substeps)
+
+
+def _suited(field: VectorField, *, learned: bool) -> Integrator:
+    """The method of a field where none is asked for."""
+    method = get_integrator(None, field)
+    if learned and is_separable(field) and not bodies_of(field):
+        return INTEGRATORS[LEARNED_SPLITTING]
+    return INTEGRATORS[LEARNED_ADAPTIVE] if learned and method.adaptive else method
 
 
 def _whole_steps(spec: SystemSpec, dt: float) -> int:

@@ -148,8 +148,9 @@ def parameters(family: str, options: dict[str, Any], system: System, seed: int =
     if family == "pixel-generic-mlp":  # its unit of time is a frame, of which a second has 20: as drawn, it would race
         last = max(name for name in values if name.startswith("network.weight"))
         values[last] = 0.2 * values[last]
-    if family == "trigonometric":  # a mass matrix is positive definite
-        values["mass"] = drawn["mass"] + (values["mass"] - drawn["mass"]) / drawn["mass"].shape[-1]
+    if family == "trigonometric":  # a mass matrix is positive definite, also where polynomials lead
+        for name, scale in (("mass", 0.3 / drawn["mass"].shape[-1]), ("potential", 0.3)):
+            values[name] = drawn[name] + scale * (values[name] - drawn[name])
     return values
 
 

@@ -129,6 +129,21 @@ class TestTogether:
             load_recipe(str(file))
         assert str(file) in str(caught.value)
 
+    def test_states_of_what_is_watched(self, tmp_path: Path) -> None:
+        file = tmp_path / "large.toml"
+        box = MODEL[MODEL.index("[[data]]") : MODEL.index("[[stages]]")]
+        watched = """[[data]]
+source = "watched"
+seconds = 1000000.0
+test_seconds = 1.0
+dt = 1e-300
+intervals = 5
+max_input = 0.5
+"""
+        file.write_text(MODEL.replace(box, watched), encoding="utf-8")
+        with pytest.raises(InvalidOptionError, match=r"large\.toml .*seconds .*dt"):
+            load_recipe(str(file))
+
     def test_states(self, tmp_path: Path) -> None:
         file = tmp_path / "large.toml"
         box = MODEL[MODEL.index("[[data]]") : MODEL.index("[[stages]]")]

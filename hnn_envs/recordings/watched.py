@@ -11,7 +11,7 @@ from hnn_envs.errors import InvalidOptionError
 from hnn_envs.parsing import Amount, Bounded
 from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.recordings.exact import exact_trajectories
-from hnn_envs.recordings.sources import Duration, States
+from hnn_envs.recordings.sources import MOST_STATES, Duration, States
 from hnn_envs.systems import Known, System, known_truth
 
 MOST_ROUNDS = 1000
@@ -40,6 +40,13 @@ class WatchedSource:
     max_input: Amount
     low: tuple[Bounded, ...] = ()
     high: tuple[Bounded, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.seconds + self.test_seconds) / self.dt > MOST_STATES:
+            raise InvalidOptionError(
+                f"{self.seconds:g} seconds and {self.test_seconds:g} test_seconds in steps of dt {self.dt:g} are more "
+                f"than {MOST_STATES} states"
+            )
 
     def make(self, system: Known, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
         """Training and test share.

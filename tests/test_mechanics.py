@@ -169,6 +169,17 @@ class TestMechanical:
         with pytest.raises(InvalidOptionError, match=problem):
             check_mass_matrix(Matrix(entries), np.zeros((3, 4)))
 
+    def test_where_it_is_not_positive_definite_there_is_no_velocity_and_the_other_states_have_theirs(self) -> None:
+        """For any machine, not for learned ones alone: a wrong step is never silent."""
+        machine, q, p = (
+            Matrix(((1.0, 0.0), (0.0, 1.0)), slope=1.0),
+            np.array([[0.0, 0.0], [-2.0, 0.0]]),
+            np.ones((2, 2)),
+        )
+        found = machine.velocity(q, p)
+        np.testing.assert_array_equal(found[0], [1.0, 1.0])
+        assert np.isnan(found[1]).all()
+
     def test_the_message_says_where(self) -> None:
         x = np.zeros((5, 4))
         x[3, 0] = -2.0

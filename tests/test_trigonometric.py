@@ -15,6 +15,7 @@ from true_machines import TRUE, true_cart_pole
 from hnn_envs.arrays import Array, split
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.hamiltonian import LagrangianFlow, Mechanical, PortHamiltonian
+from hnn_envs.hamiltonian.machines import solve_positive
 from hnn_envs.integrators import INTEGRATORS
 from hnn_envs.kernels import compile_step
 from hnn_envs.models import make_family
@@ -23,7 +24,6 @@ from hnn_envs.models.trigonometric import (
     TrigonometricMachine,
     half_frequencies,
     monomial_exponents,
-    solve_positive,
 )
 from hnn_envs.systems import SYSTEMS, System
 from hnn_envs.systems.cart_pole import CART_POLE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -52,8 +53,8 @@ class Mechanical:
         return (self.mass_matrix(q) @ v[..., None])[..., 0]
 
     def velocity(self, q: Array, p: Array) -> Array:
-        """Q' = M(q)^-1 p, shape (..., dof)."""
-        return namespace(q).linalg.solve(self.mass_matrix(q), p[..., None])[..., 0]
+        """Q' = M(q)^-1 p, shape (..., dof); NaN where M(q) is not positive definite."""
+        return solve_positive(self.mass_matrix(q), p)
 
     def force(self, q: Array, v: Array) -> Array:
         """The derivative of the Lagrangian v^T M(q) v / 2 - V(q) by q at constant v, which is p' of the free system.
@@ -119,6 +120,31 @@ class MachineHamiltonian:
 def machine_formulas(energy: object) -> MachineFormulas | None:
     """The formulas of a machine, if it is stated in formulas."""
     return stated(energy, "formulas", MACHINE) if isinstance(energy, Mechanical) else None
+
+
+def solve_positive(matrix: Array, vector: Array) -> Array:
+    """The solutions of matrix x = vector, shape (..., n); NaN where a matrix (..., n, n) is not positive definite."""
+    xp, size = namespace(vector), vector.shape[-1]
+    lower: dict[tuple[int, int], Array] = {}  # matrix = L D L^T, L with ones on its diagonal
+    pivots: list[Array] = []
+    for column in range(size):
+        for row in range(column, size):
+            rest = matrix[..., row, column] + 0 * vector[..., 0]
+            for k in range(column):
+                rest = rest - lower[row, k] * lower[column, k] * pivots[k]
+            if row == column:
+                pivots.append(xp.where(rest > 0, rest, math.nan))
+            else:
+                lower[row, column] = rest / pivots[column]
+    x = list(components(vector))
+    for row in range(size):
+        for k in range(row):
+            x[row] = x[row] - lower[row, k] * x[k]
+    for row in reversed(range(size)):
+        x[row] = x[row] / pivots[row]
+        for k in range(row + 1, size):
+            x[row] = x[row] - lower[k, row] * x[k]
+    return xp.stack(x, axis=-1)
 
 
 def check_mass_matrix(system: Mechanical, states: Array) -> None:

@@ -104,10 +104,6 @@ class TrigonometricMachine(Mechanical):
         value = (like(self.potential_coefficients, q) * self.terms(q)).sum(-1)
         return value if self.remainder is None else value + self._remainder(q)[..., -1]
 
-    def velocity(self, q: Array, p: Array) -> Array:
-        """M(q)^-1 p, shape (..., dof); NaN where M(q) is not positive definite."""
-        return solve_positive(self.mass_matrix(q), p)
-
     def force(self, q: Array, v: Array) -> Array:
         """The derivative of v^T M(q) v / 2 - V(q) by q, shape (..., dof)."""
         if self.remainder is not None:
@@ -142,31 +138,6 @@ class TrigonometricMachine(Mechanical):
 def _products(factors: Array, others: Array) -> Array:
     """All products of two groups of columns, the first group's index running slowest."""
     return (factors[..., :, None] * others[..., None, :]).reshape((*factors.shape[:-1], -1))
-
-
-def solve_positive(matrix: Array, vector: Array) -> Array:
-    """The solutions of matrix x = vector, shape (..., n); NaN where a matrix (..., n, n) is not positive definite."""
-    xp, size = namespace(vector), vector.shape[-1]
-    lower: dict[tuple[int, int], Array] = {}  # matrix = L D L^T, L with ones on its diagonal
-    pivots: list[Array] = []
-    for column in range(size):
-        for row in range(column, size):
-            rest = matrix[..., row, column] + 0 * vector[..., 0]
-            for k in range(column):
-                rest = rest - lower[row, k] * lower[column, k] * pivots[k]
-            if row == column:
-                pivots.append(xp.where(rest > 0, rest, math.nan))
-            else:
-                lower[row, column] = rest / pivots[column]
-    x = list(components(vector))
-    for row in range(size):
-        for k in range(row):
-            x[row] = x[row] - lower[row, k] * x[k]
-    for row in reversed(range(size)):
-        x[row] = x[row] / pivots[row]
-        for k in range(row + 1, size):
-            x[row] = x[row] - lower[k, row] * x[k]
-    return xp.stack(x, axis=-1)
 
 
 @cache

@@ -53,6 +53,5 @@ class AcrobotTask(DoublePendulumTask):
     """
 
     name = "acrobot"
-    title = "acrobot"
     driven = (1,)
     shown_start = (2.0, 0.5, 0.0, 0.0)

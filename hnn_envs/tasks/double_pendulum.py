@@ -56,8 +56,8 @@ class DoublePendulumTask(FormulaTask):
     turning_scale: float = 8.0  # rad/s, likewise
     effort_cost: float = 0.05  # share of the reward that full torque costs
 
+    name: ClassVar[str]
     driven: ClassVar[tuple[int, ...]]
-    title: ClassVar[str]
     formulas = TaskFormulas(observation, reward)
     search = Search(horizon=30, hold=1, iterations=4, integrator="rk4", substeps=25)
     references = (
@@ -110,5 +110,5 @@ class DoublePendulumTask(FormulaTask):
         # The machine's second link is half as long again as its first.
         lengths = (self.system.length_1, 1.5 * self.system.length_1)
         draw_double_pendulum(canvas, view, lengths=lengths, driven=self.driven)
-        canvas.caption(view, self.title)
+        canvas.caption(view, self.name)
         canvas.energy_bar(view, 0, 16, target=float(self.system.value(self.goal)))

@@ -53,6 +53,5 @@ class PendubotTask(DoublePendulumTask):
     """
 
     name = "pendubot"
-    title = "pendubot"
     driven = (0,)
     shown_start = (2.0, 0.5, 0.0, 0.0)

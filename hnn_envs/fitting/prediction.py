@@ -116,21 +116,10 @@ class PredictionLoss(StatesAsGiven):
             missed.append((x - states[:, ahead + 1]) / scale)
         return torch.from_numpy(np.concatenate(missed, axis=-1))
 
-    def _stepper(self, field: VectorField, span: float) -> Callable[[Array, Array], Array]:
-        from hnn_envs.kernels import compile_step
+    def _stepper(self, field: VectorField, span: float) -> Callable[[Array, Array | None], Array]:
+        from hnn_envs.kernels import make_step
 
-        method = get_integrator(self.integrator, field)
-        compiled = compile_step(field, method, span, self.substeps)
-        if compiled is not None:
-            return compiled
-
-        def step(x: Array, u: Array) -> Array:
-            with np.errstate(all="ignore"):
-                for _ in range(self.substeps):
-                    x = method.step(field, x, u, span / self.substeps)
-            return x
-
-        return step
+        return make_step(field, get_integrator(self.integrator, field), span, self.substeps)
 
 
 def windows(data: Dataset, horizon: int) -> tuple[Array, Array, Array]:

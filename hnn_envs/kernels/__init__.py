@@ -99,9 +99,7 @@ class ImplicitStep:
         again = np.broadcast_to(x, y.shape)[lost]
         held = None if u is None else np.broadcast_to(u, (*y.shape[:-1], u.shape[-1]))[lost]
         with np.errstate(all="ignore"):
-            for _ in range(self.substeps):
-                again = self.integrator.step(self.field, again, held, self.h)
-        y[lost] = again
+            y[lost] = self.integrator.advance(self.field, again, held, self.h, self.substeps)
         return y
 
 
@@ -136,6 +134,21 @@ def compile_step(
         constants, matrix, *learned = kernel.splitting_arguments
         return CompiledStep(kernel.encounters(), (stages, constants, matrix, table, limits, *learned), kernel.inputs)
     return None
+
+
+def make_step(
+    field: VectorField, integrator: Integrator, dt: float, substeps: int
+) -> Callable[[Array, Array | None], Array]:
+    """The step of NumPy states: compiled where there is a kernel, else by array code."""
+    compiled = compile_step(field, integrator, dt, substeps)
+    if compiled is not None:
+        return compiled
+
+    def step(x: Array, u: Array | None) -> Array:
+        with np.errstate(all="ignore"):
+            return integrator.advance(field, x, u, dt / substeps, substeps)
+
+    return step
 
 
 class _Kernel:

@@ -6,7 +6,8 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from hnn_envs.arrays import Array
-from hnn_envs.integrators import get_integrator
+from hnn_envs.hamiltonian import is_separable
+from hnn_envs.integrators import Integrator, get_integrator
 from hnn_envs.systems import System
 
 TOLERANCE = 1e-8
@@ -31,12 +32,12 @@ def exact_trajectories(system: System, starts: Array, times: Array, inputs: Arra
     Returns:
         States, shape (n, points, 2*dof).
     """
-    if get_integrator(None, system.field).adaptive:
+    if _method(system).adaptive:
         return _stepped(system, starts, times, inputs, np.inf)
     states = np.full((len(starts), len(times), starts.shape[-1]), np.nan)
     rows = np.arange(len(starts))
     for halving in range(HALVINGS):
-        step = FIRST_STEP * system.spec.longest_step * get_integrator(None, system.field).stride / 2**halving
+        step = FIRST_STEP * system.spec.longest_step * _method(system).stride / 2**halving
         with np.errstate(all="ignore"):
             finer = _stepped(system, starts[rows], times, None if inputs is None else inputs[rows], step)
             settled = np.abs(finer - states[rows]).max(axis=(1, 2), initial=0.0) < TOLERANCE
@@ -59,15 +60,17 @@ def _stepped(system: System, starts: Array, times: Array, inputs: Array | None, 
 
 
 def _advanced(system: System, x: Array, inputs: Array | None, span: float, steps: int) -> Array:
-    from hnn_envs.kernels import compile_step
+    from hnn_envs.kernels import make_step
 
-    method = get_integrator(None, system.field)
-    compiled = compile_step(system.field, method, span, steps)
-    if compiled is not None:
-        return compiled(x, inputs)
-    for _ in range(steps):
-        x = method.step(system.field, x, inputs, span / steps)
-    return x
+    return make_step(system.field, _method(system), span, steps)(x, inputs)
+
+
+def _method(system: System) -> Integrator:
+    """What suits the system; where H is separable PEFRL, whatever environments step it by, so that data stays as it is.
+
+    The steps are halved until they are short enough, through encounters too.
+    """
+    return get_integrator("pefrl" if is_separable(system.field) else None, system.field)
 
 
 def _dop853(system: System, start: Array, times: Array, held: Array | None) -> Array:

@@ -247,14 +247,14 @@ def _stepping(
     if spec.stepping is not None and integrator is None:
         own = spec.stepping
         # What has no separable Hamiltonian takes as many steps of its own method.
-        method = INTEGRATORS[own.integrator] if is_separable(field) else _suited(field, learned=learned)
+        method = INTEGRATORS[own.integrator] if is_separable(field) else suited_integrator(field, learned=learned)
         return method, _whole_steps(spec, dt) if substeps is None else int(substeps)
-    method = _suited(field, learned=learned) if integrator is None else get_integrator(integrator, field)
+    method = suited_integrator(field, learned=learned) if integrator is None else get_integrator(integrator, field)
     return method, default_substeps(spec, dt, method, learned=learned) if substeps is None else int(substeps)
 
 
-def _suited(field: VectorField, *, learned: bool) -> Integrator:
-    """The method of a field where none is asked for."""
+def suited_integrator(field: VectorField, *, learned: bool) -> Integrator:
+    """The method that steps a true or a learned field where none is asked for."""
     method = get_integrator(None, field)
     if learned and is_separable(field) and not bodies_of(field):
         return INTEGRATORS[LEARNED_SPLITTING]

@@ -18,13 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.dynamics import Dynamics, default_substeps, make_dynamics
+from hnn_envs.dynamics import Dynamics, default_substeps, make_dynamics, suited_integrator
 from hnn_envs.evaluation.metrics import valid_prediction_time
 from hnn_envs.evaluation.records import Row
 from hnn_envs.fitting.pipeline import torch_threads
 from hnn_envs.fitting.recipes import load_recipe, make_stage
 from hnn_envs.fitting.trainer import fit
-from hnn_envs.integrators import get_integrator
 from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.recordings.watched import WatchedSource
 from hnn_envs.systems import System, get_system
@@ -98,7 +97,7 @@ def _fitted(name: str, system: System, train: Dataset, plan: Protocol, told: Tol
             recipe.spec, recipe.family, train, stages, plan.seed, report=lambda *progress: told(name, *progress)
         )
     field = recipe.family.build(recipe.spec, parameters)
-    method = get_integrator(None, field)
+    method = suited_integrator(field, learned=True)
     substeps = default_substeps(recipe.spec, plan.dt, method, learned=True)
     return Dynamics(name, recipe.spec, system, field, method, plan.dt, substeps, None)
 

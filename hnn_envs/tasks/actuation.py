@@ -43,9 +43,13 @@ class Actuation:
 
     def to_inputs(self, actions: Array) -> Array:
         """The physical inputs (..., inputs) of actions (..., actions)."""
-        if self.driven == (*range(self.inputs),):
+        if self._is_whole:
             return self.size * actions
         return actions @ like(self._matrix, actions)
+
+    @cached_property
+    def _is_whole(self) -> bool:
+        return self.driven == (*range(self.inputs),)
 
     @cached_property
     def _matrix(self) -> Array:

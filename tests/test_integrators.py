@@ -52,7 +52,7 @@ from hnn_envs.models import make_family
 from hnn_envs.systems import SYSTEMS
 
 FIXED_STEP = [name for name, method in INTEGRATORS.items() if not method.adaptive and not method.bodies_only]
-# The errors of higher orders are soon below the reference's; test_mechanics proves those by their coefficients.
+# The errors of higher orders are soon below the reference's; test_machine_methods proves those by their coefficients.
 MEASURABLE = [name for name in FIXED_STEP if INTEGRATORS[name].order <= 4]
 SPLITTINGS = [name for name, method in INTEGRATORS.items() if method.separable_only and not method.bodies_only]
 SYMPLECTIC = [name for name, method in INTEGRATORS.items() if method.symplectic]

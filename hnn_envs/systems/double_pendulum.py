@@ -73,7 +73,7 @@ class DoublePendulum(Mechanical):
             (Input("shoulder torque", "N m"), Input("elbow torque", "N m")),
             ((1.0, 0.0), (0.0, 1.0)),
             # Lyapunov time without friction: exponent 1.31 +- 0.06 by Benettin's method (two nearby trajectories,
-            # renormalised) on 200 of the states below, from t = 2 s until 20 s; test_mechanics measures it again.
+            # renormalised) on 200 of the states below, from t = 2 s until 20 s; test_machine_methods measures it again.
             time_scale=0.76,
             longest_step=0.00045,
             chaotic=True,

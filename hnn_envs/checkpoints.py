@@ -74,6 +74,7 @@ class Card:
         version: the version of hnn_envs that trained it.
         energy_offset: what to subtract from the learned H, which is fixed only up to a constant, so that its mean over
             the training states is the true energy's.
+        dt: time step of the recording that it was learned from, or of its grid; None where that was not kept.
         spread_scale: what calibrates the spread of the members on data that was held out: it is multiplied by this.
         digest: SHA-256 of the card and the tensors; guards against tampering and damage.
         format: version of this layout.
@@ -90,6 +91,7 @@ class Card:
     metrics: dict[str, Extended]
     version: str
     energy_offset: float = 0.0
+    dt: Positive | None = None
     spread_scale: Positive = 1.0
     digest: str = ""
     format: int = FORMAT
@@ -141,6 +143,8 @@ def _written(card: Card) -> dict[str, Any]:
     entries = asdict(card) | {"format": FORMAT}
     if entries["spread_scale"] == 1.0:
         del entries["spread_scale"]
+    if entries["dt"] is None:
+        del entries["dt"]
     if entries["domain"]["inputs"] is None:
         del entries["domain"]["inputs"]
     return entries
@@ -196,7 +200,7 @@ def _current(values: Mapping[str, Any]) -> dict[str, Any]:
 
     Format 1 has the name of a system of this package in place of the description.
     """
-    entries = {"spread_scale": 1.0, **values}
+    entries = {"dt": None, "spread_scale": 1.0, **values}
     if entries["format"] == 1:
         name = entries.pop("system", None)
         if (

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from hnn_envs.arrays import Array
-
 from hnn_envs.fitting.optimisers import exact_jacobian, flatten, jacobian_by_differences, unflatten
 from hnn_envs.fitting.problem import Problem, Tensors
 from hnn_envs.parsing import Amount
@@ -88,8 +87,8 @@ def eliminate_by_evidence(flat: Array, jacobian: Array, residuals: Array, candid
     """
     count = len(residuals)
     each = math.log(count) * max(1.0, float(np.square(residuals).mean()))
-    tensors = (torch.from_numpy(np.ascontiguousarray(values)) for values in (flat, jacobian, candidates))
-    kept: Array = eliminate(*tensors, math.inf, each).numpy()
+    start, slopes, may_go = (torch.from_numpy(np.ascontiguousarray(table)) for table in (flat, jacobian, candidates))
+    kept: Array = eliminate(start, slopes, may_go, math.inf, each).numpy()
     return kept
 
 

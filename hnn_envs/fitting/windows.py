@@ -93,15 +93,15 @@ class Shooting:
         columns = np.flatnonzero(self.free if free is None else free)
         by_model = np.empty((*here.shape, len(columns)))
         for place, column in enumerate(columns):
-            shifted, width = flat.copy(), DIFFERENCE * max(1.0, abs(flat[column]))
+            shifted, width = flat.copy(), DIFFERENCE * max(1.0, abs(float(flat[column])))
             shifted[column] += width
             by_model[..., place] = _slope(self.residuals(shifted, starts), here, width)
         by_start = np.empty((*here.shape, starts.shape[1]))
         sizes = DIFFERENCE * np.maximum(1.0, np.abs(starts).max(axis=0))
-        for column, width in enumerate(sizes):
-            shifted = starts.copy()
-            shifted[:, column] += width
-            by_start[..., column] = _slope(self.residuals(flat, shifted), here, width)
+        for component, size in enumerate(sizes.tolist()):
+            moved = starts.copy()
+            moved[:, component] += size
+            by_start[..., component] = _slope(self.residuals(flat, moved), here, size)
         return by_model, by_start
 
     def fit(self, shot: Shot, steps: int, told: Callable[[int, int, float], object] = lambda *_: None) -> Shot:

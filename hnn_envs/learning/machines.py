@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,7 +15,8 @@ from hnn_envs.fitting.problem import Batch, Problem, Tensors
 from hnn_envs.fitting.pruning import eliminate_by_evidence
 from hnn_envs.fitting.windows import Shooting
 from hnn_envs.learning.setting import Setting, Told
-from hnn_envs.models import Family, Parameters
+from hnn_envs.learning.systems import Matrix, describe_system, possible_matrices
+from hnn_envs.models import Family, Parameters, make_family
 from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.recordings.windows import STRAIGHT, Windows, cut, mean_inputs
 
@@ -97,6 +97,12 @@ class SeriesFit:
             self._told(f"momentum balance of {len(names)} tables", step, IMPULSE_STEPS, error)
         return self.flat({name: value.numpy() for name, value in optimiser.parameters.items()})
 
+    def imbalance(self) -> float:
+        """What is left of the momentum balance when all terms are fitted to it."""
+        left: list[float] = []
+        SeriesFit(self._setting, self._family, lambda *told: left.append(told[3])).start(1)
+        return left[-1]
+
     def shoot(self, flat: Array, share: float, noise: Array, free: Array, *, steps: int = SHOTS) -> tuple[Array, Array]:
         """Fits the free parameters over windows of a length; returns the parameters and the noise."""
         windows = self.windows(share)
@@ -133,14 +139,14 @@ class SeriesFit:
         found[used] = kept
         return found
 
-    def draws(self, fit: Fit, share: float, count: int) -> tuple[Parameters, ...]:
+    def draws(self, parameters: Parameters, noise: Array, count: int) -> tuple[Parameters, ...]:
         """Parameters drawn from Laplace's approximation: sharp where the recording decides, the prior elsewhere.
 
         Terms that were set to zero vary as well: that nothing asked for them does not tell that they are not there.
         """
-        flat = self.flat(fit.parameters)
+        flat = self.flat(parameters)
         free = self._names != "sharpness"
-        shooting = self._shooting(self.windows(share), fit.noise, free)
+        shooting = self._shooting(self.windows(WINDOW_SHARES[1]), noise, free)
         jacobian, _ = shooting.reduced(shooting.begin(flat), free)
         prior = self._prior(flat)[free]
         rows = np.concatenate((jacobian * prior, np.eye(len(prior))))
@@ -211,6 +217,24 @@ def fit_series(setting: Setting, family: Family, told: Told, orders: int = 2) ->
     wide = kept.once("trigonometric/widen", widen)
     last = kept.once("trigonometric/prune", prune)
     return Fit(fit.parameters(last["flat"]), last["noise"])
+
+
+def input_matrix_of(setting: Setting) -> Matrix:
+    """Which coordinate each input pushes: the assignment under which momentum is balanced best.
+
+    Raises:
+        DataError: there are more inputs than coordinates.
+    """
+    recording = setting.watched.recording
+    possible = list(possible_matrices(recording.dof, len(recording.inputs)))
+    if len(possible) == 1:
+        return possible[0]
+    family = make_family("trigonometric", {"degree": 1, "power": 1})
+    errors = []
+    for matrix in possible:
+        tried = replace(setting, spec=describe_system(setting.watched, matrix))
+        errors.append(SeriesFit(tried, family, lambda *_: None).imbalance())
+    return possible[int(np.argmin(errors))]
 
 
 def window_steps(setting: Setting, share: float) -> int:

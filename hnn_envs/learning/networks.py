@@ -88,7 +88,7 @@ def fit_network(setting: Setting, plan: NetworkPlan, number: int, told: Told) ->
 
 
 def trajectories(setting: Setting, ahead: int) -> Dataset:
-    """The recording as trajectories of ``ahead`` intervals that overlap by all but one, or of fewer where it has not."""
+    """The recording as trajectories of ``ahead`` intervals, all that there are, or of fewer where none is as long."""
     watched = setting.watched
     step = watched.dt * max(1, round(watched.time_scale / COARSEST / 2 / watched.dt))
     if watched.pace < watched.time_scale:

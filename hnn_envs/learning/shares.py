@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -84,4 +85,4 @@ def _cut(number: int, run: Run, length: float) -> list[Span]:
     count = max(1, min(math.floor(span / length + 0.5), (len(run.times) - 1) // 2))
     near = np.searchsorted(run.times, run.times[0] + span * np.arange(count + 1) / count - 1e-9 * span)
     edges = run.times[np.unique(np.clip(near, 0, len(run.times) - 1))]
-    return [(number, float(first), float(last)) for first, last in zip(edges[:-1], edges[1:], strict=True)]
+    return [(number, float(first), float(last)) for first, last in pairwise(edges)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from scipy.interpolate import CubicHermiteSpline, make_interp_spline, make_smoothing_spline
@@ -17,6 +18,7 @@ FULL_BIN = 4
 """Samples in an interval from which on their mean is worth more than each of them."""
 
 Curve = Callable[[Array], Array]
+Spline: TypeAlias = Any  # SciPy has no types
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def _means(times: Array, values: Array, width: float) -> tuple[Array, Array]:
     return means[:, 0], means[:, 1:]
 
 
-def _spline(times: Array, values: Array) -> Curve:
+def _spline(times: Array, values: Array) -> Spline:
     if len(times) < FEWEST or not np.ptp(values):
         return make_interp_spline(times, values, k=min(3, len(times) - 1))
     return make_smoothing_spline(times, values)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hnn_envs.dynamics import Dynamics, make_dynamics
     from hnn_envs.envs import PhysicsEnv, PhysicsVectorEnv
     from hnn_envs.models import register_family
+    from hnn_envs.recordings.recording import Recording
     from hnn_envs.rollouts import Rollout, rollout
     from hnn_envs.systems import SYSTEMS, get_system, register_system
     from hnn_envs.tasks import TASKS, get_task, register_task
@@ -30,6 +31,7 @@ __all__ = [
     "Dynamics",
     "PhysicsEnv",
     "PhysicsVectorEnv",
+    "Recording",
     "Rollout",
     "__version__",
     "get_system",
@@ -47,6 +49,7 @@ _HOMES = {
     "make_dynamics": "dynamics",
     "PhysicsEnv": "envs",
     "PhysicsVectorEnv": "envs",
+    "Recording": "recordings.recording",
     "Rollout": "rollouts",
     "rollout": "rollouts",
     "SYSTEMS": "systems",

@@ -29,8 +29,8 @@ FEWEST_SAMPLES = 4
 """In a window where velocities were not recorded: two tell a state, and the others the motion."""
 ROUGH = 0.01
 """Noise that fits begin with, a share of each component's deviation."""
-MOST_STEPS = 1500
-"""Grid steps in the windows of a fit that is not the last."""
+MOST_STEPS = (1500, 5000)
+"""Grid steps in the windows of a fit, of the first ones and of the last."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,9 @@ class SeriesFit:
         SeriesFit(self._setting, self._family, lambda *told: left.append(told[3])).start(1)
         return left[-1]
 
-    def shoot(self, flat: Array, share: float, noise: Array, free: Array, *, steps: int = SHOTS) -> tuple[Array, Array]:
+    def shoot(self, flat: Array, share: float, noise: Array, free: Array, *, last: bool = False) -> tuple[Array, Array]:
         """Fits the free parameters over windows of a length; returns the parameters and the noise."""
-        windows = self.windows(share)
+        windows, steps = self.windows(share, last=last), 2 * SHOTS if last else SHOTS
         shooting = self._shooting(windows, noise, free)
         what = f"shooting over {len(windows)} windows of {windows.steps} steps, {int(free.sum())} parameters"
         shot = shooting.fit(
@@ -113,12 +113,12 @@ class SeriesFit:
         )
         return shot.flat, shooting.measured_noise(shot)
 
-    def windows(self, share: float, spans: tuple[tuple[int, float, float], ...] | None = None) -> Windows:
+    def windows(self, share: float, *, last: bool = False) -> Windows:
         """Windows of a share of the time scale, and not more of them than the fit has time for."""
         setting = self._setting
         steps = window_steps(setting, share)
-        windows = cut(setting.watched, steps, setting.shares.train if spans is None else spans)
-        every = max(1, math.ceil(len(windows) * steps / (MOST_STEPS * setting.effort)))
+        windows = cut(setting.watched, steps, setting.shares.train)
+        every = max(1, math.ceil(len(windows) * steps / (MOST_STEPS[last] * max(0.2, setting.effort))))
         return windows.take(np.arange(0, len(windows), every))
 
     def _shooting(self, windows: Windows, noise: Array, free: Array) -> Shooting:
@@ -210,7 +210,7 @@ def fit_series(setting: Setting, family: Family, told: Told, orders: int = 2) ->
         flat, noise = wide["flat"], wide["noise"]
         for share in WINDOW_SHARES[1:]:
             flat = fit.prune(flat, share, noise)
-            flat, noise = fit.shoot(flat, share, noise, flat != 0, steps=2 * SHOTS)
+            flat, noise = fit.shoot(flat, share, noise, flat != 0, last=True)
         return {"flat": flat, "noise": noise}
 
     first = kept.once("trigonometric/begin", begin)

@@ -140,6 +140,14 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
         """The energy that the stepping physics assigns to the state; the true one for "ode" and "baseline"."""
         return float(self.dynamics.energy(self._current()))
 
+    def inputs_of(self, action: Array) -> Array:
+        """The inputs u in physical units that an action stands for, shape (inputs,).
+
+        Raises:
+            InvalidActionError: an action of the wrong shape, or not finite.
+        """
+        return self.dynamics.to_numpy(self._simulation.control(action, self._action_shape))
+
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Starts an episode, at ``options["state"]`` where that is given.
 

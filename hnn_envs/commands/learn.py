@@ -1,4 +1,4 @@
-"""``hnn-envs learn`` and ``hnn-envs check``: from a recording of one's own system to a model, and what that is worth."""
+"""``hnn-envs learn`` and ``hnn-envs check``: from a recording to a model, and what that is worth."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ Files = Annotated[
     list[Path], typer.Argument(help="The recording: CSV, Parquet or npz, packed by gzip or not; several are one.")
 ]
 Positions = Annotated[str, typer.Option(help="Columns of the positions q; a file of `hnn-envs record` needs none.")]
-Velocities = Annotated[
-    str, typer.Option(help="Columns of the velocities, in the same order, where they were recorded.")
-]
+Velocities = Annotated[str, typer.Option(help="Columns of the velocities, in the same order, if recorded.")]
 Inputs = Annotated[str, typer.Option(help="Columns of the inputs u: forces and torques.")]
 Angles = Annotated[str, typer.Option(help="Which of the positions are angles, in rad.")]
 Time = Annotated[Optional[str], typer.Option(help="Column of the time, by default t or time.")]  # noqa: UP045 - typer

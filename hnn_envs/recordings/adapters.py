@@ -15,7 +15,7 @@ import gymnasium
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.errors import InvalidActionError, UnknownNameError
+from hnn_envs.errors import InvalidActionError, InvalidOptionError, UnknownNameError
 from hnn_envs.registry import Registry
 from hnn_envs.systems.spec import Coordinate, Input
 
@@ -354,6 +354,18 @@ def register_adapter(name: str, adapter: Adapter | Callable[[Env], Adapter] | st
         InvalidOptionError: the environment has another adapter.
     """
     ADAPTERS.register(name, adapter)
+
+
+def make_env(name: str) -> gymnasium.Env[Any, Any]:
+    """An environment of Gymnasium by its id.
+
+    Raises:
+        InvalidOptionError: there is none, or it lacks what it needs.
+    """
+    try:
+        return gymnasium.make(name)
+    except (gymnasium.error.Error, ImportError) as error:
+        raise InvalidOptionError(f"environment {name!r} cannot be made: {error}") from error
 
 
 def adapter_of(env: gymnasium.Env[Any, Any]) -> Adapter:

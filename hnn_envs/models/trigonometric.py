@@ -202,6 +202,14 @@ class Config:
             found |= mlp_shapes("network", self._sizes(spec))
         return found | self.ports.shapes(spec)
 
+    def orders(self, spec: SystemSpec) -> dict[str, Array]:
+        """Total degree of each term, by parameter: simple terms may be fitted before the others."""
+        features = Features.of(spec.angles)
+        waves = np.abs(half_frequencies(len(features.angular), self.degree)).sum(axis=1)
+        powers = monomial_exponents(len(features.linear), self.power).sum(axis=1)
+        total = (np.concatenate(([0], np.repeat(waves, 2)))[:, None] + powers).ravel()
+        return {"mass": np.broadcast_to(total, (_entries(spec), len(total))), "potential": total}
+
     def _sizes(self, spec: SystemSpec) -> tuple[int, ...]:
         return (Features.of(spec.angles).size, *self.hidden, _entries(spec) + 1)
 

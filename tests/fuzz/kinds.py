@@ -7,7 +7,7 @@ import json
 import lzma
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,7 +25,7 @@ from hnn_envs.benchmarks.paper.protocol import Estimate
 from hnn_envs.benchmarks.stability import suite as stability
 from hnn_envs.benchmarks.stability.cells import Checks, load_checks
 from hnn_envs.benchmarks.stability.streaming import Plan, load_trace, simulate
-from hnn_envs.checkpoints import HEADER, checkpoint_path, load_checkpoint
+from hnn_envs.checkpoints import HEADER, checkpoint_path, load_checkpoint, save_checkpoint
 from hnn_envs.dynamics import make_dynamics
 from hnn_envs.errors import CheckpointError
 from hnn_envs.evaluation.records import Row, read_rows, write_kept, write_rows
@@ -102,7 +102,25 @@ def _weights(values: dict[str, Any]) -> dict[str, bytes]:
 
 def _checkpoint(path: Path) -> object:
     loaded = load_checkpoint(path)
-    return repr(loaded.card), _weights(loaded.parameters)
+    return repr(loaded.card), _weights(loaded.parameters), [_weights(each) for each in loaded.members]
+
+
+def _with_members(folder: Path) -> bytes:
+    """A shipped checkpoint with two members beside the model."""
+    own, path = load_checkpoint(checkpoint_path("pendulum", "hnn")), folder / "ensemble.safetensors"
+    domain = replace(own.card.domain, inputs=((-1.0, 1.0),))
+    card = replace(own.card, domain=domain, spread_scale=1.5)
+    save_checkpoint(path, card, own.parameters, [own.parameters] * 2)
+    return path.read_bytes()
+
+
+def _spread(path: Path) -> object:
+    """What a checkpoint with members is used for: the spread of one state and of many."""
+    dynamics = make_dynamics("pendulum", str(path), dt=0.08)
+    states = get_system("pendulum").sample_states(np.random.default_rng(0), 16)
+    found = dynamics.spread(states) if dynamics.has_spread else np.zeros(16)
+    assert (found >= 0).all()
+    return found.shape
 
 
 def _stepped(task: str) -> Callable[[Path], object]:
@@ -298,6 +316,9 @@ KINDS = {
         )
         for system, name, task in STEPPED
     },
+    "ensembles, bytes": Kind(".safetensors", _with_members, mutants.of_bytes, _checkpoint, sealed=True),
+    "ensembles, headers": Kind(".safetensors", _with_members, crafted, _checkpoint),
+    "ensembles, resealed": Kind(".safetensors", _with_members, resealed, _spread),
     "policies, bytes": Kind(".safetensors", POLICY, mutants.of_bytes, _policy, sealed=True),
     "policies, resealed": Kind(".safetensors", POLICY, resealed, _policy),
     "recipes": Kind(".toml", RECIPE, _toml, lambda path: load_recipe(str(path)).digest),

@@ -45,7 +45,7 @@ def test_on_the_true_physics_a_twin_is_the_original(name: str) -> None:
     for own, theirs in zip(episodes(twin), episodes(original), strict=True):
         np.testing.assert_allclose(own[0], theirs[0], rtol=0, atol=1e-9)
         if len(own) > 2:
-            assert own[1] == pytest.approx(theirs[1], abs=LAG if "Double" in name else 0.0)
+            assert own[1] == pytest.approx(theirs[1], abs=LAG if "Double" in name else 1e-12)
             assert own[2:4] == theirs[2:4]
             assert own[4].keys() == {*theirs[4], "diverged"}
 

@@ -100,10 +100,10 @@ def _box(env: Env, action: Any) -> Array:
     return np.clip(values, env.action_space.low, env.action_space.high)
 
 
-# Semi-implicit Euler is v(n + 1) = v(n) + dt a(q(n), u(n)), q(n + 1) = q(n) + dt v(n + 1): the velocity is that of the time
-# when the input changes, and the position lies half a step later. Taken back to the same time, the two move as the leapfrog
-# method does, which is the motion under held inputs to second order in dt, and not to first order only. With explicit Euler
-# it is the other way round.
+# Semi-implicit Euler is v(n + 1) = v(n) + dt a(q(n), u(n)), q(n + 1) = q(n) + dt v(n + 1): the velocity is that of the
+# time when the input changes, and the position lies half a step later. Taken back to the same time, the two move as the
+# leapfrog method does, which is the motion under held inputs to second order in dt, and not to first order only. With
+# explicit Euler it is the other way round.
 BEHIND, AHEAD = -0.5, 0.5
 """Steps from where Euler's method has the positions to where they go with the velocities: semi-implicit, explicit."""
 

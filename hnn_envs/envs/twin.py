@@ -21,7 +21,7 @@ from hnn_envs.envs.simulation import ResetNeededError
 from hnn_envs.envs.single import FLAGS
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.parsing import user_path
-from hnn_envs.recordings.adapters import Adapter, Step, adapter_of
+from hnn_envs.recordings.adapters import Adapter, Step, adapter_of, make_env
 
 ENTRY_POINT = "hnn_envs.envs.twin:TwinEnv"
 
@@ -172,7 +172,7 @@ def twin(
     """
     if isinstance(model, str | Path):
         model = str(user_path(model).absolute())
-    spec = env.spec if isinstance(env, gymnasium.Env) else gymnasium.spec(env)
+    spec = env.spec if isinstance(env, gymnasium.Env) else make_env(env).spec
     if spec is None:
         if not isinstance(env, gymnasium.Env) or isinstance(env, gymnasium.Wrapper) or options:
             raise InvalidOptionError(f"{env} was not made by its id: a twin is made of it without wrappers or options")

@@ -15,7 +15,7 @@ import gymnasium
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.errors import InvalidActionError, UnknownNameError
+from hnn_envs.errors import InvalidActionError, InvalidOptionError, UnknownNameError
 from hnn_envs.registry import Registry
 from hnn_envs.systems.spec import Coordinate, Input
 
@@ -100,16 +100,28 @@ def _box(env: Env, action: Any) -> Array:
     return np.clip(values, env.action_space.low, env.action_space.high)
 
 
+# Semi-implicit Euler is v(n + 1) = v(n) + dt a(q(n), u(n)), q(n + 1) = q(n) + dt v(n + 1): the velocity is that of the
+# time when the input changes, and the position lies half a step later. Taken back to the same time, the two move as the
+# leapfrog method does, which is the motion under held inputs to second order in dt, and not to first order only. With
+# explicit Euler it is the other way round.
+BEHIND, AHEAD = -0.5, 0.5
+"""Steps from where Euler's method has the positions to where they go with the velocities: semi-implicit, explicit."""
+
+
 # --- Pendulum-v1: theta 0 upright, semi-implicit Euler, the speed clipped to 8 rad/s
 
 
 def _pendulum_state(env: Env) -> State:
     angle, speed = env.state
-    return np.array([angle]), np.array([speed])
+    return np.array([angle + BEHIND * env.dt * speed]), np.array([speed])
+
+
+def _pendulum_angle(env: Env, q: Array, v: Array) -> float:
+    return float(q[0] - BEHIND * env.dt * v[0])
 
 
 def _pendulum_put(env: Env, q: Array, v: Array) -> None:
-    env.state = np.array([q[0], np.clip(v[0], -env.max_speed, env.max_speed)])
+    env.state = np.array([_pendulum_angle(env, q, v), np.clip(v[0], -env.max_speed, env.max_speed)])
 
 
 def _pendulum_input(env: Env, action: Any) -> Array:
@@ -118,7 +130,7 @@ def _pendulum_input(env: Env, action: Any) -> Array:
 
 def _pendulum_outcome(env: Env, before: State, action: Any) -> Step:
     """The cost of ``PendulumEnv.step``, which is of the state before the step."""
-    (angle,), (speed,) = before
+    angle, speed = _pendulum_angle(env, *before), before[1][0]
     env.last_u = u = _box(env, action)[0]
     turned = ((angle + np.pi) % (2 * np.pi)) - np.pi
     cost = turned**2 + 0.1 * speed**2 + 0.001 * (u**2)
@@ -143,13 +155,19 @@ PENDULUM = Adapter(
 # --- CartPole-v1: Euler's method, pushed to the left or to the right
 
 
+def _cart_pole_shift(env: Env, v: Array) -> Array:
+    return (AHEAD if env.kinematics_integrator == "euler" else BEHIND) * env.tau * v
+
+
 def _cart_pole_state(env: Env) -> State:
     x, speed, angle, turning = env.state
-    return np.array([x, angle]), np.array([speed, turning])
+    v = np.array([speed, turning])
+    return np.array([x, angle]) + _cart_pole_shift(env, v), v
 
 
 def _cart_pole_put(env: Env, q: Array, v: Array) -> None:
-    env.state = np.array([q[0], v[0], q[1], v[1]])
+    x, angle = q - _cart_pole_shift(env, v)
+    env.state = np.array([x, v[0], angle, v[1]])
 
 
 def _cart_pole_outcome(env: Env, before: State, action: Any) -> Step:
@@ -354,6 +372,18 @@ def register_adapter(name: str, adapter: Adapter | Callable[[Env], Adapter] | st
         InvalidOptionError: the environment has another adapter.
     """
     ADAPTERS.register(name, adapter)
+
+
+def make_env(name: str) -> gymnasium.Env[Any, Any]:
+    """An environment of Gymnasium by its id.
+
+    Raises:
+        InvalidOptionError: there is none, or it lacks what it needs.
+    """
+    try:
+        return gymnasium.make(name)
+    except (gymnasium.error.Error, ImportError) as error:
+        raise InvalidOptionError(f"environment {name!r} cannot be made: {error}") from error
 
 
 def adapter_of(env: gymnasium.Env[Any, Any]) -> Adapter:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hnn_envs.dynamics import Dynamics, make_dynamics
     from hnn_envs.envs import PhysicsEnv, PhysicsVectorEnv
     from hnn_envs.envs.twin import twin
+    from hnn_envs.learning import LearnedModel, learn
     from hnn_envs.models import register_family
     from hnn_envs.recordings.adapters import Adapter, register_adapter
     from hnn_envs.recordings.recording import Recording
@@ -33,6 +34,7 @@ __all__ = [
     "TASKS",
     "Adapter",
     "Dynamics",
+    "LearnedModel",
     "PhysicsEnv",
     "PhysicsVectorEnv",
     "Recording",
@@ -40,6 +42,7 @@ __all__ = [
     "__version__",
     "get_system",
     "get_task",
+    "learn",
     "make_dynamics",
     "record",
     "register_adapter",
@@ -56,6 +59,8 @@ _HOMES = {
     "make_dynamics": "dynamics",
     "PhysicsEnv": "envs",
     "PhysicsVectorEnv": "envs",
+    "LearnedModel": "learning",
+    "learn": "learning",
     "Adapter": "recordings.adapters",
     "Recording": "recordings.recording",
     "record": "recordings.watching",

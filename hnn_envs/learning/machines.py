@@ -61,6 +61,9 @@ class SeriesFit:
         self._shapes = {name: value.shape for name, value in first.items()}
         self._names = np.concatenate([np.full(value.size, name) for name, value in first.items()])
         self._first = first
+        self._pinned = np.zeros(len(self._names), dtype=bool)
+        if not any(np.any(run.inputs) for run in setting.watched.recording.runs) and "mass" in self._shapes:
+            self._pinned[np.argmax(self._names == "mass")] = True  # nothing else sets the scale of M and V
         deviation = np.concatenate([_observed(run) for run in setting.watched.recording.runs]).std(axis=0)
         self._rough = ROUGH * np.where(deviation > 0, deviation, 1.0)
 
@@ -106,6 +109,7 @@ class SeriesFit:
     def shoot(self, flat: Array, share: float, noise: Array, free: Array, *, last: bool = False) -> tuple[Array, Array]:
         """Fits the free parameters over windows of a length; returns the parameters and the noise."""
         windows, steps = self.windows(share, last=last), 2 * SHOTS if last else SHOTS
+        free = free & ~self._pinned
         shooting = self._shooting(windows, noise, free)
         what = f"shooting over {len(windows)} windows of {windows.steps} steps, {int(free.sum())} parameters"
         shot = shooting.fit(
@@ -130,14 +134,14 @@ class SeriesFit:
     def prune(self, flat: Array, share: float, noise: Array) -> Array:
         """Sets terms to zero that the recording does not ask for."""
         sparse = np.isin(self._names, getattr(self._family, "sparse", ()))
-        used = flat != 0
+        used = (flat != 0) & ~self._pinned
         shooting = self._shooting(self.windows(share), noise, used)
         shot = shooting.begin(flat)
         jacobian, residuals = shooting.reduced(shot, used)
         kept = eliminate_by_evidence(flat[used], jacobian, residuals, sparse[used])
-        found = np.zeros_like(flat)
+        found = np.where(self._pinned, flat, 0.0)
         found[used] = kept
-        return found
+        return self.without_idle(found)
 
     def draws(self, parameters: Parameters, noise: Array, count: int) -> tuple[Parameters, ...]:
         """Parameters drawn from Laplace's approximation: sharp where the recording decides, the prior elsewhere.
@@ -145,7 +149,7 @@ class SeriesFit:
         Terms that were set to zero vary as well: that nothing asked for them does not tell that they are not there.
         """
         flat = self.flat(parameters)
-        free = self._names != "sharpness"
+        free = (self._names != "sharpness") & ~self._pinned
         shooting = self._shooting(self.windows(WINDOW_SHARES[1]), noise, free)
         jacobian, _ = shooting.reduced(shooting.begin(flat), free)
         prior = self._prior(flat)[free]
@@ -181,6 +185,14 @@ class SeriesFit:
     def free_up_to(self, order: int, *, sharpness: bool) -> Array:
         """Parameters to fit: terms up to an order, and how sharp dry friction is where that is asked for."""
         return self._up_to(order) & ((self._names != "sharpness") | sharpness)
+
+    def without_idle(self, flat: Array) -> Array:
+        """The same parameters, where no sharpness is kept of dry friction that is absent."""
+        if "sharpness" not in self._shapes:
+            return flat
+        kept = flat.copy()
+        kept[self._names == "sharpness"] *= flat[self._names == "root_dry"] != 0
+        return kept
 
     @property
     def rough_noise(self) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from hnn_envs.arrays import Array
 from hnn_envs.drawing.canvas import Canvas
-from hnn_envs.drawing.colors import GUIDE
+from hnn_envs.drawing.colors import GUIDE, TEXT
 from hnn_envs.drawing.shapes import draw_bodies, draw_pendulum, draw_spring, zoom
 from hnn_envs.drawing.view import View
 from hnn_envs.systems.spec import SystemSpec
@@ -24,17 +24,21 @@ class StatePicture:
     Attributes:
         spec: what the system is.
         energy: ends of the bar that shows the energy; None for no bar.
+        goal: a state to mark, shape (2*dof,); None for no mark.
     """
 
     spec: SystemSpec
     energy: tuple[float, float] | None = None
+    goal: tuple[float, ...] | None = None
 
     def draw(self, canvas: Canvas, view: View) -> None:
         """Draws one state with its trail and its inputs."""
         if self.spec.picture == "pendulum":
-            draw_pendulum(canvas, view, marks=())
+            draw_pendulum(canvas, view, marks=() if self.goal is None else self.goal[:1])
         elif self.spec.picture == "spring":
             draw_spring(canvas, view, FARTHEST)
+            if self.goal is not None:
+                canvas.line((self.goal[0], -1e3), (self.goal[0], 1e3), GUIDE, width=2)
         elif self.spec.picture == "bodies":
             self._draw_bodies(canvas, view)
         else:
@@ -46,6 +50,8 @@ class StatePicture:
     def _draw_bodies(self, canvas: Canvas, view: View) -> None:
         forces = (self.spec.force_matrix @ view.action).reshape(self.spec.bodies, 2)
         canvas.look_at((0.0, 0.0), zoom(1.0, _reach(view, slice(self.spec.dof)) + 0.3, FARTHEST))
+        for place in np.reshape(self.goal[: self.spec.dof] if self.goal is not None else (), (-1, 2)):
+            canvas.circle(place, 0.15, GUIDE)
         draw_bodies(canvas, view, 0.5 * forces)
         canvas.scale_bar(1.0)
 
@@ -58,6 +64,8 @@ class StatePicture:
         canvas.line((0, -half), (0, half), GUIDE, width=1.5)
         canvas.text((0.98 * half, -0.06 * half), first.title, size=12, anchor="midright")
         canvas.text((0.03 * half, 0.95 * half), first.momentum_title, size=12, anchor="midleft")
+        if self.goal is not None:
+            canvas.circle((self.goal[0], self.goal[self.spec.dof]), 0.08 * half, TEXT, width=2)
         canvas.trail(view.trail[:, pair], view.colour, width=5)
         canvas.disc(view.state[pair], 0.05 * half, view.colour)
         push = 0.4 * half * float(np.clip(self.spec.force_matrix @ view.action, -1, 1)[0])

@@ -22,7 +22,10 @@ LARGEST = 1e9
 
 
 class Outcome(NamedTuple):
-    """What one step leads to; every entry has the leading axes of the states."""
+    """What one step leads to; every entry has the leading axes of the states.
+
+    How far the physics can be trusted is no matter of a task's rules: the last two are added where that is known.
+    """
 
     state: Array
     observation: Array
@@ -31,6 +34,8 @@ class Outcome(NamedTuple):
     terminated: Array
     outside: Array
     diverged: Array
+    spread: Array | None = None
+    untrusted: Array | None = None
 
 
 class Rules(Protocol):

@@ -26,7 +26,8 @@ class ImpulseLoss(StatesAsGiven):
 
     The momentum M(q) q' changes by the impulse of all forces. Between two samples the path is the cubic that meets both
     states, so nothing is integrated, and for series of terms the residuals are linear in the coefficients of M and V.
-    The scale of M is that of the inputs. What the cubic misses, a fit by prediction takes out afterwards.
+    The scale of M is that of the inputs; without any, it is such that M11 is 1 on average. What the cubic misses, a fit
+    by prediction takes out afterwards.
 
     Attributes:
         nodes: points of Gauss's quadrature in each interval.
@@ -38,10 +39,8 @@ class ImpulseLoss(StatesAsGiven):
         """States at both ends (rows, 2, 2*dof) and at the nodes (rows, nodes, 2*dof), inputs and intervals.
 
         Raises:
-            InvalidOptionError: the trajectories have one point only, or no input drives them.
+            InvalidOptionError: the trajectories have one point only.
         """
-        if not np.any(data.inputs):
-            raise InvalidOptionError("an impulse loss needs inputs, which set the scale of the masses")
         ends, inputs, spans = windows(data, 1)
         q, v = split(np.moveaxis(ends, 1, 0))
         places = (1 + np.polynomial.legendre.leggauss(self.nodes)[0]) / 2
@@ -51,6 +50,8 @@ class ImpulseLoss(StatesAsGiven):
 
     def residuals(self, field: VectorField, rows: Batch, latents: Tensors | None = None) -> Array:
         """Change of momentum minus impulse, in units of the inputs' impulses (root mean square), shape (rows, dof).
+
+        Without inputs the unit is what a mass of 1 would change by, and a last row (1, dof) is the mean of M11 - 1.
 
         Raises:
             InvalidOptionError: the field is not of a machine in velocities.
@@ -68,8 +69,13 @@ class ImpulseLoss(StatesAsGiven):
         weights = torch.as_tensor(np.polynomial.legendre.leggauss(self.nodes)[1] / 2, dtype=nodes.dtype)
         pushed = flow.input_force(inputs)
         impulse = spans * ((weights[:, None] * force).sum(1) + pushed)
-        unit = (spans * pushed).square().mean().sqrt()
-        return (momenta[:, 1] - momenta[:, 0] - impulse) / unit
+        missed = momenta[:, 1] - momenta[:, 0] - impulse
+        if not rows[2].any():
+            velocities = split(ends)[1]
+            scale = machine.mass_matrix(split(ends)[0][:, 0])[:, 0, 0].mean() - 1
+            unit = (velocities[:, 1] - velocities[:, 0]).square().mean().sqrt()
+            return torch.cat((missed / unit, (scale * len(missed) ** 0.5).expand(1, missed.shape[1])))
+        return missed / (spans * pushed).square().mean().sqrt()
 
 
 @dataclass(frozen=True)
@@ -142,4 +148,5 @@ def windows(data: Dataset, horizon: int) -> tuple[Array, Array, Array]:
     states = data.states[:, firsts[:, None] + np.arange(horizon + 1)]
     inputs = data.inputs[:, firsts[:, None] + np.arange(horizon)]
     spans = np.broadcast_to((data.times[firsts + horizon] - data.times[firsts]) / horizon, (len(data), count))
-    return states.reshape(-1, *states.shape[2:]), inputs.reshape(-1, *inputs.shape[2:]), spans.reshape(-1, 1)
+    rows = len(data) * count
+    return states.reshape(rows, *states.shape[2:]), inputs.reshape(rows, *inputs.shape[2:]), spans.reshape(rows, 1)

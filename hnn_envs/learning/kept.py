@@ -34,7 +34,7 @@ class Kept:
         message: called with a line where a file is not taken up.
     """
 
-    def __init__(self, path: Path | None, key: str, message: Callable[[str], object]) -> None:
+    def __init__(self, path: Path | None, key: str, message: Callable[[str], object] = lambda _: None) -> None:
         self._path, self._key = path, key
         self._done: Tables = {}
         if path is not None and is_file(path):

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from hnn_envs.arrays import Array
+from hnn_envs.errors import TrainingError
 from hnn_envs.fitting.optimisers import LevenbergMarquardt
 from hnn_envs.fitting.prediction import ImpulseLoss
 from hnn_envs.fitting.problem import Batch, Problem, Tensors
@@ -29,8 +30,8 @@ FEWEST_SAMPLES = 4
 """In a window where velocities were not recorded: two tell a state, and the others the motion."""
 ROUGH = 0.01
 """Noise that fits begin with, a share of each component's deviation."""
-MOST_STEPS = 1500
-"""Grid steps in the windows of a fit that is not the last."""
+MOST_STEPS = (1500, 5000)
+"""Grid steps in the windows of a fit, of the first ones and of the last."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,9 @@ class SeriesFit:
         self._shapes = {name: value.shape for name, value in first.items()}
         self._names = np.concatenate([np.full(value.size, name) for name, value in first.items()])
         self._first = first
+        self._pinned = np.zeros(len(self._names), dtype=bool)
+        if not any(np.any(run.inputs) for run in setting.watched.recording.runs) and "mass" in self._shapes:
+            self._pinned[np.argmax(self._names == "mass")] = True  # nothing else sets the scale of M and V
         deviation = np.concatenate([_observed(run) for run in setting.watched.recording.runs]).std(axis=0)
         self._rough = ROUGH * np.where(deviation > 0, deviation, 1.0)
 
@@ -103,9 +107,10 @@ class SeriesFit:
         SeriesFit(self._setting, self._family, lambda *told: left.append(told[3])).start(1)
         return left[-1]
 
-    def shoot(self, flat: Array, share: float, noise: Array, free: Array, *, steps: int = SHOTS) -> tuple[Array, Array]:
+    def shoot(self, flat: Array, share: float, noise: Array, free: Array, *, last: bool = False) -> tuple[Array, Array]:
         """Fits the free parameters over windows of a length; returns the parameters and the noise."""
-        windows = self.windows(share)
+        windows, steps = self.windows(share, last=last), 2 * SHOTS if last else SHOTS
+        free = free & ~self._pinned
         shooting = self._shooting(windows, noise, free)
         what = f"shooting over {len(windows)} windows of {windows.steps} steps, {int(free.sum())} parameters"
         shot = shooting.fit(
@@ -113,12 +118,12 @@ class SeriesFit:
         )
         return shot.flat, shooting.measured_noise(shot)
 
-    def windows(self, share: float, spans: tuple[tuple[int, float, float], ...] | None = None) -> Windows:
+    def windows(self, share: float, *, last: bool = False) -> Windows:
         """Windows of a share of the time scale, and not more of them than the fit has time for."""
         setting = self._setting
         steps = window_steps(setting, share)
-        windows = cut(setting.watched, steps, setting.shares.train if spans is None else spans)
-        every = max(1, math.ceil(len(windows) * steps / (MOST_STEPS * setting.effort)))
+        windows = cut(setting.watched, steps, setting.shares.train)
+        every = max(1, math.ceil(len(windows) * steps / (MOST_STEPS[last] * max(0.2, setting.effort))))
         return windows.take(np.arange(0, len(windows), every))
 
     def _shooting(self, windows: Windows, noise: Array, free: Array) -> Shooting:
@@ -130,14 +135,16 @@ class SeriesFit:
     def prune(self, flat: Array, share: float, noise: Array) -> Array:
         """Sets terms to zero that the recording does not ask for."""
         sparse = np.isin(self._names, getattr(self._family, "sparse", ()))
-        used = flat != 0
+        used = (flat != 0) & ~self._pinned
+        if not used.any():
+            raise TrainingError("nothing is left of the machine: no mass and no potential explain the recording")
         shooting = self._shooting(self.windows(share), noise, used)
         shot = shooting.begin(flat)
         jacobian, residuals = shooting.reduced(shot, used)
         kept = eliminate_by_evidence(flat[used], jacobian, residuals, sparse[used])
-        found = np.zeros_like(flat)
+        found = np.where(self._pinned, flat, 0.0)
         found[used] = kept
-        return found
+        return self.without_idle(found)
 
     def draws(self, parameters: Parameters, noise: Array, count: int) -> tuple[Parameters, ...]:
         """Parameters drawn from Laplace's approximation: sharp where the recording decides, the prior elsewhere.
@@ -145,7 +152,7 @@ class SeriesFit:
         Terms that were set to zero vary as well: that nothing asked for them does not tell that they are not there.
         """
         flat = self.flat(parameters)
-        free = self._names != "sharpness"
+        free = (self._names != "sharpness") & ~self._pinned
         shooting = self._shooting(self.windows(WINDOW_SHARES[1]), noise, free)
         jacobian, _ = shooting.reduced(shooting.begin(flat), free)
         prior = self._prior(flat)[free]
@@ -182,6 +189,14 @@ class SeriesFit:
         """Parameters to fit: terms up to an order, and how sharp dry friction is where that is asked for."""
         return self._up_to(order) & ((self._names != "sharpness") | sharpness)
 
+    def without_idle(self, flat: Array) -> Array:
+        """The same parameters, where no sharpness is kept of dry friction that is absent."""
+        if "sharpness" not in self._shapes:
+            return flat
+        kept = flat.copy()
+        kept[self._names == "sharpness"] *= flat[self._names == "root_dry"] != 0
+        return kept
+
     @property
     def rough_noise(self) -> Array:
         """What fits begin with."""
@@ -210,7 +225,7 @@ def fit_series(setting: Setting, family: Family, told: Told, orders: int = 2) ->
         flat, noise = wide["flat"], wide["noise"]
         for share in WINDOW_SHARES[1:]:
             flat = fit.prune(flat, share, noise)
-            flat, noise = fit.shoot(flat, share, noise, flat != 0, steps=2 * SHOTS)
+            flat, noise = fit.shoot(flat, share, noise, flat != 0, last=True)
         return {"flat": flat, "noise": noise}
 
     first = kept.once("trigonometric/begin", begin)

@@ -12,8 +12,10 @@ from hnn_envs.arrays import Array, join, split
 from hnn_envs.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.errors import InvalidActionError, InvalidStateError
+from hnn_envs.learning.measuring import checked
 from hnn_envs.learning.report import Report, report_of
 from hnn_envs.parsing import user_path
+from hnn_envs.recordings.recording import Recording
 from hnn_envs.systems import SystemSpec
 
 
@@ -83,6 +85,14 @@ class LearnedModel:
     def report(self) -> Report:
         """How far it can be trusted, and where, as measured on held-out stretches when it was learned."""
         return report_of(self.checkpoint.card, len(self.checkpoint.members))
+
+    def check(self, recording: Recording) -> Report:
+        """The same measured on another recording of the same system.
+
+        Raises:
+            DataError: the recording has other coordinates or inputs.
+        """
+        return checked(self.checkpoint, recording)
 
     def save(self, path: str | Path) -> None:
         """Writes a .safetensors file that stands alone.

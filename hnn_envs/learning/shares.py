@@ -16,8 +16,14 @@ Span = tuple[int, float, float]
 """Number of a run, and the times between which it is meant."""
 
 BLOCKS = 28
-"""Into about so many blocks a recording is cut; of every seven, one is to choose by and one to report on."""
-PERIOD, CHOICE, REPORT = 7, 2, 5
+"""Into about so many blocks a recording is cut."""
+PERIOD = 14
+CHOICE, REPORT = (4, 5), (10, 11)
+"""Of every fourteen, two neighbours are to choose by and two to report on."""
+FEW = 7
+"""Of fewer blocks the last is to report on, and the one before to choose by."""
+STRETCH = 5
+"""Time scales of a stretch that a model is checked on."""
 SHORTEST = 8
 """Intervals between samples that a block has at least, where a run has them."""
 
@@ -43,20 +49,20 @@ def share_out(watched: Watched) -> Shares:
     Raises:
         DataError: the recording is too short for three blocks.
     """
-    blocks = _blocks(watched)
+    blocks = blocks_of(watched)
     if len(blocks) < 3:
         raise DataError(
             f"recording {watched.recording.name!r} of {watched.recording.seconds:g} {watched.recording.time_unit} is "
             f"too short to learn from: it needs three blocks of {SHORTEST} intervals between samples"
         )
-    roles = [number % PERIOD for number in range(len(blocks))]
-    if len(blocks) <= REPORT:
-        roles = [0] * (len(blocks) - 2) + [CHOICE, REPORT]
-    dealt = {
-        role: tuple(block for block, its in zip(blocks, roles, strict=True) if its == role) for role in (CHOICE, REPORT)
-    }
-    train = [block for block, role in zip(blocks, roles, strict=True) if role not in dealt]
-    return Shares(tuple(joined(train)), dealt[CHOICE], dealt[REPORT])
+    choice = {number for number in range(len(blocks)) if number % PERIOD in CHOICE}
+    report = {number for number in range(len(blocks)) if number % PERIOD in REPORT}
+    if len(blocks) < PERIOD:
+        held = 1 if len(blocks) < FEW else 2
+        report = set(range(len(blocks) - held, len(blocks)))
+        choice = set(range(len(blocks) - 2 * held, len(blocks) - held))
+    train = set(range(len(blocks))) - choice - report
+    return Shares(*(tuple(joined([blocks[number] for number in sorted(part)])) for part in (train, choice, report)))
 
 
 def joined(blocks: list[Span]) -> list[Span]:
@@ -70,13 +76,20 @@ def joined(blocks: list[Span]) -> list[Span]:
     return found
 
 
-def _blocks(watched: Watched) -> list[Span]:
+def blocks_of(watched: Watched) -> list[Span]:
+    """The blocks that a recording is cut into, in their order."""
     runs = watched.recording.runs
     intervals = np.concatenate([np.diff(run.times) for run in runs])
     length = max(watched.recording.seconds / BLOCKS, watched.time_scale / 2, SHORTEST * float(np.median(intervals)))
     while length > watched.recording.seconds / PERIOD and length > SHORTEST * float(np.median(intervals)):
         length = max(length / 2, SHORTEST * float(np.median(intervals)))
     return [block for number, run in enumerate(runs) for block in _cut(number, run, length)]
+
+
+def stretches_of(watched: Watched) -> list[Span]:
+    """All of a recording in stretches over which predictions are judged, of several time scales each."""
+    length = STRETCH * watched.time_scale
+    return [block for number, run in enumerate(watched.recording.runs) for block in _cut(number, run, length)]
 
 
 def _cut(number: int, run: Run, length: float) -> list[Span]:

@@ -22,6 +22,9 @@ RESAMPLES = 400
 """Of the bootstrap that gives intervals."""
 NEAR = 0.25
 """Share of the time scale after which the spread of an ensemble is held against errors."""
+NOISE_DRAWS = 8
+"""Starts that are drawn to see what noise of the start makes of a prediction."""
+ROUNDING = 1e-9
 WIDE = 2.0
 """Standard deviations in which 95 of 100 errors should lie."""
 
@@ -82,11 +85,11 @@ def deviation(watched: Watched) -> Array:
 
 
 def score(predictions: Predictions, horizon: float) -> float:
-    """Error over a horizon, root mean square, where one deviation or more counts as one: 0 is perfect, 1 useless."""
+    """Mean error over a horizon, where one deviation or more counts as one: 0 is perfect, 1 useless."""
     chosen = predictions.windows.present & (predictions.windows.times <= horizon * (1 + 1e-9))
     chosen &= predictions.windows.times > 0
     capped = np.minimum(predictions.size, 1.0)
-    return float(np.sqrt(np.square(capped[chosen]).mean())) if chosen.any() else 1.0
+    return float(capped[chosen].mean()) if chosen.any() else 1.0
 
 
 @dataclass(frozen=True)
@@ -119,60 +122,84 @@ def valid_time(predictions: Predictions, seed: int = 0) -> ValidTime:
 
 @dataclass(frozen=True)
 class Spread:
-    """An ensemble's spread held against errors a quarter of a time scale ahead.
+    """An ensemble's spread held against errors up to a quarter of a time scale ahead, in units of deviations.
 
     Attributes:
-        errors: of the model, in units of deviations, shape (n, observed).
-        spread: standard deviation of the members from the model, same shape.
+        errors: of the model, shape (n, observed).
+        spread: root mean square of the members' differences from the model, same shape.
+        noise: standard deviation that noise of start and sample gives, same shape.
     """
 
     errors: Array
     spread: Array
+    noise: Array
 
 
 def spread_ahead(
-    watched: Watched, spans: Sequence[Span], field: VectorField, members: Sequence[VectorField], stepper: Stepper
+    watched: Watched,
+    spans: Sequence[Span],
+    field: VectorField,
+    members: Sequence[VectorField],
+    stepper: Stepper,
+    noise: Array,
 ) -> Spread:
-    """What members of an ensemble say about the model's errors on stretches of a recording."""
-    steps = max(1, round(NEAR * watched.time_scale / watched.dt))
-    windows = cut(watched, steps, spans)
-    whole = (windows.times.max(axis=1) > (steps - 0.5) * watched.dt) & windows.present.any(axis=1)
-    windows = windows.take(np.flatnonzero(whole)) if whole.any() else windows
-    last = np.arange(len(windows)), windows.present.sum(axis=1) - 1
-    scale = deviation(watched)
-
-    def at_end(each: VectorField) -> Array:
-        return windows.shown(run_through(each, stepper, windows, windows.starts))[last] / scale
-
-    own = at_end(field)
-    with np.errstate(invalid="ignore", over="ignore"):
-        apart = np.stack([at_end(member) - own for member in members])
-        spread = np.sqrt(np.square(np.where(np.isfinite(apart), apart, np.inf)).mean(axis=0))
-        errors = own - windows.values[last] / scale
-    return Spread(np.where(np.isfinite(errors), errors, np.inf), spread)
-
-
-def calibration(spread: Spread, noise: Array) -> float:
-    """What to multiply a spread by so that it explains the errors that noise does not, at least 0.01.
+    """What members of an ensemble say about the model's errors on stretches of a recording.
 
     Args:
-        spread: on stretches that nothing was fitted to.
-        noise: standard deviation of start and sample together in units of deviations, shape (observed,).
+        watched: the recording.
+        spans: the stretches.
+        field: the model.
+        members: the ensemble, at least one.
+        stepper: how they are stepped.
+        noise: standard deviation of the recording's samples, shape (observed,).
     """
-    usable = np.isfinite(spread.errors) & np.isfinite(spread.spread)
+    steps = max(1, round(NEAR * watched.time_scale / watched.dt))
+    shifts = sorted({round(steps * part / STARTS) * watched.dt for part in range(STARTS)})
+    moved = [(number, _at_sample(watched, number, first + by), last) for number, first, last in spans for by in shifts]
+    windows = cut(watched, steps, [span for span in moved if span[2] - span[1] > 0.5 * watched.dt])
+    chosen, scale = windows.present & (windows.times > 0), deviation(watched)
+
+    def shown(each: VectorField, starts: Array) -> Array:
+        return windows.shown(run_through(each, stepper, windows, starts))[chosen] / scale
+
+    own = shown(field, windows.starts)
+    with np.errstate(invalid="ignore", over="ignore"):
+        spread = _size([shown(member, windows.starts) - own for member in members])
+        errors = own - windows.values[chosen] / scale
+        rng = np.random.default_rng(0)
+        start_noise = noise if len(noise) == windows.starts.shape[1] else _with_velocities(noise, watched.time_scale)
+        draws = [windows.starts + start_noise * rng.standard_normal(windows.starts.shape) for _ in range(NOISE_DRAWS)]
+        from_start = _size([shown(field, starts) - own for starts in draws]) if noise.any() else 0 * own
+    return Spread(np.where(np.isfinite(errors), errors, np.inf), spread, np.hypot(from_start, noise / scale))
+
+
+def _size(differences: list[Array]) -> Array:
+    """Root mean square over a list; infinite where one is not finite."""
+    table = np.stack(differences)
+    return np.sqrt(np.square(np.where(np.isfinite(table), table, np.inf)).mean(axis=0))
+
+
+def _with_velocities(noise: Array, time_scale: float) -> Array:
+    """The noise of states of which only positions were recorded: velocities come from these."""
+    return np.concatenate((noise, noise * 2 * math.pi / time_scale))
+
+
+def calibration(spread: Spread) -> float:
+    """What to multiply a spread by so that it explains the errors that noise does not, at least 0.01."""
+    usable = np.isfinite(spread.errors) & np.isfinite(spread.spread) & np.isfinite(spread.noise)
     if not usable.any():
         return 1.0
-    excess = np.square(spread.errors) - np.square(noise)
-    explained = np.where(usable, np.square(spread.spread), 0.0).sum()
-    left = max(0.0, float(np.where(usable, excess, 0.0).sum()))
+    errors, apart, noise = (values[usable] for values in (spread.errors, spread.spread, spread.noise))
+    explained = float(np.square(apart).sum())
+    left = max(0.0, float((np.square(errors) - np.square(noise)).sum()))
     return min(1e6, max(0.01, math.sqrt(left / explained))) if explained > 0 else 1.0
 
 
-def coverage(spread: Spread, scale: float, noise: Array) -> float:
+def coverage(spread: Spread, scale: float) -> float:
     """Share of errors within two standard deviations, of spread and noise together: 0.95 where all is calibrated."""
     with np.errstate(invalid="ignore", over="ignore"):
-        width = WIDE * np.sqrt(np.square(scale * spread.spread) + np.square(noise))
-    return float((np.abs(spread.errors) <= width).mean())
+        width = WIDE * np.hypot(scale * spread.spread, spread.noise)
+    return float((np.abs(spread.errors) <= width + ROUNDING).mean())
 
 
 def energy_balance(watched: Watched, spans: Sequence[Span], field: HamiltonianFlow) -> float:

@@ -117,7 +117,7 @@ def watch(recording: Recording) -> Watched:
     """
     runs, median = recording.runs, median_interval(recording.runs)
     speeds = [_even_velocities(run, median) for run in runs]
-    scale = time_scale(runs, speeds)
+    scale = min(time_scale(runs, speeds), _turn(recording, speeds))
     pace = scale
     if recording.inputs:
         pace = min(scale, time_scale(runs, [mean_inputs(run, _even_times(run, median)) for run in runs]))
@@ -159,6 +159,13 @@ def time_scale(runs: Sequence[Run], tables: Sequence[Array]) -> float:
 def median_interval(runs: Sequence[Run]) -> float:
     """Between the samples of some runs."""
     return float(np.median(np.concatenate([np.diff(run.times) for run in runs])))
+
+
+def _turn(recording: Recording, speeds: Sequence[Array]) -> float:
+    """How long the fastest angle takes to go round; infinite where nothing turns."""
+    angles = [index for index, coordinate in enumerate(recording.coordinates) if coordinate.angle]
+    fastest = float(np.sqrt(np.square(np.concatenate(speeds)[:, angles]).mean(axis=0)).max(initial=0.0))
+    return 2 * math.pi / fastest if fastest > 0 else math.inf
 
 
 def _even_times(run: Run, interval: float) -> Array:

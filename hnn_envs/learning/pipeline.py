@@ -16,24 +16,17 @@ from hnn_envs.checkpoints import Card, Checkpoint
 from hnn_envs.errors import InvalidOptionError, TrainingError, UnknownNameError
 from hnn_envs.fitting.pipeline import torch_threads
 from hnn_envs.hamiltonian import HamiltonianFlow
+from hnn_envs.learning.console import Line
 from hnn_envs.learning.kept import Kept
 from hnn_envs.learning.machines import SeriesFit, fit_series, input_matrix_of
+from hnn_envs.learning.measuring import Fields, measure
 from hnn_envs.learning.model import LearnedModel
 from hnn_envs.learning.networks import NetworkPlan, fit_network
 from hnn_envs.learning.report import FAMILIES, SCORE
 from hnn_envs.learning.setting import Setting, Told
 from hnn_envs.learning.shares import share_out
 from hnn_envs.learning.systems import describe_system, domain_of, states_of
-from hnn_envs.learning.trust import (
-    calibration,
-    coverage,
-    deviation,
-    energy_balance,
-    predict,
-    score,
-    spread_ahead,
-    valid_time,
-)
+from hnn_envs.learning.trust import calibration, deviation, predict, score
 from hnn_envs.models import Parameters, describe, make_family, shapes_of
 from hnn_envs.recordings.recording import Recording
 from hnn_envs.recordings.windows import Watched, watch
@@ -76,8 +69,8 @@ def learn(
     minutes: float = MINUTES,
     seed: int = 0,
     state: str | Path | None = None,
-    told: Told = lambda *_: None,
-    message: Callable[[str], object] = lambda _: None,
+    told: Told | None = None,
+    message: Callable[[str], object] | None = None,
 ) -> LearnedModel:
     """Learns a system from a recording of it.
 
@@ -91,8 +84,9 @@ def learn(
             how fast the machine is.
         seed: of all that is random.
         state: a file that keeps what was done; a killed run that is begun again goes on from there.
-        told: called with what is done, the step, their number and the error.
-        message: called with a line at every milestone.
+        told: called with what is done, the step, their number and the error; by default a line on the standard error
+            stream shows it.
+        message: called with a line at every milestone; the same.
 
     Raises:
         DataError: the recording is too short, or does not tell what its inputs push.
@@ -102,7 +96,8 @@ def learn(
     _check(families, minutes, seed)
     watched = watch(recording)
     shares = share_out(watched)
-    path = None if state is None else Path(state)
+    path, line = None if state is None else Path(state), Line()
+    told, message = told or line.told, message or line.message
     kept = Kept(path, learning_key(recording, families, minutes, seed), message)
     with torch_threads(1):
         setting = Setting(
@@ -264,26 +259,14 @@ def _score(setting: Setting, candidate: Candidate) -> float:
 
 def _measured(setting: Setting, chosen: Candidate, scores: dict[str, float]) -> Checkpoint:
     """The checkpoint with everything that is reported."""
-    family, watched, shares = make_family(chosen.family, chosen.settings), setting.watched, setting.shares
-    field = family.build(setting.spec, chosen.parameters)
-    members = [family.build(setting.spec, each) for each in chosen.members]
-    reach = valid_time(predict(watched, shares.report, field, setting.stepper), setting.seed)
-    noise = np.sqrt(2.0) * chosen.noise / deviation(watched)
-    scale = calibration(spread_ahead(watched, shares.choice, field, members, setting.stepper), noise)
-    covered = coverage(spread_ahead(watched, shares.report, field, members, setting.stepper), scale, noise)
-    metrics = {f"{SCORE}{name}": value for name, value in scores.items()} | {
-        "valid_prediction_time": reach.median,
-        "valid_prediction_time_low": reach.low,
-        "valid_prediction_time_high": reach.high,
-        "valid_to_the_end": reach.whole,
-        "spread_coverage": covered,
-        "noise_share": float((chosen.noise / deviation(watched)).mean()),
-        "seconds": watched.recording.seconds,
-    }
+    family, watched = make_family(chosen.family, chosen.settings), setting.watched
+    fields = Fields.of(family, setting.spec, chosen.parameters, chosen.members)
+    scale = calibration(fields.spread(watched, setting.shares.choice, setting.stepper, chosen.noise))
+    metrics = {f"{SCORE}{name}": value for name, value in scores.items()}
+    metrics |= measure(fields, watched, setting.shares.report, setting.stepper, scale, chosen.noise)
     energies, offset = None, 0.0
-    if isinstance(field, HamiltonianFlow):
-        metrics["energy_balance"] = energy_balance(watched, shares.report, field)
-        learned = field.hamiltonian.value(states_of(watched))
+    if isinstance(fields.model, HamiltonianFlow):
+        learned = fields.model.hamiltonian.value(states_of(watched))
         offset = float(learned.mean())
         energies = learned - offset
     text = recipe_text(setting, chosen)
@@ -294,7 +277,7 @@ def _measured(setting: Setting, chosen: Candidate, scores: dict[str, float]) -> 
         settings=describe(family),
         domain=domain_of(watched, energies),
         recipe=text,
-        recipe_hash=_sha256(text),
+        recipe_hash=hashlib.sha256(text.encode()).hexdigest(),
         seed=setting.seed,
         energy_offset=offset,
         metrics=metrics,
@@ -317,7 +300,3 @@ def recipe_text(setting: Setting, chosen: Candidate) -> str:
         f"recording = {json.dumps(digest_of({}, tables_of(recording)))}",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -11,8 +11,8 @@ from hnn_envs.errors import InvalidOptionError, UnknownNameError
 from hnn_envs.fitting.pipeline import torch_threads
 from hnn_envs.hamiltonian.pairs import separations
 from hnn_envs.learning.kept import Kept
-from hnn_envs.learning.learn import FITS, MINUTES, Candidate
 from hnn_envs.learning.machines import WINDOW_SHARES, SeriesFit
+from hnn_envs.learning.pipeline import FITS, MINUTES, Candidate
 from hnn_envs.learning.setting import Setting, Told
 from hnn_envs.learning.shares import Shares
 from hnn_envs.learning.systems import describe_system

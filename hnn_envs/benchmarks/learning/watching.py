@@ -25,6 +25,8 @@ FEWEST_RUNS = 3
 UNSEEN_STEPS = 400
 """Of the runs that are foretold, at least, and they last ``UNSEEN_SCALES`` time scales at least."""
 UNSEEN_SCALES = 10
+STEPS = 50
+"""In a time scale of a system without a task."""
 SEPARATION = 1e-7
 """Distance of the neighbours whose parting is measured."""
 
@@ -55,16 +57,21 @@ def record_system(system: System, seconds: float, noise: float, seed: int) -> Re
         noise: standard deviation of what is added to every component of every state, in the component's own unit.
         seed: of starts, inputs and noise.
     """
-    subject = Subject.of(system.spec.name)
-    dt = subject.dt or system.spec.time_scale / 50
+    dt, max_input = step_and_input(system.spec)
     steps = max(1, round(seconds / dt))
     each = max(2, min(RUN_STEPS, steps // FEWEST_RUNS))
     count = max(1, round(steps / each))
     rng = np.random.default_rng((seed, 1))
-    data, _ = WatchedSource(count * each * dt, each * dt, dt, each, subject.max_input(None)).make(system, rng)
+    data, _ = WatchedSource(count * each * dt, each * dt, dt, each, max_input).make(system, rng)
     states = observed(system, data.states)
     states = states + noise * np.random.default_rng((seed, 2)).standard_normal(states.shape)
     return _recording(system.spec, data, states)
+
+
+def step_and_input(spec: SystemSpec) -> tuple[float, float]:
+    """Time between states and size of the inputs: those of the system's task, where there is one."""
+    task = Subject.of(spec.name).task
+    return (spec.time_scale / STEPS, 1.0) if task is None else (task.dt, float(task.max_input))
 
 
 def _recording(spec: SystemSpec, data: Dataset, states: Array) -> Recording:
@@ -83,11 +90,11 @@ def observed(system: System, states: Array) -> Array:
 @cache
 def unseen_runs(name: str, starts: int) -> Unseen:
     """The runs that models of a system are asked to foretell, the same for all."""
-    system, subject = get_system(name), Subject.of(name)
-    dt = subject.dt or system.spec.time_scale / 50
+    system = get_system(name)
+    dt, max_input = step_and_input(system.spec)
     steps = max(UNSEEN_STEPS, round(UNSEEN_SCALES * system.spec.time_scale / dt))
     length = dt * steps
-    source = WatchedSource(length, starts * length, dt, steps, subject.max_input(None))
+    source = WatchedSource(length, starts * length, dt, steps, max_input)
     _, data = source.make(system, np.random.default_rng((0, 3)))
     scale = 1 / lyapunov_exponent(system, data, dt) if system.spec.chaotic else system.spec.time_scale
     states = np.swapaxes(observed(system, data.states), 0, 1)

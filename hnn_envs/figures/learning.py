@@ -1,0 +1,100 @@
+"""How far ahead models see, against how long they watched: small multiples of systems and noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from hnn_envs.drawing.colors import BASELINE, HNN, OTHER, SPARE, TEXT
+
+STYLES: dict[str, tuple[str, str, str]] = {
+    "trigonometric": (HNN, "o", "HNN, trigonometric"),
+    "pairwise": (HNN, "D", "HNN, pairwise"),
+    "mechanical": ("#56B4E9", "s", "HNN, mechanical network"),
+    "hnn": (HNN, "*", "shipped HNN recipe"),
+    "mlp": (BASELINE, "^", "plain network"),
+    "baseline": (BASELINE, "*", "shipped plain network recipe"),
+    "gaussian-process": (OTHER, "v", "Gaussian process"),
+    "sindy": (SPARE[2], "X", "SINDy"),
+}
+"""Colour (Okabe and Ito, Tol), marker and title; markers differ, too, for those who see no colours."""
+SMALLEST = 0.02
+"""Prediction times below are drawn here: a logarithmic axis has no zero."""
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """One model of one system under one noise.
+
+    Attributes:
+        system: its name.
+        noise: standard deviation of the noise on states.
+        model: its name, a key of ``STYLES`` or another.
+        seconds: how long it watched, increasing.
+        low: lower quartile of the valid prediction time, as many numbers.
+        median: likewise.
+        high: upper quartile.
+        time_unit: of ``seconds``; empty where time is dimensionless.
+        time_scales: what valid prediction times count, such as "periods".
+    """
+
+    system: str
+    noise: float
+    model: str
+    seconds: tuple[float, ...]
+    low: tuple[float, ...]
+    median: tuple[float, ...]
+    high: tuple[float, ...]
+    time_unit: str
+    time_scales: str
+
+
+def learning_figure(curves: Sequence[LearningCurve]) -> Figure:
+    """Systems across, noise down: valid prediction time, its median and quartiles, against seconds watched."""
+    systems = list(dict.fromkeys(curve.system for curve in curves))
+    noises = sorted({curve.noise for curve in curves})
+    size = (1.2 + 2.9 * max(1, len(systems)), 0.9 + 2.4 * max(1, len(noises)))
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(len(noises), len(systems), squeeze=False, sharex=True)
+    for row, noise in enumerate(noises):
+        for column, system in enumerate(systems):
+            shown = [curve for curve in curves if (curve.system, curve.noise) == (system, noise)]
+            _panel(panels[row, column], shown)
+            if row == 0:
+                panels[row, column].set_title(system)
+            if row == len(noises) - 1:
+                panels[row, column].set_xlabel(_watched(curves, system))
+        words = f"noise {noise:g}" if noise else "no noise"
+        panels[row, 0].text(-0.32, 0.5, words, transform=panels[row, 0].transAxes, rotation=90, va="center", color=TEXT)
+    handles: dict[str, Artist] = {}
+    for axes in panels.flat:
+        lines, titles = axes.get_legend_handles_labels()
+        handles |= dict(zip(titles, lines, strict=True))
+    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4, frameon=False)
+    figure.suptitle("How long unseen runs are foretold, against how long the system was watched")
+    return figure
+
+
+def _panel(axes: Axes, curves: Sequence[LearningCurve]) -> None:
+    for curve in curves:
+        colour, marker, title = STYLES.get(curve.model, ("#882255", "P", curve.model))
+        low, median, high = (np.maximum(values, SMALLEST) for values in (curve.low, curve.median, curve.high))
+        axes.plot(curve.seconds, median, color=colour, marker=marker, markersize=6, linewidth=1.4, label=title)
+        axes.fill_between(curve.seconds, low, high, color=colour, alpha=0.12, linewidth=0)
+    axes.set(xscale="log", yscale="log")
+    if curves:
+        axes.set_ylabel(f"valid for ({curves[0].time_scales})")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(colors=TEXT)
+    axes.grid(visible=True, which="major", color="0.92", linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def _watched(curves: Sequence[LearningCurve], system: str) -> str:
+    unit = next(curve.time_unit for curve in curves if curve.system == system)
+    return f"watched ({unit or 'units of time'})"

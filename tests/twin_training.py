@@ -1,4 +1,4 @@
-"""How well an agent plays in the original that was trained in the twin of 60 s of watching."""
+"""How well a policy plays in the original that was trained in the twin of 60 s of watching."""
 
 from __future__ import annotations
 
@@ -8,93 +8,126 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from stable_baselines3 import PPO, SAC
-from stable_baselines3.common.vec_env import DummyVecEnv
 
 MakeEnv = Callable[[], gymnasium.Env[Any, Any]]
-SMALL: dict[str, Any] = {"net_arch": [64, 64]}
+Weights = Any
 
 
 @dataclass(frozen=True)
-class Training:
-    """How agents are trained; the same in the twin and in the original.
+class Policy:
+    """A network of one hidden layer, or none: small enough to be found by search.
 
     Attributes:
-        algorithm: of Stable-Baselines3.
-        steps: of all environments together.
-        envs: how many there are.
-        settings: of the algorithm.
+        seen: size of an observation.
+        hidden: units; 0 for a linear policy.
+        actions: outputs: of a discrete space, the action is that of the largest.
+        scale: of a box of actions, the largest; 0 for a discrete space.
     """
 
-    algorithm: Any
-    steps: int
-    envs: int
-    settings: dict[str, Any]
+    seen: int
+    hidden: int
+    actions: int
+    scale: float
+
+    @classmethod
+    def of(cls, env: gymnasium.Env[Any, Any], hidden: int) -> Policy:
+        space, seen = env.action_space, env.observation_space.shape
+        assert seen is not None
+        if isinstance(space, gymnasium.spaces.Discrete):
+            return cls(seen[0], hidden, int(space.n), 0.0)
+        assert isinstance(space, gymnasium.spaces.Box)
+        return cls(seen[0], hidden, space.shape[0], float(space.high[0]))
+
+    @property
+    def size(self) -> int:
+        width = self.hidden or self.seen
+        return (self.seen + 1) * self.hidden + (width + 1) * self.actions
+
+    def act(self, weights: Weights, observation: Any) -> Any:
+        values, used = np.clip(observation, -10.0, 10.0), 0
+        for width in (self.hidden, self.actions):
+            if not width:
+                continue
+            count = (len(values) + 1) * width
+            layer = weights[used : used + count].reshape(width, -1)
+            values, used = np.tanh(layer[:, :-1] @ values + layer[:, -1]), used + count
+        return int(values.argmax()) if not self.scale else (self.scale * values).astype(np.float32)
 
 
-TRAININGS = {
-    "Pendulum-v1": Training(SAC, 8_000, 1, {"learning_rate": 1e-3, "learning_starts": 500, "policy_kwargs": SMALL}),
-    "CartPole-v1": Training(
-        PPO,
-        100_000,
-        8,
-        {
-            "n_steps": 32,
-            "batch_size": 256,
-            "gae_lambda": 0.8,
-            "gamma": 0.98,
-            "n_epochs": 20,
-            "learning_rate": lambda left: 1e-3 * left,
-            "clip_range": lambda left: 0.2 * left,
-        },
-    ),
-    "Acrobot-v1": Training(
-        PPO, 200_000, 16, {"n_steps": 256, "gae_lambda": 0.94, "n_epochs": 4, "batch_size": 256, "learning_rate": 1e-3}
-    ),
-    "InvertedPendulum-v5": Training(
-        SAC, 10_000, 1, {"learning_rate": 1e-3, "learning_starts": 500, "policy_kwargs": SMALL}
-    ),
-    "InvertedDoublePendulum-v5": Training(
-        SAC, 30_000, 1, {"learning_rate": 1e-3, "learning_starts": 500, "policy_kwargs": SMALL}
-    ),
+@dataclass(frozen=True)
+class Search:
+    """The cross-entropy method (Mannor, Rubinstein, Gat, ICML 2003) with noise that falls (Szita, Lorincz 2006).
+
+    Attributes:
+        hidden: units of the policy.
+        rounds: how often a population is drawn.
+        population: policies that are drawn.
+        episodes: that each plays.
+        elite: that the next population is drawn from.
+        spread: standard deviation of the first population.
+    """
+
+    hidden: int
+    rounds: int
+    population: int = 32
+    episodes: int = 2
+    elite: int = 6
+    spread: float = 1.0
+
+
+SEARCHES = {
+    "Pendulum-v1": Search(hidden=8, rounds=40, population=40, episodes=4),
+    "CartPole-v1": Search(hidden=0, rounds=12),
+    "Acrobot-v1": Search(hidden=0, rounds=12, episodes=3),
+    "InvertedPendulum-v5": Search(hidden=0, rounds=15),
+    "InvertedDoublePendulum-v5": Search(hidden=0, rounds=40, population=40),
 }
 
 
-def trained(name: str, make: MakeEnv, seed: int) -> Any:
-    """An agent that was trained in an environment."""
-    training = TRAININGS[name]
-    batch = DummyVecEnv([make] * training.envs)
-    agent = training.algorithm("MlpPolicy", batch, seed=seed, device="cpu", **training.settings)
-    agent.learn(training.steps)
-    batch.close()
-    return agent
+def play(env: gymnasium.Env[Any, Any], act: Callable[[Any], Any], seed: int) -> float:
+    """What is earned in an episode."""
+    observation, _ = env.reset(seed=seed)
+    total, ended = 0.0, False
+    while not ended:
+        observation, reward, terminated, truncated, _ = env.step(act(observation))
+        total, ended = total + float(reward), terminated or truncated
+    return total
 
 
-def returns(make: MakeEnv, agent: Any, episodes: int = 20, seed: int = 10_000) -> list[float]:
-    """What an agent earns, or random actions where there is none."""
-    env, earned = make(), []
-    env.action_space.seed(seed)
-    for episode in range(episodes):
-        observation, _ = env.reset(seed=seed + episode)
-        total, ended = 0.0, False
-        while not ended:
-            action = env.action_space.sample() if agent is None else agent.predict(observation, deterministic=True)[0]
-            observation, reward, terminated, truncated, _ = env.step(action)
-            total, ended = total + float(reward), terminated or truncated
-        earned.append(total)
-    env.close()
-    return earned
+def searched(name: str, env: gymnasium.Env[Any, Any], seed: int, tell: Callable[[str], object] = str) -> Weights:
+    """The weights of a policy that was trained in an environment."""
+    search = SEARCHES[name]
+    policy, rng = Policy.of(env, search.hidden), np.random.default_rng(seed)
+    mean, spread = np.zeros(policy.size), np.full(policy.size, search.spread)
+    for number in range(search.rounds):
+        drawn = mean + spread * rng.standard_normal((search.population, policy.size))
+        starts = rng.integers(2**31, size=search.episodes).tolist()
+        earned = [
+            np.mean([play(env, lambda seen, w=weights: policy.act(w, seen), start) for start in starts])
+            for weights in drawn
+        ]
+        best = drawn[np.argsort(earned)[-search.elite :]]
+        mean = best.mean(axis=0)
+        spread = np.sqrt(best.var(axis=0) + search.spread * max(0.1 * (1 - 2 * number / search.rounds), 0.0))
+        tell(f"{name}: round {number + 1} of {search.rounds}, best {max(earned):.1f}, mean {np.mean(earned):.1f}")
+    return mean
 
 
-def improvement(name: str, twin: MakeEnv, seeds: range) -> tuple[float, dict[str, float]]:
+def mean_return(name: str, env: gymnasium.Env[Any, Any], weights: Weights | None, episodes: int = 20) -> float:
+    """What a policy earns, or random actions where there is none."""
+    policy = Policy.of(env, SEARCHES[name].hidden)
+    env.action_space.seed(0)
+
+    def act(observation: Any) -> Any:
+        return env.action_space.sample() if weights is None else policy.act(weights, observation)
+
+    return float(np.mean([play(env, act, 10_000 + episode) for episode in range(episodes)]))
+
+
+def improvement(name: str, twin: gymnasium.Env[Any, Any], seeds: range) -> tuple[float, dict[str, float]]:
     """The share of the improvement over random actions that training in the twin brings, and the returns it is of."""
-
-    def original() -> gymnasium.Env[Any, Any]:
-        return gymnasium.make(name)
-
-    mean = {
-        "random": float(np.mean(returns(original, None))),
-        "twin": float(np.mean([returns(original, trained(name, twin, seed)) for seed in seeds])),
-        "original": float(np.mean([returns(original, trained(name, original, seed)) for seed in seeds])),
-    }
+    original = gymnasium.make(name)
+    mean = {"random": mean_return(name, original, None)}
+    for trained_in, env in (("twin", twin), ("original", original)):
+        mean[trained_in] = float(np.mean([mean_return(name, original, searched(name, env, seed)) for seed in seeds]))
     return (mean["twin"] - mean["random"]) / (mean["original"] - mean["random"]), mean

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,8 +22,10 @@ from hnn_envs.envs.simulation import ResetNeededError, checked_trust
 from hnn_envs.envs.single import FLAGS
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.parsing import user_path
-from hnn_envs.recordings.adapters import Adapter, Step, adapter_of, make_env
+from hnn_envs.recordings.adapters import Adapter, Step, Stop, adapter_of, make_env
 
+SECANTS = 3
+"""Steps in which the force of a stop is found; with masses that hardly change over a step, one is enough."""
 ENTRY_POINT = "hnn_envs.envs.twin:TwinEnv"
 
 
@@ -30,10 +33,12 @@ class TwinEnv(gymnasium.Env[Any, Any]):
     """An environment of Gymnasium on learned physics.
 
     ``hnn_envs.twin`` makes one. Spaces, starts, reward, end and rendering are the original's: its own code computes
-    them from the state that the learned physics arrives at. Where that diverges, the state stays the last finite one,
-    the episode is truncated, and ``info["diverged"]`` is 1. With ``trust``, ``info["spread"]`` tells how far the
-    members of the model's ensemble disagree about a step, and where they do by more, the episode is truncated, and
-    ``info["untrusted"]`` is 1.
+    them from the state that the learned physics arrives at. What is known of the machine's build, such as the ends of a
+    rail, is added to the motion: there a coordinate comes to rest by a force on it.
+
+    Where the physics diverges, the state stays the last finite one, the episode is truncated, and ``info["diverged"]``
+    is 1. With ``trust``, ``info["spread"]`` tells how far the members of the model's ensemble disagree about a step,
+    and where they do by more, the episode is truncated, and ``info["untrusted"]`` is 1.
 
     Args:
         original: the specification of the environment; or the environment, which the twin keeps for itself.
@@ -114,7 +119,7 @@ class TwinEnv(gymnasium.Env[Any, Any]):
         u = np.asarray(self.adapter.input(self.original, action), dtype=np.float64)
         before = self.adapter.state(self.original)
         x = np.concatenate(before).astype(np.float64)
-        moved = np.asarray(self.dynamics.to_numpy(self.dynamics.step(*map(self.dynamics.to_device, (x, u)))))
+        moved, u = self._moved(x, u)
         doubts = self._doubts(x, u, moved)
         diverged = not bool((np.abs(moved) < LARGEST).all())
         q, v = np.split(x if diverged else moved, 2)
@@ -125,6 +130,31 @@ class TwinEnv(gymnasium.Env[Any, Any]):
             self.render()
         cut = truncated or diverged or bool(doubts.get("untrusted", False))
         return observation, reward, terminated, cut, {**info, **doubts, "diverged": FLAGS[diverged]}
+
+    def _moved(self, x: Array, u: Array) -> tuple[Array, Array]:
+        """Where the learned physics leads, and the inputs with what stops added to them."""
+        moved = self._stepped(x, u)
+        for stop in self.adapter.stops(self.original):
+            q, v = moved[stop.coordinate], moved[len(moved) // 2 + stop.coordinate]
+            if (q >= stop.high and v > 0) or (q <= stop.low and v < 0):
+                u = self._stopping(stop, x, u, v)
+                moved = self._stepped(x, u)
+        return moved, u
+
+    def _stopping(self, stop: Stop, x: Array, u: Array, v: float) -> Array:
+        """Inputs under which a coordinate has come to rest after a step, as one that meets a stop has."""
+        push = np.zeros_like(u)
+        push[stop.input] = -math.copysign(max(1.0, float(np.abs(u).max())), v)
+        for _ in range(SECANTS):
+            slowed = self._stepped(x, u + push)[len(x) // 2 + stop.coordinate]
+            if not math.isfinite(slowed) or slowed == v:
+                break
+            push = push * v / (v - slowed)
+        return u + push
+
+    def _stepped(self, x: Array, u: Array) -> Array:
+        dynamics = self.dynamics
+        return np.asarray(dynamics.to_numpy(dynamics.step(dynamics.to_device(x), dynamics.to_device(u))))
 
     def _doubts(self, x: Array, u: Array, moved: Array) -> dict[str, Any]:
         """What an info tells of how far a step is trusted; nothing where that is not asked for, since it takes time."""

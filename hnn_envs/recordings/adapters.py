@@ -31,6 +31,27 @@ def _never(env: Env) -> bool:
 
 
 @dataclass(frozen=True)
+class Stop:
+    """Where a coordinate that an input pushes cannot go on, such as at the end of a rail.
+
+    Attributes:
+        coordinate: its number.
+        input: the number of the input that pushes it.
+        low: its smallest value.
+        high: its largest.
+    """
+
+    coordinate: int
+    input: int
+    low: float
+    high: float
+
+
+def _nowhere(env: Env) -> tuple[Stop, ...]:
+    return ()
+
+
+@dataclass(frozen=True)
 class Adapter:
     """How an environment is seen as a mechanical system.
 
@@ -49,6 +70,7 @@ class Adapter:
         observe: (env) -> observation of its state; None where that is not known, and only resets give the first.
         stopped: (env) -> whether the last step met a stop, such as a joint's end or a largest speed, which is no part
             of the motion that is learned: there runs are cut.
+        stops: (env) -> where coordinates stop: what is known of a machine's build, which a twin adds to its motion.
         input_matrix: G, the generalized force per unit of each input, one row per coordinate; None where not known.
         wide: (env, generator) -> (positions, velocities) to start from, anywhere; None where nobody has said.
     """
@@ -62,6 +84,7 @@ class Adapter:
     outcome: Callable[[Env, State, Any], Step] | None = None
     observe: Callable[[Env], Any] | None = None
     stopped: Callable[[Env], bool] = _never
+    stops: Callable[[Env], tuple[Stop, ...]] = _nowhere
     input_matrix: tuple[tuple[float, ...], ...] | None = None
     wide: Callable[[Env, np.random.Generator], State] | None = None
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from hnn_envs.arrays import Array
 from hnn_envs.errors import InvalidActionError
-from hnn_envs.recordings.adapters import Adapter, Env, State, Step
+from hnn_envs.recordings.adapters import Adapter, Env, State, Step, Stop
 from hnn_envs.systems.spec import Coordinate, Input
 
 
@@ -212,6 +212,12 @@ def _mujoco_stopped(env: Env) -> bool:
     return bool((model.jnt_limited.astype(bool) & ((q <= low) | (q >= high))).any() or env.data.qfrc_constraint.any())
 
 
+def _mujoco_stops(env: Env) -> tuple[Stop, ...]:
+    """The ends of the rail, whose motor is the only one."""
+    low, high = env.model.jnt_range[0]
+    return (Stop(0, 0, float(low), float(high)),)
+
+
 def _on_rail(joints: tuple[str, ...], *widest: float) -> Adapter:
     """Poles on a cart that a motor drives along a rail."""
     return Adapter(
@@ -227,6 +233,7 @@ def _on_rail(joints: tuple[str, ...], *widest: float) -> Adapter:
         outcome=_mujoco_outcome,
         observe=lambda env: env._get_obs(),
         stopped=_mujoco_stopped,
+        stops=_mujoco_stops,
         input_matrix=((1.0,), *((0.0,),) * len(joints)),
         wide=_within(*widest),
     )

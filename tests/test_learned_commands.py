@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from learned import write_crane
+from learned import CRANE, DOMAIN, write_crane
 from test_cli import error, good
 
 from hnn_envs.agents.planned import plan_episodes
@@ -69,6 +70,20 @@ class TestPlay:
         np.testing.assert_array_equal(session.tracks[0].x, expected)
         assert session.views()[0].action.tolist() == [1.0]
         session.kick()
+
+
+@pytest.mark.parametrize("picture", ["plane", "pendulum", "spring"])
+def test_what_has_no_inputs_is_played_and_compared(tmp_path_factory: pytest.TempPathFactory, picture: str) -> None:
+    free = replace(CRANE, inputs=(), input_matrix=((), ()), picture=picture)
+    folder = tmp_path_factory.mktemp("free")
+    path = write_crane(folder / "free.safetensors", spec=free, domain=replace(DOMAIN, inputs=()))
+    assert "a task needs an input, and 'crane' has none" in error("plan", path)
+    good("play", path, "--frames", "2")
+    session = Session(path, seed=0)
+    before = session.tracks[0].x
+    session.kick()
+    np.testing.assert_array_equal(session.tracks[0].x, before)
+    assert compare(path, periods=0.2).tracks[0].state_error < 1e-6
 
 
 class TestStability:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium_physics import KNOWN, SLED, OwnMotion, OwnPhysics, Sled, needs_mujoco
+from learned import write_crane
 from stable_baselines3.common.env_checker import check_env as check_for_sb3
 
 import hnn_envs
@@ -172,6 +173,22 @@ def test_a_checkpoint_moves_a_twin(tmp_path: Path) -> None:
     twin.reset(seed=0)
     assert twin.unwrapped.dynamics.dt == 0.02
     assert np.isfinite(twin.step(1)[0]).all()
+
+
+def test_an_episode_ends_where_the_model_is_not_trusted(tmp_path: Path) -> None:
+    path = write_crane(tmp_path / "crane.safetensors", members=3)
+    sure, unsure = (hnn_envs.twin("CartPole-v1", path, trust=trust) for trust in (1e3, 1e-9))
+    for twin, cut in ((sure, False), (unsure, True)):
+        twin.reset(seed=0)
+        *_, truncated, info = twin.step(1)
+        assert truncated is cut
+        assert 1e-9 < info["spread"] < 1e3
+        assert info["untrusted"] == cut
+    careless = hnn_envs.twin("CartPole-v1", path)
+    careless.reset(seed=0)
+    assert "spread" not in careless.step(1)[4]
+    with pytest.raises(InvalidOptionError, match="trust must be a positive number"):
+        hnn_envs.twin("CartPole-v1", path, trust=0.0)
 
 
 @pytest.mark.parametrize(

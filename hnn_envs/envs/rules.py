@@ -22,10 +22,7 @@ LARGEST = 1e9
 
 
 class Outcome(NamedTuple):
-    """What one step leads to; every entry has the leading axes of the states.
-
-    How far the physics can be trusted is no matter of a task's rules: the last two are added where that is known.
-    """
+    """What one step leads to; every entry has the leading axes of the states."""
 
     state: Array
     observation: Array
@@ -34,8 +31,6 @@ class Outcome(NamedTuple):
     terminated: Array
     outside: Array
     diverged: Array
-    spread: Array | None = None
-    untrusted: Array | None = None
 
 
 class Rules(Protocol):

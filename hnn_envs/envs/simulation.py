@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -34,6 +34,18 @@ class ResetNeededError(HnnEnvsError, gymnasium.error.ResetNeeded):
 
 class NoStateError(ResetNeededError, AttributeError):
     """The state was asked for before the first reset: ``hasattr`` and ``inspect`` see that it is not there yet."""
+
+
+class Doubt(NamedTuple):
+    """How far a step is to be trusted.
+
+    Attributes:
+        spread: of the step, shape (...,).
+        untrusted: whether it is larger than is trusted, bool, shape (...,); None where there is no limit.
+    """
+
+    spread: Array
+    untrusted: Array | None
 
 
 class Simulation:
@@ -66,7 +78,7 @@ class Simulation:
         own = self.dynamics.observation_model if isinstance(asked, ObservedTask) else None
         if own is not None and isinstance(asked, ObservedTask):
             asked.check_observation_model(own, dynamics)
-        self._has_spread, self._trust = self.dynamics.has_spread, _checked_trust(trust, self.dynamics)
+        self._has_spread, self._trust = self.dynamics.has_spread, checked_trust(trust, self.dynamics)
         self._truth = make_dynamics(asked.system, "ode", **steps) if render_truth else None
         self.actuation = actuation_of(asked)
         self.action_space = spaces.Box(-1.0, 1.0, (self.actuation.actions,), np.float32)
@@ -130,7 +142,7 @@ class Simulation:
             raise InvalidActionError(f"an action must be finite, within [-1, 1]; {_excerpt(values.cpu())} was given")
         return self.actuation.to_inputs(values.clamp(-1.0, 1.0))
 
-    def advance(self, x: Array, u: Array) -> Outcome:
+    def advance(self, x: Array, u: Array) -> tuple[Outcome, Doubt | None]:
         """One step. A state that diverged is replaced by the last one, so that nothing downstream ever sees a NaN."""
         x_next = self.dynamics.step(x, u)
         # Before the rules, which may take over the memory of the next state.
@@ -138,17 +150,19 @@ class Simulation:
         outcome = self._rules.outcome(x, u, x_next)
         if self._channels_last:
             outcome = outcome._replace(observation=self._arranged(outcome.observation))
-        return outcome if doubt is None else outcome._replace(spread=doubt[0], untrusted=doubt[1])
+        return outcome, doubt
 
-    def doubt(self, x: Array, u: Array | None = None, x_next: Array | None = None) -> tuple[Array | None, Array | None]:
-        """The spread of a step, and whether it is larger than is trusted; None where there is none, or no limit."""
+    def doubt(self, x: Array, u: Array | None = None, x_next: Array | None = None) -> Doubt | None:
+        """How far a step is to be trusted; None where nothing tells that.
+
+        Without inputs it is a free step that none has taken yet: its spread is told, and nothing is ended for it.
+        """
         if not self._has_spread:
-            return None, None
+            return None
         spread = self.dynamics.spread(x, u, x_next)
         if self._trust is None:
-            return spread, None
-        # No step led to a state of which no inputs are given.
-        return spread, (namespace(x).zeros_like(spread) if u is None else spread) > self._trust
+            return Doubt(spread, None)
+        return Doubt(spread, (namespace(x).zeros_like(spread) if u is None else spread) > self._trust)
 
     def look(self, x: Array) -> tuple[Array, Array]:
         """Observation and energy of states."""
@@ -274,7 +288,7 @@ def _asked(task: Task, image_size: Any, render_truth: Any, channels: Any) -> Tas
     return task
 
 
-def _checked_trust(trust: Any, dynamics: Dynamics) -> float | None:
+def checked_trust(trust: Any, dynamics: Dynamics) -> float | None:
     """The largest spread that is trusted.
 
     Raises:

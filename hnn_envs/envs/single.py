@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.envs.simulation import NoStateError, Simulation, check_choice, check_options
+from hnn_envs.envs.simulation import Doubt, NoStateError, Simulation, check_choice, check_options
 from hnn_envs.envs.specification import Specified
 from hnn_envs.envs.sub_environment import Trails
 from hnn_envs.tasks import Task
@@ -178,9 +178,9 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
             self.render()
         observation, energy = self._simulation.look(self._current())
         info = self._info(energy, False, False)
-        spread, untrusted = self._simulation.doubt(self._current())
-        if spread is not None:
-            self._add_spread(info, spread, untrusted)
+        doubt = self._simulation.doubt(self._current())
+        if doubt is not None:
+            _tell(info, doubt)
         return self.dynamics.to_numpy(observation), info
 
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
@@ -192,14 +192,14 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
         """
         x = self._current()
         u = self._simulation.control(action, self._action_shape)
-        advanced = self._simulation.advance(x, u)
-        self._x, observation, reward, energy, terminated, outside, diverged, spread, untrusted = advanced
+        outcome, doubt = self._simulation.advance(x, u)
+        self._x, observation, reward, energy, terminated, outside, diverged = outcome
         self._elapsed += 1
         if self._trails is not None:
             self._record(self._trails, u)
         ended, left = bool(terminated), bool(outside)
         info = self._info(energy, left, bool(diverged))
-        lost = spread is not None and self._add_spread(info, spread, untrusted)
+        lost = doubt is not None and _tell(info, doubt)
         return self.dynamics.to_numpy(observation), float(reward), ended, (left or lost) and not ended, info
 
     def render(self) -> Array | None:
@@ -237,14 +237,6 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
             info[self._energy_name] = np.float64(float(energy))
         return info
 
-    def _add_spread(self, info: dict[str, Any], spread: Array, untrusted: Array | None) -> bool:
-        """Adds to an info how far the physics can be trusted, and returns whether that is too little."""
-        info["spread"] = np.float64(float(spread))
-        lost = untrusted is not None and bool(untrusted)
-        if untrusted is not None:
-            info["untrusted"] = FLAGS[lost]
-        return lost
-
     def _current(self) -> Array:
         if self._x is None:
             raise NoStateError("call reset() first: the environment has no state yet")
@@ -272,6 +264,15 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
             from hnn_envs.drawing.window import Window
 
             self._window = Window(self._simulation.render_fps, title=f"hnn_envs: {self.task.name}")
+
+
+def _tell(info: dict[str, Any], doubt: Doubt) -> bool:
+    """Adds to an info how far a step is to be trusted, and returns whether that is too little."""
+    info["spread"] = np.float64(float(doubt.spread))
+    if doubt.untrusted is None:
+        return False
+    info["untrusted"] = FLAGS[bool(doubt.untrusted)]
+    return bool(doubt.untrusted)
 
 
 def make_limited(task: str, **options: Any) -> gymnasium.Env[Array, Array]:

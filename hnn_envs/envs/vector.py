@@ -13,7 +13,7 @@ from gymnasium.vector.utils import batch_space
 
 from hnn_envs.arrays import Array, namespace
 from hnn_envs.envs.infos import laid_out, named
-from hnn_envs.envs.simulation import NoStateError, ResetNeededError, Simulation, check_choice, check_options
+from hnn_envs.envs.simulation import Doubt, NoStateError, ResetNeededError, Simulation, check_choice, check_options
 from hnn_envs.envs.specification import Specified
 from hnn_envs.envs.sub_environment import SubEnvironment, Trails
 from hnn_envs.errors import InvalidOptionError
@@ -195,16 +195,17 @@ class PhysicsVectorEnv(Specified, VectorEnv[Array, Array, Array]):
         """
         x, due = self._current(), self._due()
         u = self._simulation.control(actions, self._action_shape, due)
-        self._x, observations, reward, energy, *flags, spread, untrusted = self._simulation.advance(x, u)
-        if untrusted is not None:
-            flags.append(untrusted)
+        outcome, doubt = self._simulation.advance(x, u)
+        self._x, observations, reward, energy, *flags = outcome
+        if doubt is not None and doubt.untrusted is not None:
+            flags.append(doubt.untrusted)
         # From a device all flags come in one transfer, for each waits until the device is done.
-        terminated, outside, diverged, *doubtful = (
+        terminated, outside, diverged, *untrusted = (
             flags if self.dynamics.device is None else self._numpy(namespace(x).stack(flags))
         )
         self._elapsed += 1
-        truncated = (outside | doubtful[0] if doubtful else outside) & ~terminated
-        told = named(self._simulation.energy_name, energy, outside, diverged, spread, *doubtful)
+        truncated = (outside | untrusted[0] if untrusted else outside) & ~terminated
+        told = self._named(energy, outside, diverged, doubt, *untrusted)
         if self.max_episode_steps is not None:
             truncated |= self._elapsed >= self.max_episode_steps
         if self._trails is not None:
@@ -315,9 +316,16 @@ class PhysicsVectorEnv(Specified, VectorEnv[Array, Array, Array]):
         """Observations of the present states of some rows, and what is told of states that no step led to."""
         x, nowhere = self._current()[rows], np.zeros(len(rows), dtype=np.bool_)
         observations, energy = self._simulation.look(x)
-        spread, untrusted = self._simulation.doubt(x)
-        flags = () if untrusted is None else (self._numpy(untrusted),)
-        return observations, named(self._simulation.energy_name, energy, nowhere, nowhere, spread, *flags)
+        doubt = self._simulation.doubt(x)
+        flags = () if doubt is None or doubt.untrusted is None else (self._numpy(doubt.untrusted),)
+        return observations, self._named(energy, nowhere, nowhere, doubt, *flags)
+
+    def _named(
+        self, energy: Array, outside: Array, diverged: Array, doubt: Doubt | None, untrusted: Array | None = None
+    ) -> dict[str, Array]:
+        """What there is to tell, by name."""
+        spread = None if doubt is None else doubt.spread
+        return named(self._simulation.energy_name, energy, outside, diverged, spread, untrusted)
 
     def _report(self, observations: Array, told: dict[str, Array]) -> dict[str, Any]:
         """The infos after a step; SAME_STEP resets what ended, in the observations too, and reports its end apart."""

@@ -98,6 +98,8 @@ class TestRecordings:
 def test_every_model_gives_its_rows(system, model, short, tmp_path):
     pytest.importorskip(rivals.NEEDS.get(model, "numpy"))
     rows = run([system], [model], folder=tmp_path, **TINY)
+    first, *rows = rows
+    assert (first.dynamics, first.metric) == ("ode", "unseen_time")
     assert {row.metric for row in rows} == METRICS
     assert {(row.suite, row.system, row.dynamics) for row in rows} == {("learning", system, f"{model}@3:0:0")}
     value = {row.metric: row.value for row in rows}
@@ -134,7 +136,7 @@ class TestRecipes:
         assert set(losses) <= {"impulse", "prediction", "trajectory"}
         (asked,) = (row for row in rows if row.metric == "valid_prediction_time")
         assert (asked.dynamics, asked.reference, asked.unit) == ("hnn", 10.0, "Lyapunov times")
-        assert {row.metric for row in rows} == METRICS | {"lyapunov_time"}
+        assert {row.metric for row in rows} == METRICS | {"lyapunov_time", "unseen_time"}
 
     def test_those_that_need_the_equations_are_left_out(self, tmp_path):
         told = []
@@ -176,7 +178,8 @@ class TestCells:
 
         monkeypatch.setattr(cells, "fit_model", fails)
         told = []
-        assert run(["pendulum"], ["mlp"], folder=tmp_path, message=told.append, **TINY) == []
+        rows = run(["pendulum"], ["mlp"], folder=tmp_path, message=told.append, **TINY)
+        assert {row.dynamics for row in rows} == {"ode"}
         assert told == ["pendulum: mlp@3:0:0 is left out: it diverged"]
 
     def test_a_model_that_diverges_is_infinitely_wrong(self, short, monkeypatch, tmp_path):
@@ -229,16 +232,19 @@ class TestOptions:
 class TestFigure:
     def test_systems_are_across_and_noise_down_with_units(self, tmp_path):
         def curve(system, noise, model, unit):
-            return LearningCurve(system, noise, model, (3.0, 30.0), (0.0, 2.0), (1.0, 3.0), (2.0, 9.0), unit, "periods")
+            return LearningCurve(
+                system, noise, model, (3.0, 30.0), (0.0, 2.0), (1.0, 3.0), (2.0, 9.0), unit, "periods", 9.5
+            )
 
         curves = [curve("pendulum", noise, model, "") for noise in (0.0, 0.01) for model in ("mlp", "sindy")]
         figure = learning_figure([*curves, curve("cart-pole", 0.01, "trigonometric", "s")])
         assert [axes.get_title() for axes in figure.axes] == ["pendulum", "cart-pole", "", ""]
         assert [axes.get_xlabel() for axes in figure.axes[2:]] == ["watched (units of time)", "watched (s)"]
-        assert figure.axes[0].get_ylabel() == "valid for (periods)"
+        assert figure.axes[0].get_ylabel() == "noise 0\nvalid for (periods)"
         assert {axes.get_xscale() for axes in figure.axes} == {"log"}
         assert [text.get_text() for text in figure.legends[0].get_texts()] == [
             "plain network",
+            "length of the unseen runs",
             "SINDy",
             "HNN, trigonometric",
         ]
@@ -259,7 +265,7 @@ def test_the_command_writes_rows_and_figure(short, tmp_path):
     result = CliRunner().invoke(app, ["benchmark", "learning", *words, *out])
     assert result.exit_code == 0, result.output
     rows = read_rows(tmp_path / "out" / "learning.json")
-    assert {row.dynamics for row in rows} == {"mlp@3:0.01:0", "mlp@4:0.01:0"}
+    assert {row.dynamics for row in rows} == {"ode", "mlp@3:0.01:0", "mlp@4:0.01:0"}
     assert (tmp_path / "out" / "learning.png").is_file()
     assert "valid prediction time in periods" in result.output
     assert learning.SECONDS == (3.0, 30.0)

@@ -243,10 +243,10 @@ class TestFigure:
         assert figure.axes[0].get_ylabel() == "noise 0\nvalid for (periods)"
         assert {axes.get_xscale() for axes in figure.axes} == {"log"}
         assert [text.get_text() for text in figure.legends[0].get_texts()] == [
-            "plain network",
-            "length of the unseen runs",
-            "SINDy",
             "HNN, trigonometric",
+            "plain network",
+            "SINDy",
+            "length of the unseen runs",
         ]
         figure.savefig(tmp_path / "figure.png")
 

@@ -82,7 +82,9 @@ def learning_figure(curves: Sequence[LearningCurve]) -> Figure:
     for axes in panels.flat:
         lines, titles = axes.get_legend_handles_labels()
         handles |= dict(zip(titles, lines, strict=True))
-    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4, frameon=False)
+    order = [title for _, _, title in STYLES.values()]
+    titles = sorted(handles, key=lambda title: order.index(title) if title in order else len(order))
+    figure.legend([handles[title] for title in titles], titles, loc="outside lower center", ncols=4, frameon=False)
     figure.suptitle("How long unseen runs are foretold, against how long the system was watched")
     return figure
 

@@ -196,7 +196,7 @@ def damped_step(
 def least_squares(table: Array, target: Array) -> Array:
     """The solution of a problem whose columns are independent, by a QR decomposition.
 
-    It is torch's, which keeps to one thread where that is asked for; on busy cores NumPy's takes a hundred times as long.
+    It is torch's, which keeps to one thread where that is asked for: NumPy's takes far longer on cores that are busy.
     """
     tensors = torch.from_numpy(table), torch.from_numpy(target[:, None])
     found: Array = torch.linalg.lstsq(*tensors, driver="gels").solution[:, 0].numpy()

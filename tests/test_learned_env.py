@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from environments import MODES, actions_of, assert_same, make, make_batch, run_p
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
-from learned import CRANE, write_crane
+from learned import CRANE, DOMAIN, write_crane
 from own_tasks import HELD, Upright
 from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
 
@@ -209,6 +210,22 @@ class TestTasks:
     def test_a_place_where_nothing_is(self, plain: str) -> None:
         with pytest.raises(UnknownNameError, match="no task at 'own_tasks:Nowhere'"):
             learned(plain, task="own_tasks:Nowhere")
+
+    def test_a_system_without_inputs_has_no_task(self, tmp_path: Path) -> None:
+        free = replace(CRANE, inputs=(), input_matrix=((), ()))
+        path = write_crane(tmp_path / "free.safetensors", spec=free, domain=replace(DOMAIN, inputs=()))
+        with pytest.raises(InvalidOptionError, match="a task needs an input, and 'crane' has none"):
+            learned(path)
+        with pytest.raises(InvalidOptionError, match="'crane' has no inputs, so there is nothing that an agent could"):
+            learned(path, task="own_tasks:Upright")
+
+    def test_every_coordinate_and_the_target_are_seen(self, plain: str) -> None:
+        frames = []
+        for state, target in (([0, 0, 0, 0], 0), ([0, 1, 0, 0], 0), ([1, 0, 0, 0], 0), ([0, 0, 0, 0], 2)):
+            env = learned(plain, render_mode="rgb_array", task_options={"target": [0, target, 0, 0]})
+            env.reset(options={"state": state})
+            frames.append(env.render().tobytes())
+        assert len(set(frames)) == 4
 
     def test_it_is_drawn_and_planned_for(self, plain: str) -> None:
         for options in ({}, {"task": "own_tasks:Upright"}):

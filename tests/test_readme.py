@@ -47,7 +47,9 @@ SHORTER = {
     "hnn-envs benchmark stability --systems three-body --steps 4000 --starts 256": (
         "hnn-envs benchmark stability --systems three-body --steps 40 --starts 4 --dynamics ode,hnn --jobs 1"
     ),
-    "hnn-envs benchmark learning": "hnn-envs benchmark learning --dynamics hnn --seconds 20 --starts 2",
+    "hnn-envs benchmark learning": (
+        "hnn-envs benchmark learning --systems double-pendulum --dynamics hnn --seconds 20 --starts 2 --jobs 1"
+    ),
     "hnn-envs benchmark paper": "hnn-envs benchmark paper --systems pendulum --jobs 1",
     "hnn-envs benchmark paper --retrain --seeds 5": (
         "hnn-envs benchmark paper --retrain --seeds 1 --systems pendulum --dynamics paper/structured --jobs 1"

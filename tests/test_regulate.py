@@ -76,6 +76,13 @@ class TestDefaults:
         assert Regulate(CRANE, domain).max_input == pytest.approx(expected)
         assert largest_inputs(CRANE, None) == (1.0,)
 
+    @pytest.mark.parametrize(
+        ("dt", "expected"), [(None, 0.032), (0.001, 0.032), (0.01, 0.03), (0.04, 0.04), (0.5, 0.5)]
+    )
+    def test_its_step_is_a_multiple_of_the_recordings(self, dt: float | None, expected: float) -> None:
+        assert task_on(crane_card(dt=dt)).dt == pytest.approx(expected)
+        assert task_on(crane_card(dt=dt), None, {"dt": 0.007}).dt == 0.007
+
     def test_a_discrete_map_has_its_own_step(self) -> None:
         task = Regulate("pixel-pendulum", low=(-4, -8), high=(4, 8))
         assert task.dt == 0.05

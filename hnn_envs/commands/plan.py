@@ -12,6 +12,7 @@ from rich.table import Table
 
 from hnn_envs.arrays import Array
 from hnn_envs.commands.console import check_folder, console, counting, plain_errors, say
+from hnn_envs.errors import InvalidOptionError
 
 if TYPE_CHECKING:
     from hnn_envs.agents.planned import Planned
@@ -81,7 +82,10 @@ def _chosen(system: str, dynamics: str, acting: str, task: str | None, options: 
     chosen = subject.task
     if own or chosen is None:
         card = (subject.checkpoint or find_checkpoint(subject.name, planned_in)).card
-        chosen = task_on(card, task, parse_json(options) if options else None)
+        given = parse_json(options) if options else {}
+        if not isinstance(given, dict):
+            raise InvalidOptionError(f"options must be a table of JSON, not {options}")
+        chosen = task_on(card, task, given)
     # A task of one's own is on the description of a system, of which no equations are known.
     return chosen, planned_in, acting or (planned_in if own or subject.truth is None else "ode")
 

@@ -81,6 +81,8 @@ class Simulation:
         self._has_spread, self._trust = self.dynamics.has_spread, checked_trust(trust, self.dynamics)
         self._truth = make_dynamics(asked.system, "ode", **steps) if render_truth else None
         self.actuation = actuation_of(asked)
+        if not self.actuation.actions:
+            raise InvalidOptionError(f"{self.spec.name!r} has no inputs, so there is nothing that an agent could do")
         self.action_space = spaces.Box(-1.0, 1.0, (self.actuation.actions,), np.float32)
         self._channels_last = channels == "last"
         low, high = (self._arranged(bound) for bound in (self.task.observation_low, self.task.observation_high))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from hnn_envs.drawing.colors import BASELINE, HNN, OTHER, SPARE, TEXT
 
@@ -23,8 +25,10 @@ STYLES: dict[str, tuple[str, str, str]] = {
     "sindy": (SPARE[2], "X", "SINDy"),
 }
 """Colour (Okabe and Ito, Tol), marker and title; markers differ, too, for those who see no colours."""
-SMALLEST = 0.02
+SMALLEST = 0.05
 """Prediction times below are drawn here: a logarithmic axis has no zero."""
+ROOM = 1.5
+"""Above the longest that can be seen, as a factor."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class LearningCurve:
         high: upper quartile.
         time_unit: of ``seconds``; empty where time is dimensionless.
         time_scales: what valid prediction times count, such as "periods".
+        longest: length of the unseen runs in these; infinite where it is not known.
     """
 
     system: str
@@ -52,6 +57,7 @@ class LearningCurve:
     high: tuple[float, ...]
     time_unit: str
     time_scales: str
+    longest: float = math.inf
 
 
 def learning_figure(curves: Sequence[LearningCurve]) -> Figure:
@@ -60,22 +66,25 @@ def learning_figure(curves: Sequence[LearningCurve]) -> Figure:
     noises = sorted({curve.noise for curve in curves})
     size = (1.2 + 2.9 * max(1, len(systems)), 0.9 + 2.4 * max(1, len(noises)))
     figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(len(noises), len(systems), squeeze=False, sharex=True)
+    panels = figure.subplots(len(noises), len(systems), squeeze=False, sharex=True, sharey="col")
     for row, noise in enumerate(noises):
         for column, system in enumerate(systems):
             shown = [curve for curve in curves if (curve.system, curve.noise) == (system, noise)]
             _panel(panels[row, column], shown)
+            if column == 0:
+                panels[row, column].set_ylabel(f"noise {noise:g}\n{panels[row, column].get_ylabel()}")
             if row == 0:
                 panels[row, column].set_title(system)
             if row == len(noises) - 1:
                 panels[row, column].set_xlabel(_watched(curves, system))
-        words = f"noise {noise:g}" if noise else "no noise"
-        panels[row, 0].text(-0.32, 0.5, words, transform=panels[row, 0].transAxes, rotation=90, va="center", color=TEXT)
+    _watched_times(panels[0, 0], sorted({time for curve in curves for time in curve.seconds}))
     handles: dict[str, Artist] = {}
     for axes in panels.flat:
         lines, titles = axes.get_legend_handles_labels()
         handles |= dict(zip(titles, lines, strict=True))
-    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4, frameon=False)
+    order = [title for _, _, title in STYLES.values()]
+    titles = sorted(handles, key=lambda title: order.index(title) if title in order else len(order))
+    figure.legend([handles[title] for title in titles], titles, loc="outside lower center", ncols=4, frameon=False)
     figure.suptitle("How long unseen runs are foretold, against how long the system was watched")
     return figure
 
@@ -87,12 +96,24 @@ def _panel(axes: Axes, curves: Sequence[LearningCurve]) -> None:
         axes.plot(curve.seconds, median, color=colour, marker=marker, markersize=6, linewidth=1.4, label=title)
         axes.fill_between(curve.seconds, low, high, color=colour, alpha=0.12, linewidth=0)
     axes.set(xscale="log", yscale="log")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     if curves:
         axes.set_ylabel(f"valid for ({curves[0].time_scales})")
+        longest = curves[0].longest
+        if math.isfinite(longest):
+            axes.axhline(longest, color=TEXT, linewidth=0.8, linestyle=":", label="length of the unseen runs")
+            axes.set_ylim(SMALLEST / ROOM, ROOM * longest)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(colors=TEXT)
     axes.grid(visible=True, which="major", color="0.92", linewidth=0.8)
     axes.set_axisbelow(True)
+
+
+def _watched_times(axes: Axes, times: Sequence[float]) -> None:
+    """Ticks where something was watched, on all panels, which share the axis."""
+    axes.set_xticks(list(times), [f"{time:g}" for time in times])
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _watched(curves: Sequence[LearningCurve], system: str) -> str:

@@ -113,7 +113,9 @@ class Session:
         self.time += self.dt
 
     def kick(self, direction: float = 1.0) -> None:
-        """A sudden change of momentum by the first input that is pushed, as an impulse: the same for all."""
+        """A sudden change of momentum by the first input that is pushed, if any, as an impulse: the same for all."""
+        if not self.subject.driven:
+            return
         spec, made = self.subject.spec, [track.dynamics.field for track in self.tracks]
         size = direction * KICK * spec.time_scale * float(self._actuation.sizes[0])
         impulse = np.concatenate((np.zeros(spec.dof), size * spec.force_matrix[:, self.subject.driven[0]]))

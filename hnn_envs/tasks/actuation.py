@@ -25,8 +25,8 @@ class Actuation:
         driven: which input each action drives, by index.
 
     Raises:
-        InvalidOptionError: an input that the system does not have, or that two actions drive, or none at all; or
-            another number of sizes.
+        InvalidOptionError: an input that the system does not have, or that two actions drive, or none at all of those
+            that there are; or another number of sizes.
     """
 
     size: float | tuple[float, ...]
@@ -34,7 +34,8 @@ class Actuation:
     driven: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if not self.driven or len(set(self.driven)) < len(self.driven) or not set(self.driven) <= {*range(self.inputs)}:
+        none = not self.driven and self.inputs > 0
+        if none or len(set(self.driven)) < len(self.driven) or not set(self.driven) <= {*range(self.inputs)}:
             raise InvalidOptionError(
                 f"driven must be different indices of the {self.inputs} inputs, at least one, not {self.driven!r}"
             )

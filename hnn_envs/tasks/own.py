@@ -10,7 +10,7 @@ from hnn_envs.checkpoints import Card
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.registry import construct, import_object
 from hnn_envs.systems import SystemSpec, spec_of
-from hnn_envs.tasks.regulate import Regulate
+from hnn_envs.tasks.regulate import Regulate, default_dt
 from hnn_envs.tasks.task import Task
 
 
@@ -19,10 +19,10 @@ def task_on(card: Card, task: str | None = None, options: Mapping[str, Any] | No
 
     Args:
         card: what the system is, and where its model may be trusted.
-        task: where the user's own is, "module:object"; None for ``Regulate``. A class, or a function that makes a task,
-            is called with the description of the system, a ``SystemSpec``, as its first argument; with ``domain=``, the
-            ``hnn_envs.checkpoints.Domain`` of the card, where it has a parameter of this name; and with the options by
-            name. Any other object is the task itself.
+        task: where the user's own is, "module:object"; None for ``Regulate``, in whole steps of the recording. A class,
+            or a function that makes a task, is called with the description of the system, a ``SystemSpec``, as its
+            first argument; with ``domain=``, the ``hnn_envs.checkpoints.Domain`` of the card, where it has a parameter
+            of this name; and with the options by name. Any other object is the task itself.
         options: arguments of the class, checked against the types that it declares.
 
     Raises:
@@ -31,7 +31,7 @@ def task_on(card: Card, task: str | None = None, options: Mapping[str, Any] | No
     """
     given = dict(options or {})
     if task is None:
-        return construct("task Regulate", Regulate, {"domain": card.domain, **given}, card.spec)
+        return construct("task Regulate", Regulate, {"domain": card.domain, "dt": _step(card), **given}, card.spec)
     if not isinstance(task, str) or ":" not in task:
         raise InvalidOptionError(f"task must be where a task is, such as 'my_tasks:HoldUpright', not {task!r}")
     found = import_object(task, "task")
@@ -44,6 +44,13 @@ def task_on(card: Card, task: str | None = None, options: Mapping[str, Any] | No
     _check(found, task, card.spec)
     made: Task = found
     return made
+
+
+def _step(card: Card) -> float | None:
+    """The multiple of the recording's step that is nearest to the usual one; None where the step was not kept."""
+    if card.dt is None or card.spec.stepping is not None:
+        return None
+    return card.dt * max(1, round(default_dt(card.spec) / card.dt))
 
 
 NEEDED = (

@@ -111,7 +111,7 @@ class Regulate:
         self._spec = spec = spec_of(self.system)
         if not spec.inputs:
             raise InvalidOptionError(f"a task needs an input, and {spec.name!r} has none")
-        self.dt = _default_dt(spec) if dt is None else float(dt)
+        self.dt = default_dt(spec) if dt is None else float(dt)
         self.max_episode_steps = int(max_episode_steps)
         self.max_inputs = _of_inputs(spec, "max_input", max_input, largest_inputs(spec, domain))
         self.max_input = max(self.max_inputs)
@@ -212,7 +212,8 @@ class Regulate:
         return (*seen, *limit[dof:].tolist())
 
 
-def _default_dt(spec: SystemSpec) -> float:
+def default_dt(spec: SystemSpec) -> float:
+    """The step where none is given."""
     return spec.time_scale / STEPS_PER_SCALE if spec.stepping is None else spec.stepping.dt
 
 

@@ -9,6 +9,7 @@ runs, which have no noise, from their first state under their inputs. ``run`` gi
   are the quartiles;
 - ``prediction_error``: the median over runs of the relative error after one period or Lyapunov time;
 - ``fitting_time``: of the model, in seconds;
+- ``unseen_time``: how long the unseen runs are, in the same units as valid prediction times;
 - ``lyapunov_time``: of a chaotic system's unseen runs themselves, in its unit of time.
 
 The field ``dynamics`` of a row holds model, seconds watched, noise and seed, as "mlp@30:0.01:0"; a model alone stands

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -71,10 +72,7 @@ def run(
     kept.mkdir(parents=True, exist_ok=True)
     rows, order = [], list(dict.fromkeys(cell.system for cell in cells))
     for system in order:
-        spec = get_spec(system)
-        if spec.chaotic:
-            value = unseen_runs(system, starts).time_scale
-            rows.append(Row(SUITE, system, "ode", "lyapunov_time", value, unit=spec.time_unit))
+        rows += _of_unseen_runs(system, starts)
     results = _run_all(cells, kept, processes(jobs), progress)
     for cell in sorted(cells, key=lambda cell: order.index(cell.system)):
         if results[cell].failure:
@@ -163,6 +161,15 @@ def _run_all(cells: Sequence[Cell], folder: Path, jobs: int, progress: Progress)
     return results
 
 
+def _of_unseen_runs(system: str, starts: int) -> list[Row]:
+    spec, unseen = get_spec(system), unseen_runs(system, starts)
+    length = float(unseen.times[-1]) / unseen.time_scale
+    rows = [Row(SUITE, system, "ode", "unseen_time", length, unit=spec.time_scales)]
+    if spec.chaotic:
+        rows.append(Row(SUITE, system, "ode", "lyapunov_time", unseen.time_scale, unit=spec.time_unit))
+    return rows
+
+
 def _rows(cell: Cell, result: Result) -> list[Row]:
     spec, name = get_spec(cell.system), cell.label
     low, median, high = (float(each) for each in np.quantile(result.valid, (0.25, 0.5, 0.75)))
@@ -198,7 +205,8 @@ def curves_of(rows: Sequence[Row]) -> list[LearningCurve]:
     for (system, noise, model), points in found.items():
         spec, seconds = get_spec(system), tuple(sorted(points))
         low, median, high = np.transpose([np.median(points[time], axis=0) for time in seconds]).tolist()
-        units = spec.time_unit, spec.time_scales
+        longest = table.get((system, "ode", "unseen_time"), math.inf)
+        units = spec.time_unit, spec.time_scales, longest
         curves.append(LearningCurve(system, noise, model, seconds, tuple(low), tuple(median), tuple(high), *units))
     return curves
 

@@ -70,6 +70,7 @@ class Search:
         episodes: that each plays.
         elite: that the next population is drawn from.
         spread: standard deviation of the first population.
+        enough: what the elite earns that need not be better.
     """
 
     hidden: int
@@ -78,14 +79,15 @@ class Search:
     episodes: int = 2
     elite: int = 6
     spread: float = 1.0
+    enough: float = np.inf
 
 
 SEARCHES = {
     "Pendulum-v1": Search(hidden=8, rounds=30, population=48, episodes=6, elite=8, spread=2.0),
-    "CartPole-v1": Search(hidden=0, rounds=12),
+    "CartPole-v1": Search(hidden=0, rounds=12, enough=500.0),
     "Acrobot-v1": Search(hidden=0, rounds=12, episodes=3),
-    "InvertedPendulum-v5": Search(hidden=0, rounds=15),
-    "InvertedDoublePendulum-v5": Search(hidden=0, rounds=40, population=40),
+    "InvertedPendulum-v5": Search(hidden=0, rounds=15, enough=1000.0),
+    "InvertedDoublePendulum-v5": Search(hidden=0, rounds=60, population=80, elite=12, spread=4.0, enough=9300.0),
 }
 
 
@@ -113,7 +115,9 @@ def searched(name: str, env: gymnasium.Env[Any, Any], seed: int, tell: Callable[
         ]
         best = drawn[np.argsort(earned)[-search.elite :]]
         mean = best.mean(axis=0)
-        spread = np.sqrt(best.var(axis=0) + search.spread * max(0.1 * (1 - 2 * number / search.rounds), 0.0))
+        spread = np.sqrt(best.var(axis=0) + search.spread * 0.1 * max(1 - 2 * number / search.rounds, 0.0))
+        if np.sort(earned)[-search.elite] >= search.enough:
+            break
         tell(f"{name}: round {number + 1} of {search.rounds}, best {max(earned):.1f}, mean {np.mean(earned):.1f}")
     return mean
 

@@ -1,10 +1,10 @@
-"""Predicts a real double pendulum over half a second, by models learned from other runs of it, and by its makers' model.
+"""Predicts a real double pendulum over half a second, by models learned from other runs and by its makers' own model.
 
 python examples/measured_double_pendulum.py --data FOLDER --json runs/measured_double_pendulum.json
 
 FOLDER holds runs as the repository dfki-ric-underactuated-lab/double_pendulum has them, .csv or .csv.gz: time,
 pos_meas1, pos_meas2, vel_filt1, vel_filt2, tau_meas1, tau_meas2. Windows of 0.5 s start every 0.1 s where a joint is
-faster than 1 rad/s. Each model starts at the measured angles and filtered velocities, and is given the measured torques,
+faster than 1 rad/s. Each model starts at the measured angles and filtered velocities and is given the measured torques,
 averaged over every 10 ms. What is shown is how far its angles are off afterwards, on average, in rad.
 """
 

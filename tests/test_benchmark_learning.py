@@ -136,7 +136,7 @@ class TestOneFamily:
     @pytest.mark.parametrize(("system", "size"), [("pendulum", 1), ("cart-pole", 2)])
     def test_pairs_need_bodies(self, system, size):
         recording = record_system(get_system(system), 3.0, 0.0, 0)
-        with pytest.raises(InvalidOptionError, match=f"two or more bodies .* {system} has {size}"):
+        with pytest.raises(InvalidOptionError, match=f"pairs of bodies .* {system} has {size}"):
             fit_family(recording, "pairwise", dt=0.1)
 
 

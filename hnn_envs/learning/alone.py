@@ -75,7 +75,7 @@ def _of_bodies(setting: Setting) -> SystemSpec:
     bodies, rest = divmod(spec.dof, COORDINATES_PER_BODY)
     if rest or bodies < 2:
         raise InvalidOptionError(
-            f"two or more bodies in the plane have two coordinates each; {spec.name} has {spec.dof}"
+            f"pairs of bodies in the plane have four coordinates at least; {spec.name} has {spec.dof}"
         )
     return replace(spec, velocities=False, dissipative=False, bodies=bodies)
 

@@ -83,7 +83,9 @@ def energy_over_time(axes: Axes, comparison: Comparison) -> None:
         axes.plot(comparison.times, reference, **MEASURED, label="measured")
     for track, style in _styled(comparison):
         axes.plot(comparison.times, track.energies, label=_legend(comparison, track), **style)
-    axes.set(ylabel=fill(f"{comparison.energy_name} ({comparison.spec.energy_unit or DIMENSIONLESS})", LINE), title="Energy")
+    axes.set(
+        ylabel=fill(f"{comparison.energy_name} ({comparison.spec.energy_unit or DIMENSIONLESS})", LINE), title="Energy"
+    )
     if np.isfinite(reference).all():
         axes.set(ylim=_energy_limits(reference, comparison.tracks))
     _time_axis(axes, comparison)

@@ -72,9 +72,12 @@ def fit_family(
 def _of_bodies(setting: Setting) -> SystemSpec:
     """The description with bodies, whose velocities are taken for momenta: masses are alike, and 1 by that choice."""
     spec = setting.spec
-    if spec.dof % COORDINATES_PER_BODY:
-        raise InvalidOptionError(f"bodies in the plane have two coordinates each; {spec.name} has {spec.dof}")
-    return replace(spec, velocities=False, dissipative=False, bodies=spec.dof // COORDINATES_PER_BODY)
+    bodies, rest = divmod(spec.dof, COORDINATES_PER_BODY)
+    if rest or bodies < 2:
+        raise InvalidOptionError(
+            f"pairs of bodies in the plane have four coordinates at least; {spec.name} has {spec.dof}"
+        )
+    return replace(spec, velocities=False, dissipative=False, bodies=bodies)
 
 
 def _fit_pairwise(setting: Setting, told: Told) -> Candidate:

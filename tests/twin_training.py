@@ -11,6 +11,8 @@ import numpy as np
 
 MakeEnv = Callable[[], gymnasium.Env[Any, Any]]
 Weights = Any
+LARGEST = 100.0
+"""Of an observation, where its space tells."""
 
 
 @dataclass(frozen=True)
@@ -22,21 +24,24 @@ class Policy:
         hidden: units; 0 for a linear policy.
         actions: outputs: of a discrete space, the action is that of the largest.
         scale: of a box of actions, the largest; 0 for a discrete space.
+        sizes: of what is seen, by which it is divided.
     """
 
     seen: int
     hidden: int
     actions: int
     scale: float
+    sizes: Any
 
     @classmethod
     def of(cls, env: gymnasium.Env[Any, Any], hidden: int) -> Policy:
-        space, seen = env.action_space, env.observation_space.shape
-        assert seen is not None
+        space, seen = env.action_space, env.observation_space
+        assert isinstance(seen, gymnasium.spaces.Box)
+        sizes = np.where(seen.high < LARGEST, seen.high, 1.0)
         if isinstance(space, gymnasium.spaces.Discrete):
-            return cls(seen[0], hidden, int(space.n), 0.0)
+            return cls(len(sizes), hidden, int(space.n), 0.0, sizes)
         assert isinstance(space, gymnasium.spaces.Box)
-        return cls(seen[0], hidden, space.shape[0], float(space.high[0]))
+        return cls(len(sizes), hidden, space.shape[0], float(space.high[0]), sizes)
 
     @property
     def size(self) -> int:
@@ -44,7 +49,7 @@ class Policy:
         return (self.seen + 1) * self.hidden + (width + 1) * self.actions
 
     def act(self, weights: Weights, observation: Any) -> Any:
-        values, used = np.clip(observation, -10.0, 10.0), 0
+        values, used = np.clip(observation / self.sizes, -10.0, 10.0), 0
         for width in (self.hidden, self.actions):
             if not width:
                 continue
@@ -65,6 +70,7 @@ class Search:
         episodes: that each plays.
         elite: that the next population is drawn from.
         spread: standard deviation of the first population.
+        enough: what the elite earns that need not be better.
     """
 
     hidden: int
@@ -73,14 +79,15 @@ class Search:
     episodes: int = 2
     elite: int = 6
     spread: float = 1.0
+    enough: float = np.inf
 
 
 SEARCHES = {
-    "Pendulum-v1": Search(hidden=8, rounds=40, population=40, episodes=4),
-    "CartPole-v1": Search(hidden=0, rounds=12),
+    "Pendulum-v1": Search(hidden=8, rounds=30, population=48, episodes=6, elite=8, spread=2.0),
+    "CartPole-v1": Search(hidden=0, rounds=12, enough=500.0),
     "Acrobot-v1": Search(hidden=0, rounds=12, episodes=3),
-    "InvertedPendulum-v5": Search(hidden=0, rounds=15),
-    "InvertedDoublePendulum-v5": Search(hidden=0, rounds=40, population=40),
+    "InvertedPendulum-v5": Search(hidden=0, rounds=15, enough=1000.0),
+    "InvertedDoublePendulum-v5": Search(hidden=0, rounds=60, population=80, elite=12, spread=4.0, enough=9300.0),
 }
 
 
@@ -108,7 +115,9 @@ def searched(name: str, env: gymnasium.Env[Any, Any], seed: int, tell: Callable[
         ]
         best = drawn[np.argsort(earned)[-search.elite :]]
         mean = best.mean(axis=0)
-        spread = np.sqrt(best.var(axis=0) + search.spread * max(0.1 * (1 - 2 * number / search.rounds), 0.0))
+        spread = np.sqrt(best.var(axis=0) + search.spread * 0.1 * max(1 - 2 * number / search.rounds, 0.0))
+        if np.sort(earned)[-search.elite] >= search.enough:
+            break
         tell(f"{name}: round {number + 1} of {search.rounds}, best {max(earned):.1f}, mean {np.mean(earned):.1f}")
     return mean
 

@@ -196,10 +196,13 @@ def calibration(spread: Spread) -> float:
 
 
 def coverage(spread: Spread, scale: float) -> float:
-    """Share of errors within two standard deviations, of spread and noise together: 0.95 where all is calibrated."""
+    """Share of errors within two standard deviations, of spread and noise together: 0.95 where all is calibrated.
+
+    What a model cannot foretell, since it diverges, is not covered.
+    """
     with np.errstate(invalid="ignore", over="ignore"):
         width = WIDE * np.hypot(scale * spread.spread, spread.noise)
-    return float((np.abs(spread.errors) <= width + ROUNDING).mean())
+    return float(((np.abs(spread.errors) <= width + ROUNDING) & np.isfinite(spread.errors)).mean())
 
 
 def energy_balance(watched: Watched, spans: Sequence[Span], field: HamiltonianFlow) -> float:

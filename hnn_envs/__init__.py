@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hnn_envs.envs.twin import twin
     from hnn_envs.learning import LearnedModel, learn
     from hnn_envs.models import register_family
-    from hnn_envs.recordings.adapters import Adapter, register_adapter
+    from hnn_envs.recordings.adapters import Adapter, Stop, register_adapter
     from hnn_envs.recordings.recording import Recording
     from hnn_envs.recordings.watching import record
     from hnn_envs.rollouts import Rollout, rollout
@@ -39,6 +39,7 @@ __all__ = [
     "PhysicsVectorEnv",
     "Recording",
     "Rollout",
+    "Stop",
     "__version__",
     "get_system",
     "get_task",
@@ -63,6 +64,7 @@ _HOMES = {
     "learn": "learning",
     "Adapter": "recordings.adapters",
     "Recording": "recordings.recording",
+    "Stop": "recordings.adapters",
     "record": "recordings.watching",
     "register_adapter": "recordings.adapters",
     "Rollout": "rollouts",

@@ -123,6 +123,10 @@ class TestHelp:
             ("benchmark stability", [*SWEEP, "systems", "dynamics", "integrators", "steps", "starts", "seed"]),
             ("benchmark transfer", [*SWEEP, *TRAINING, "tasks", "dynamics", "seeds", "episodes"]),
             ("benchmark paper", [*SWEEP, "systems", "dynamics", "seeds", "retrain", "data"]),
+            (
+                "benchmark learning",
+                [*SWEEP, "systems", "dynamics", "seconds", "noise", "full", "seeds", "starts", "minutes"],
+            ),
             ("benchmark speed", ["out", "json", "quick"]),
         ],
     )
@@ -160,6 +164,7 @@ class TestMistakes:
             "benchmark stability --seed -1",
             "benchmark transfer --jobs -1",
             "benchmark transfer --seeds 0",
+            "benchmark learning --starts 0",
         ],
     )
     def test_a_number_out_of_range_is_a_wrong_use(self, words: str) -> None:
@@ -180,6 +185,8 @@ class TestMistakes:
             ("benchmark transfer --out taken/there", "taken/there"),
             ("benchmark transfer --json taken/deep/rows.json", "taken/deep/rows.json"),
             ("benchmark transfer --retrain --policies taken/there", "taken/there"),
+            ("benchmark learning --out taken/there", "taken/there"),
+            ("benchmark learning --json taken/rows.json", "taken/rows.json"),
             ("benchmark paper --out taken/there", "taken/there"),
             ("benchmark paper --json taken/rows.json", "taken/rows.json"),
             ("benchmark speed --out taken/there", "taken/there/speed.json"),

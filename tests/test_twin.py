@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import pickle
 import warnings
 from pathlib import Path
@@ -12,12 +13,14 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
-from gymnasium_physics import KNOWN, SLED, OwnMotion, OwnPhysics, Sled, needs_mujoco
+from gymnasium_physics import KNOWN, SLED, OwnMotion, OwnPhysics, Sled, needs_mujoco, put_sled
+from learned import write_crane
 from stable_baselines3.common.env_checker import check_env as check_for_sb3
 
 import hnn_envs
 from hnn_envs.envs.twin import TwinEnv
 from hnn_envs.errors import CheckpointError, InvalidActionError, InvalidOptionError, UnknownNameError
+from hnn_envs.recordings.adapters import Stop, adapter_of
 
 LAG = 2e-2
 """MuJoCo leaves the places of bodies a stage behind the joints when it steps, and the reward of the double pendulum is
@@ -127,24 +130,26 @@ def test_wrappers_and_options_of_the_original_are_kept() -> None:
     assert scored.step(0)[1] == 0.0
 
 
+class SledMotion(OwnMotion):
+    def __init__(self) -> None:
+        self.spec = hnn_envs.systems.SystemSpec(
+            "sled", SLED.coordinates, SLED.inputs, ((1.0,),), time_scale=1.0, longest_step=0.01, velocities=True
+        )
+
+    def step(self, x: Any, u: Any) -> Any:
+        speed = x[1] + 0.1 * u[0]
+        return np.array([x[0] + 0.1 * speed, speed])
+
+
+class SledModel:
+    def dynamics(self, dt: float) -> SledMotion:
+        assert dt == 0.1
+        return SledMotion()
+
+
 def test_an_environment_without_an_id_has_a_twin() -> None:
-    class Motion(OwnMotion):
-        def __init__(self) -> None:
-            self.spec = hnn_envs.systems.SystemSpec(
-                "sled", SLED.coordinates, SLED.inputs, ((1.0,),), time_scale=1.0, longest_step=0.01, velocities=True
-            )
-
-        def step(self, x: Any, u: Any) -> Any:
-            speed = x[1] + 0.1 * u[0]
-            return np.array([x[0] + 0.1 * speed, speed])
-
-    class Model:
-        def dynamics(self, dt: float) -> Motion:
-            assert dt == 0.1
-            return Motion()
-
     original = Sled()
-    twin = hnn_envs.twin(original, Model(), adapter=SLED)
+    twin = hnn_envs.twin(original, SledModel(), adapter=SLED)
     for own, theirs in zip(episodes(twin), episodes(original), strict=True):
         np.testing.assert_array_equal(own[0], theirs[0])
         assert own[1:3] == theirs[1:3] or len(own) == 2
@@ -172,6 +177,43 @@ def test_a_checkpoint_moves_a_twin(tmp_path: Path) -> None:
     twin.reset(seed=0)
     assert twin.unwrapped.dynamics.dt == 0.02
     assert np.isfinite(twin.step(1)[0]).all()
+
+
+def test_a_coordinate_comes_to_rest_where_it_stops(tmp_path: Path) -> None:
+    sled = Sled()
+    walled = dataclasses.replace(SLED, stops=lambda env: (Stop(0, 0, -0.5, 0.5),))
+    twin: Any = TwinEnv(sled, SledModel(), adapter=walled)
+    twin.reset(seed=0)
+    put_sled(sled, [0.3], [0.0])
+    for _ in range(20):
+        twin.step(np.array([1.0], dtype=np.float32))
+        assert abs(twin.state[0]) < 0.55
+    assert twin.state[1] == pytest.approx(0.0, abs=1e-9)
+    twin.step(np.array([-1.0], dtype=np.float32))
+    assert twin.state[1] < 0  # it is held back, and not held fast
+
+
+def test_the_ends_of_a_rail_hold_a_cart() -> None:
+    pytest.importorskip("mujoco")
+    stops = adapter_of(gymnasium.make("InvertedDoublePendulum-v5")).stops
+    (stop,) = stops(gymnasium.make("InvertedDoublePendulum-v5").unwrapped)
+    assert (stop.coordinate, stop.input, stop.low, stop.high) == (0, 0, -1.0, 1.0)
+
+
+def test_an_episode_ends_where_the_model_is_not_trusted(tmp_path: Path) -> None:
+    path = write_crane(tmp_path / "crane.safetensors", members=3)
+    sure, unsure = (hnn_envs.twin("CartPole-v1", path, trust=trust) for trust in (1e3, 1e-9))
+    for twin, cut in ((sure, False), (unsure, True)):
+        twin.reset(seed=0)
+        *_, truncated, info = twin.step(1)
+        assert truncated is cut
+        assert 1e-9 < info["spread"] < 1e3
+        assert info["untrusted"] == cut
+    careless = hnn_envs.twin("CartPole-v1", path)
+    careless.reset(seed=0)
+    assert "spread" not in careless.step(1)[4]
+    with pytest.raises(InvalidOptionError, match="trust must be a positive number"):
+        hnn_envs.twin("CartPole-v1", path, trust=0.0)
 
 
 @pytest.mark.parametrize(

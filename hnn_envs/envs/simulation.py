@@ -78,7 +78,7 @@ class Simulation:
         own = self.dynamics.observation_model if isinstance(asked, ObservedTask) else None
         if own is not None and isinstance(asked, ObservedTask):
             asked.check_observation_model(own, dynamics)
-        self._has_spread, self._trust = self.dynamics.has_spread, _checked_trust(trust, self.dynamics)
+        self._has_spread, self._trust = self.dynamics.has_spread, checked_trust(trust, self.dynamics)
         self._truth = make_dynamics(asked.system, "ode", **steps) if render_truth else None
         self.actuation = actuation_of(asked)
         if not self.actuation.actions:
@@ -290,7 +290,7 @@ def _asked(task: Task, image_size: Any, render_truth: Any, channels: Any) -> Tas
     return task
 
 
-def _checked_trust(trust: Any, dynamics: Dynamics) -> float | None:
+def checked_trust(trust: Any, dynamics: Dynamics) -> float | None:
     """The largest spread that is trusted.
 
     Raises:

@@ -19,6 +19,9 @@ from hnn_envs.integrators import get_integrator
 from hnn_envs.parsing import Count
 from hnn_envs.recordings.dataset import Dataset
 
+LOST = 1e3
+"""What counts at most, and where a model diverged, in units of the scales: a fit may begin from such a model, too."""
+
 
 @dataclass(frozen=True)
 class ImpulseLoss(StatesAsGiven):
@@ -89,11 +92,13 @@ class PredictionLoss(StatesAsGiven):
         horizon: how many intervals ahead; windows of so many follow each other without overlap.
         integrator: a key of ``hnn_envs.integrators.INTEGRATORS``; None chooses by the field.
         substeps: integrator steps per interval.
+        positions: compares q only, for states whose velocities were measured worse, or late.
     """
 
     horizon: Count = 1
     integrator: str | None = None
     substeps: Count = 1
+    positions: bool = False
 
     differentiable: ClassVar[bool] = False
 
@@ -113,19 +118,30 @@ class PredictionLoss(StatesAsGiven):
         return tuple(torch.tensor(values, dtype=dtype) for values in tables)
 
     def residuals(self, field: VectorField, rows: Batch, latents: Tensors | None = None) -> Array:
-        """Predicted minus recorded states in units of their scales, shape (rows, horizon * 2*dof)."""
+        """Predicted minus recorded states in units of their scales, shape (rows, horizon * 2*dof).
+
+        Of positions alone it is half as many.
+        """
         states, inputs, spans, scale = (values.numpy() for values in rows)
+        compared = slice(states.shape[-1] // 2 if self.positions else None)
         step = self._stepper(field, float(spans[0, 0]))
         x, missed = states[:, 0], []
         for ahead in range(self.horizon):
             x = step(x, inputs[:, ahead])
-            missed.append((x - states[:, ahead + 1]) / scale)
-        return torch.from_numpy(np.concatenate(missed, axis=-1))
+            missed.append(((x - states[:, ahead + 1]) / scale)[:, compared])
+        return torch.from_numpy(_bounded(np.concatenate(missed, axis=-1)))
 
     def _stepper(self, field: VectorField, span: float) -> Callable[[Array, Array | None], Array]:
         from hnn_envs.kernels import make_step
 
         return make_step(field, get_integrator(self.integrator, field), span, self.substeps)
+
+
+def _bounded(missed: Array) -> Array:
+    """Residuals of which none is larger than ``LOST``, nor NaN."""
+    with np.errstate(invalid="ignore"):
+        bounded = np.clip(missed, -LOST, LOST)
+    return np.where(np.isnan(bounded), LOST, bounded)
 
 
 def windows(data: Dataset, horizon: int) -> tuple[Array, Array, Array]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from hnn_envs.arrays import Array
+from hnn_envs.errors import TrainingError
 from hnn_envs.fitting.optimisers import LevenbergMarquardt
 from hnn_envs.fitting.prediction import ImpulseLoss
 from hnn_envs.fitting.problem import Batch, Problem, Tensors
@@ -135,6 +136,8 @@ class SeriesFit:
         """Sets terms to zero that the recording does not ask for."""
         sparse = np.isin(self._names, getattr(self._family, "sparse", ()))
         used = (flat != 0) & ~self._pinned
+        if not used.any():
+            raise TrainingError("nothing is left of the machine: no mass and no potential explain the recording")
         shooting = self._shooting(self.windows(share), noise, used)
         shot = shooting.begin(flat)
         jacobian, residuals = shooting.reduced(shot, used)

@@ -174,6 +174,8 @@ class Config:
         sharpness: about how sharp dry friction is, in arctan(sharpness * velocity); it is learned from there.
         remainder: whether a network adds what the series leave over.
         hidden: units of its hidden layers.
+        turning: whether M does not depend on the first coordinate: in a chain of links on the ground, turning at the
+            first joint turns the whole machine.
         ports: whether damping and input matrix are learned too.
     """
 
@@ -183,6 +185,7 @@ class Config:
     sharpness: float = positive(50.0)
     remainder: bool = False
     hidden: tuple[int, ...] = (16,)
+    turning: bool = False
     ports: Ports = field(default_factory=Ports)
 
     networks = ("network",)
@@ -201,6 +204,20 @@ class Config:
         if self.remainder:
             found |= mlp_shapes("network", self._sizes(spec))
         return found | self.ports.shapes(spec)
+
+    def _mass(self, spec: SystemSpec, given: Array) -> Array:
+        """The coefficients of M, without those of terms that it has not."""
+        return given * like(self._in_mass(spec), given) if self.turning else given
+
+    def _in_mass(self, spec: SystemSpec) -> Array:
+        """1 for the terms that do not depend on the first coordinate, 0 for the others, shape (terms,)."""
+        features = Features.of(spec.angles)
+        frequencies = half_frequencies(len(features.angular), self.degree)
+        exponents = monomial_exponents(len(features.linear), self.power)
+        waves = np.ones(1 + 2 * len(frequencies))
+        waves[1:] = np.repeat(~_touched(frequencies, features.angular), 2)
+        monomials = ~_touched(exponents, features.linear)
+        return np.outer(waves, monomials).ravel()
 
     def orders(self, spec: SystemSpec) -> dict[str, Array]:
         """Total degree of each term, by parameter: simple terms may be fitted before the others."""
@@ -233,6 +250,8 @@ class Config:
         terms, entries = self._count(spec), _entries(spec)
         mass = 0.01 / terms * rng.standard_normal((entries, terms))
         mass[list(_diagonal(spec)), 0] += 1.0
+        if self.turning:
+            mass = mass * self._in_mass(spec)
         parameters: Parameters = {"mass": mass, "potential": 0.01 / terms * rng.standard_normal(terms)}
         if self.friction:
             parameters |= init_friction(spec)
@@ -251,7 +270,7 @@ class Config:
             linear=features.linear,
             frequencies=half_frequencies(len(features.angular), self.degree),
             exponents=monomial_exponents(len(features.linear), self.power),
-            mass_coefficients=parameters["mass"],
+            mass_coefficients=self._mass(spec, parameters["mass"]),
             potential_coefficients=parameters["potential"],
             remainder=build_mlp(parameters, "network") if self.remainder else None,
         )
@@ -259,6 +278,12 @@ class Config:
         if self.friction:
             flow = replace(flow, dissipation=learned_friction(parameters, self.sharpness))
         return LagrangianFlow(flow) if spec.velocities else flow
+
+
+def _touched(table: Array, columns: tuple[int, ...]) -> Array:
+    """Which rows of a table of frequencies or exponents have one of the first coordinate, shape (rows,)."""
+    own = [place for place, index in enumerate(columns) if index == 0]
+    return np.any(table[:, own] != 0, axis=1)
 
 
 def _entries(spec: SystemSpec) -> int:

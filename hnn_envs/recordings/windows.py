@@ -197,9 +197,12 @@ def mean_inputs(run: Run, edges: Array) -> Array:
         return np.zeros((len(edges) - 1, count))
     spans = np.diff(run.input_times)
     area = np.concatenate((np.zeros((1, count)), np.cumsum(run.inputs[:-1] * spans[:, None], axis=0)))
-    place = np.clip(np.searchsorted(run.input_times, edges + 1e-9 * np.diff(edges).min(), "right") - 1, 0, None)
+    near = 1e-9 * float(np.diff(edges).min())
+    place, until = (
+        np.clip(np.searchsorted(run.input_times, edges + shift, "right") - 1, 0, None) for shift in (near, -near)
+    )
     at_edges = area[place] + run.inputs[place] * (edges - run.input_times[place])[:, None]
-    same = place[1:] == place[:-1]
+    same = until[1:] == place[:-1]
     means: Array = np.diff(at_edges, axis=0) / np.diff(edges)[:, None]
     return np.where(same[:, None], run.inputs[place[:-1]], means)  # exactly what was held, without rounding
 

@@ -1,6 +1,7 @@
 """The learning benchmark: what is watched, what models make of it, and that nothing is done twice."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hnn_envs.cli import app
 from hnn_envs.errors import InvalidOptionError, ResultsError, TrainingError, UnknownNameError
 from hnn_envs.evaluation.records import read_rows
 from hnn_envs.figures.learning import LearningCurve, learning_figure
+from hnn_envs.learning.alone import fit_family
 from hnn_envs.systems import get_system
 
 METRICS = {
@@ -118,6 +120,24 @@ def test_rivals_find_the_pendulum_too(model, error, short, tmp_path):
     pytest.importorskip(rivals.NEEDS[model])
     rows = run(["pendulum"], [model], folder=tmp_path, **{**TINY, "seconds": (10.0,)})
     assert next(row.value for row in rows if row.metric == "prediction_error") < error
+
+
+class TestOneFamily:
+    def test_an_unknown_one_is_refused(self):
+        recording = record_system(get_system("pendulum"), 3.0, 0.0, 0)
+        with pytest.raises(UnknownNameError, match="unknown family 'series'"):
+            fit_family(recording, "series", dt=0.1)
+
+    def test_the_recording_must_say_what_inputs_push(self):
+        recording = replace(record_system(get_system("pendulum"), 3.0, 0.0, 0), input_matrix=None)
+        with pytest.raises(InvalidOptionError, match=r"recording 'pendulum' must say by input_matrix"):
+            fit_family(recording, "mlp", dt=0.1)
+
+    @pytest.mark.parametrize(("system", "size"), [("pendulum", 1), ("cart-pole", 2)])
+    def test_pairs_need_bodies(self, system, size):
+        recording = record_system(get_system(system), 3.0, 0.0, 0)
+        with pytest.raises(InvalidOptionError, match=f"pairs of bodies .* {system} has {size}"):
+            fit_family(recording, "pairwise", dt=0.1)
 
 
 class TestRecipes:

@@ -10,7 +10,8 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PICTURES = {"figures.py", "screenshots.py"}  # they make the README's pictures
-ELSEWHERE = {"ppo.py", "ten_lines.py"} | PICTURES  # by test_sb3; ten_lines.py with the README, which shows it
+# By test_sb3; ten_lines.py with the README, which shows it; the last by test_recorded_windows.
+ELSEWHERE = {"ppo.py", "ten_lines.py", "measured_double_pendulum.py"} | PICTURES
 SHORT = {
     "side_by_side.py": ["--steps", "4096", "--frames", "3", "--out", "side.gif"],
     "sac.py": ["--steps", "200"],

@@ -72,9 +72,9 @@ def make_data(
     return train, test
 
 
-def _takes_a_path(source: str | None) -> bool:
+def _takes_a_path(source: object) -> bool:
     """Whether a source reads files of the user's."""
-    return source in SOURCES and "path" in inspect.signature(SOURCES[source]).parameters
+    return isinstance(source, str) and source in SOURCES and "path" in inspect.signature(SOURCES[source]).parameters
 
 
 def follow(

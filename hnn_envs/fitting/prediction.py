@@ -93,19 +93,21 @@ class PredictionLoss(StatesAsGiven):
         integrator: a key of ``hnn_envs.integrators.INTEGRATORS``; None chooses by the field.
         substeps: integrator steps per interval.
         positions: compares q only, for states whose velocities were measured worse, or late.
+        scaled: measures each component in units of what it changes by in an interval, root mean square.
     """
 
     horizon: Count = 1
     integrator: str | None = None
     substeps: Count = 1
     positions: bool = False
+    scaled: bool = True
 
     differentiable: ClassVar[bool] = False
 
     def prepare(self, data: Dataset, dtype: torch.dtype) -> Batch:
         """Windows of states (rows, horizon + 1, 2*dof), inputs (rows, horizon, inputs), intervals (rows, 1) and scales.
 
-        The scale of a component is what it changes by in an interval, root mean square, shape (rows, 2*dof).
+        The scale of a component has the shape (rows, 2*dof).
 
         Raises:
             InvalidOptionError: the trajectories are too short, or not evenly sampled.
@@ -113,7 +115,8 @@ class PredictionLoss(StatesAsGiven):
         states, inputs, spans = windows(data, self.horizon)
         if not np.allclose(spans, spans[0], rtol=1e-6):
             raise InvalidOptionError("a prediction loss needs evenly sampled data")
-        scale = np.sqrt(np.square(np.diff(data.states, axis=1)).mean((0, 1)))
+        changes = np.sqrt(np.square(np.diff(data.states, axis=1)).mean((0, 1)))
+        scale = changes if self.scaled else np.ones_like(changes)
         tables = states, inputs, spans, np.broadcast_to(scale, (len(states), len(scale)))
         return tuple(torch.tensor(values, dtype=dtype) for values in tables)
 

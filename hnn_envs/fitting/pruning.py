@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from hnn_envs.arrays import Array
+from hnn_envs.errors import UnknownNameError
 from hnn_envs.fitting.optimisers import exact_jacobian, flatten, jacobian_by_differences, unflatten
 from hnn_envs.fitting.problem import Problem, Tensors
 from hnn_envs.parsing import Amount
@@ -30,6 +32,10 @@ class Pruning:
         allowance: how much the mean square may rise, as a share of it.
         tolerance: a root mean square that is as good as none, so that rounding is not taken for a need.
         differences: as of Levenberg-Marquardt.
+        only: names of the parameters that may become zero; by default all that the family says may.
+
+    Raises:
+        UnknownNameError: ``only`` names one that the family has not, or that may not become zero.
     """
 
     def __init__(
@@ -40,16 +46,21 @@ class Pruning:
         allowance: Amount = 0.1,
         tolerance: Amount = 1e-6,
         differences: Amount = 0.0,
+        only: Sequence[str] = (),
     ) -> None:
+        for name in only:
+            if name not in problem.sparse:
+                raise UnknownNameError.of("sparse parameter", name, problem.sparse)
         self.parameters = {name: value.detach().clone() for name, value in parameters.items()}
         self._problem, self._differences = problem, differences
         self._allowance, self._tolerance = allowance, tolerance
+        self._sparse = tuple(only) or problem.sparse
 
     def step(self, step: int) -> float:
         """Prunes, and returns the mean square before."""
         flat = flatten(self.parameters)
         loss = float(self._residuals(flat).square().sum())
-        named = [torch.full((value.numel(),), name in self._problem.sparse) for name, value in self.parameters.items()]
+        named = [torch.full((value.numel(),), name in self._sparse) for name, value in self.parameters.items()]
         candidates = torch.cat(named) & (flat != 0)
         jacobian = self._jacobian(flat, flat != 0)
         flat = eliminate(flat, jacobian, candidates, self._allowance * loss + self._tolerance**2)

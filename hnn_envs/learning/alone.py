@@ -24,6 +24,10 @@ from hnn_envs.systems import SystemSpec
 PAIRWISE = "pairwise"
 """Like bodies that act on each other along the line between them; no user's recording says that it is of such."""
 COORDINATES_PER_BODY = 2
+STARTS = 4
+"""Random potentials that the fit of bodies begins with; the one that predicts best goes on."""
+LEAST = 1e-3
+"""Of the noise that fits begin with, the share below which it is not trusted."""
 
 
 def fit_family(
@@ -72,20 +76,28 @@ def fit_family(
 def _of_bodies(setting: Setting) -> SystemSpec:
     """The description with bodies, whose velocities are taken for momenta: masses are alike, and 1 by that choice."""
     spec = setting.spec
-    if spec.dof % COORDINATES_PER_BODY:
-        raise InvalidOptionError(f"bodies in the plane have two coordinates each; {spec.name} has {spec.dof}")
-    return replace(spec, velocities=False, dissipative=False, bodies=spec.dof // COORDINATES_PER_BODY)
+    bodies, rest = divmod(spec.dof, COORDINATES_PER_BODY)
+    if rest or bodies < 2:
+        raise InvalidOptionError(
+            f"pairs of bodies in the plane have four coordinates at least; {spec.name} has {spec.dof}"
+        )
+    return replace(spec, velocities=False, dissipative=False, bodies=bodies)
 
 
 def _fit_pairwise(setting: Setting, told: Told) -> Candidate:
-    """Shooting over ever longer windows, as the trigonometric machine is fitted, from a random potential."""
+    """Shooting over ever longer windows, as the trigonometric machine is fitted, from several random potentials."""
     runs = setting.watched.recording.runs
     logs = np.log(np.concatenate([separations(run.positions, setting.spec.bodies)[1].ravel() for run in runs]))
     settings = {"hidden": [8], "centre": float(logs.mean()), "spread": float(logs.std()) or 1.0}
-    fit = SeriesFit(setting, make_family(PAIRWISE, settings), told)
     family = make_family(PAIRWISE, settings)
-    flat, noise = fit.flat(family.init(setting.spec, np.random.default_rng((setting.seed, 1)))), fit.rough_noise
-    free = np.ones(len(flat), dtype=bool)
-    for share in WINDOW_SHARES:
-        flat, noise = fit.shoot(flat, share, np.maximum(noise, 1e-3 * fit.rough_noise), free)
+    fit = SeriesFit(setting, family, told)
+    tried = []
+    for number in range(STARTS):
+        flat = fit.flat(family.init(setting.spec, np.random.default_rng((setting.seed, 1, number))))
+        free, noise = np.ones(len(flat), dtype=bool), fit.rough_noise
+        for share in WINDOW_SHARES[:2]:
+            flat, noise = fit.shoot(flat, share, np.maximum(noise, LEAST * fit.rough_noise), free)
+        tried.append((flat, noise))
+    flat, noise = min(tried, key=lambda each: float((each[1] / fit.rough_noise).sum()))
+    flat, noise = fit.shoot(flat, WINDOW_SHARES[-1], np.maximum(noise, LEAST * fit.rough_noise), free, last=True)
     return Candidate(PAIRWISE, settings, fit.parameters(flat), (), noise)

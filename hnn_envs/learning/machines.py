@@ -28,6 +28,8 @@ SHOTS = 15
 """Steps of Levenberg and Marquardt on each."""
 FEWEST_SAMPLES = 4
 """In a window where velocities were not recorded: two tell a state, and the others the motion."""
+NEEDED = 0.5
+"""Terms of higher order are in the first fit where they take what it misses down to this share."""
 ROUGH = 0.01
 """Noise that fits begin with, a share of each component's deviation."""
 MOST_STEPS = (1500, 5000)
@@ -211,6 +213,12 @@ def fit_series(setting: Setting, family: Family, told: Told, orders: int = 2) ->
     def begin() -> dict[str, Array]:
         flat = fit.start(1)
         flat, noise = fit.shoot(flat, WINDOW_SHARES[0], fit.rough_noise, fit.free_up_to(1, sharpness=False))
+        # Few terms are the safer start; but what needs the others, as a chain of links on a cart does, begins far off.
+        for order in range(2, orders + 1):
+            more = fit.start(order)
+            more, missed = fit.shoot(more, WINDOW_SHARES[0], fit.rough_noise, fit.free_up_to(order, sharpness=False))
+            if np.log(missed / noise).mean() < math.log(NEEDED):
+                flat, noise = more, missed
         return {"flat": flat, "noise": noise}
 
     def widen() -> dict[str, Array]:

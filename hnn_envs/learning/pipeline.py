@@ -242,7 +242,7 @@ FITS: dict[str, Callable[[Setting, Told], Candidate]] = {
 
 
 def _with_members(setting: Setting, chosen: Candidate, told: Told) -> Candidate:
-    """The same with an ensemble: drawn where parameters are few, else of other starts; the model is the best of them."""
+    """The same with an ensemble: drawn where parameters are few, else of other starts, the best of which leads."""
     if chosen.family in PLANS:
         plan = PLANS[chosen.family](setting)
         starts = [replace(chosen, parameters=fit_network(setting, plan, number, told)) for number in range(MEMBERS)]

@@ -174,8 +174,9 @@ class Config:
         sharpness: about how sharp dry friction is, in arctan(sharpness * velocity); it is learned from there.
         remainder: whether a network adds what the series leave over.
         hidden: units of its hidden layers.
-        turning: whether M does not depend on the first coordinate: in a chain of links on the ground, turning at the
-            first joint turns the whole machine.
+        chain: whether the machine is a chain of links, each with its angle relative to the one before. Then M does not
+            depend on the first angle, which turns the whole machine, and V is of the directions of links, q1, q1 + q2,
+            q1 + q2 + q3, ..., in which gravity pulls at them.
         ports: whether damping and input matrix are learned too.
     """
 
@@ -185,7 +186,7 @@ class Config:
     sharpness: float = positive(50.0)
     remainder: bool = False
     hidden: tuple[int, ...] = (16,)
-    turning: bool = False
+    chain: bool = False
     ports: Ports = field(default_factory=Ports)
 
     networks = ("network",)
@@ -195,8 +196,11 @@ class Config:
         """Shapes of the parameters.
 
         Raises:
-            InvalidOptionError: the series have too many terms, or the system is made of bodies.
+            InvalidOptionError: the series have too many terms, the system is made of bodies, or a chain of links has
+                coordinates that are no angles.
         """
+        if self.chain and not all(spec.angles):
+            raise InvalidOptionError(f"a chain of links has angles only, and {spec.name!r} has other coordinates")
         terms, entries = self._count(spec), _entries(spec)
         found: Shapes = {"mass": (entries, terms), "potential": (terms,)}
         if self.friction:
@@ -205,19 +209,14 @@ class Config:
             found |= mlp_shapes("network", self._sizes(spec))
         return found | self.ports.shapes(spec)
 
-    def _mass(self, spec: SystemSpec, given: Array) -> Array:
-        """The coefficients of M, without those of terms that it has not."""
-        return given * like(self._in_mass(spec), given) if self.turning else given
-
-    def _in_mass(self, spec: SystemSpec) -> Array:
-        """1 for the terms that do not depend on the first coordinate, 0 for the others, shape (terms,)."""
-        features = Features.of(spec.angles)
-        frequencies = half_frequencies(len(features.angular), self.degree)
-        exponents = monomial_exponents(len(features.linear), self.power)
-        waves = np.ones(1 + 2 * len(frequencies))
-        waves[1:] = np.repeat(~_touched(frequencies, features.angular), 2)
-        monomials = ~_touched(exponents, features.linear)
-        return np.outer(waves, monomials).ravel()
+    def _links(self, spec: SystemSpec) -> tuple[Array, Array]:
+        """1 for the terms that M, and V, of a chain have, 0 for the others, each of shape (terms,)."""
+        frequencies = half_frequencies(spec.dof, self.degree)
+        directions = np.tri(spec.dof, dtype=np.int64)
+        in_mass = frequencies[:, 0] == 0
+        in_potential = (frequencies[:, None] == directions).all(axis=-1).any(axis=-1)
+        of_mass, of_potential = (np.repeat(kept.astype(np.float64), 2) for kept in (in_mass, in_potential))
+        return np.concatenate(([1.0], of_mass)), np.concatenate(([0.0], of_potential))
 
     def orders(self, spec: SystemSpec) -> dict[str, Array]:
         """Total degree of each term, by parameter: simple terms may be fitted before the others."""
@@ -250,9 +249,11 @@ class Config:
         terms, entries = self._count(spec), _entries(spec)
         mass = 0.01 / terms * rng.standard_normal((entries, terms))
         mass[list(_diagonal(spec)), 0] += 1.0
-        if self.turning:
-            mass = mass * self._in_mass(spec)
-        parameters: Parameters = {"mass": mass, "potential": 0.01 / terms * rng.standard_normal(terms)}
+        heights = 0.01 / terms * rng.standard_normal(terms)
+        if self.chain:
+            in_mass, in_potential = self._links(spec)
+            mass, heights = mass * in_mass, heights * in_potential
+        parameters: Parameters = {"mass": mass, "potential": heights}
         if self.friction:
             parameters |= init_friction(spec)
         if self.remainder:
@@ -265,25 +266,23 @@ class Config:
         """The vector field with these parameters."""
         self._count(spec)
         features = Features.of(spec.angles)
+        mass, potential = parameters["mass"], parameters["potential"]
+        if self.chain:
+            in_mass, in_potential = (like(kept, mass) for kept in self._links(spec))
+            mass, potential = mass * in_mass, potential * in_potential
         machine = TrigonometricMachine(
             angular=features.angular,
             linear=features.linear,
             frequencies=half_frequencies(len(features.angular), self.degree),
             exponents=monomial_exponents(len(features.linear), self.power),
-            mass_coefficients=self._mass(spec, parameters["mass"]),
-            potential_coefficients=parameters["potential"],
+            mass_coefficients=mass,
+            potential_coefficients=potential,
             remainder=build_mlp(parameters, "network") if self.remainder else None,
         )
         flow = self.ports.attach(MachineHamiltonian(machine), spec, parameters)
         if self.friction:
             flow = replace(flow, dissipation=learned_friction(parameters, self.sharpness))
         return LagrangianFlow(flow) if spec.velocities else flow
-
-
-def _touched(table: Array, columns: tuple[int, ...]) -> Array:
-    """Which rows of a table of frequencies or exponents have one of the first coordinate, shape (rows,)."""
-    own = [place for place, index in enumerate(columns) if index == 0]
-    return np.any(table[:, own] != 0, axis=1)
 
 
 def _entries(spec: SystemSpec) -> int:

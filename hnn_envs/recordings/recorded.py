@@ -62,7 +62,7 @@ class MovingWindows:
 
 @dataclass(frozen=True)
 class RecordedSource:
-    """Recorded runs of a machine, cut into windows that overlap. The files are the user's own, and come with no package.
+    """Recorded runs of a machine, cut into windows that overlap; the files are the user's own.
 
     Attributes:
         positions: columns of q.
@@ -113,8 +113,8 @@ class RecordedSource:
 
     def _runs(self) -> list[Run]:
         files = run_files(self.path, self.folder, self.origin)
-        columns = {"positions": self.positions, "velocities": self.velocities, "inputs": self.inputs}
-        runs = [run for file in files for run in load_runs(file, time=self.time, **columns)]
+        columns = (self.positions, self.velocities, self.inputs)
+        runs = [run for file in files for run in load_runs(file, *columns, time=self.time)]
         return [low_passed(run, self.low_pass) for run in runs]
 
     def _windows(self, run: Run) -> Dataset:
@@ -153,11 +153,14 @@ def run_files(path: str | Path | None, folder: str, origin: str) -> list[Path]:
 
 
 def load_runs(
-    file: Path, *, positions: Sequence[str], velocities: Sequence[str], inputs: Sequence[str], time: str = "time"
+    file: Path, positions: Sequence[str], velocities: Sequence[str], inputs: Sequence[str], *, time: str = "time"
 ) -> tuple[Run, ...]:
-    """The runs in a file of a real-time loop, whose samples are late at times."""
-    names = {"positions": list(positions), "velocities": list(velocities), "inputs": list(inputs)}
-    return Recording.load(file, **names, time=time, gap=LONGEST_GAP).runs
+    """The runs in a file of a real-time loop, whose samples are late at times.
+
+    Raises:
+        DataError: something is wrong with the file, with column and row.
+    """
+    return Recording.load(file, positions, velocities, inputs, time=time, gap=LONGEST_GAP).runs
 
 
 def low_passed(run: Run, share: float) -> Run:

@@ -20,7 +20,7 @@ from hnn_envs.recordings.recording import Recording
 from hnn_envs.systems import SystemSpec, get_spec
 
 SERIES = "trigonometric"
-EFFORT = {SERIES: 1.0, PAIRWISE: 1.0, "mechanical": 2.0, "mlp": 4.0}
+EFFORT = {SERIES: 1.0, PAIRWISE: 1.0, "mechanical": 2.0, "mlp": 2.0}
 """Families of ``learn``, and by how much more work each is fitted than others, so that all take about the same time."""
 RECIPES = {"hnn": "default/hnn", "baseline": "default/baseline"}
 """Shipped recipes by their short names."""

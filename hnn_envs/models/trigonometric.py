@@ -199,8 +199,6 @@ class Config:
             InvalidOptionError: the series have too many terms, the system is made of bodies, or a chain of links has
                 coordinates that are no angles.
         """
-        if self.chain and not all(spec.angles):
-            raise InvalidOptionError(f"a chain of links has angles only, and {spec.name!r} has other coordinates")
         terms, entries = self._count(spec), _entries(spec)
         found: Shapes = {"mass": (entries, terms), "potential": (terms,)}
         if self.friction:
@@ -235,6 +233,8 @@ class Config:
             raise InvalidOptionError(
                 f"the trigonometric family is of machines, and {spec.name!r} is made of bodies; use 'pairwise'"
             )
+        if self.chain and not all(spec.angles):
+            raise InvalidOptionError(f"a chain of links has angles only, and {spec.name!r} has other coordinates")
         angles, others = sum(spec.angles), spec.dof - sum(spec.angles)
         terms: int = (2 * self.degree + 1) ** angles * math.comb(others + self.power, others)
         if terms > MOST_TERMS:

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from hnn_envs.dynamics import Dynamics, make_dynamics
     from hnn_envs.envs import PhysicsEnv, PhysicsVectorEnv
     from hnn_envs.envs.twin import twin
+    from hnn_envs.learning import LearnedModel, learn
     from hnn_envs.models import register_family
-    from hnn_envs.recordings.adapters import Adapter, register_adapter
+    from hnn_envs.recordings.adapters import Adapter, Stop, register_adapter
     from hnn_envs.recordings.recording import Recording
     from hnn_envs.recordings.watching import record
     from hnn_envs.rollouts import Rollout, rollout
@@ -33,13 +34,16 @@ __all__ = [
     "TASKS",
     "Adapter",
     "Dynamics",
+    "LearnedModel",
     "PhysicsEnv",
     "PhysicsVectorEnv",
     "Recording",
     "Rollout",
+    "Stop",
     "__version__",
     "get_system",
     "get_task",
+    "learn",
     "make_dynamics",
     "record",
     "register_adapter",
@@ -56,8 +60,11 @@ _HOMES = {
     "make_dynamics": "dynamics",
     "PhysicsEnv": "envs",
     "PhysicsVectorEnv": "envs",
+    "LearnedModel": "learning",
+    "learn": "learning",
     "Adapter": "recordings.adapters",
     "Recording": "recordings.recording",
+    "Stop": "recordings.adapters",
     "record": "recordings.watching",
     "register_adapter": "recordings.adapters",
     "Rollout": "rollouts",

@@ -224,7 +224,7 @@ def make_dynamics(
     members: list[VectorField] = []
     if chosen is None:
         if truth is None:
-            raise NoTruthError.of(spec.name)
+            raise NoTruthError.of(spec.name, _learned_of(system, spec))
         field: VectorField = truth.field
     else:
         card = chosen.card
@@ -265,6 +265,13 @@ def _resolved(
         return spec, truth_of(known), None
     chosen = dynamics if isinstance(dynamics, Checkpoint) else _found(spec, dynamics)
     return spec, truth_of(known), _checked(spec, chosen)
+
+
+def _learned_of(system: str | Path | Known | Checkpoint, spec: SystemSpec) -> list[str]:
+    """What was learned of a system, as far as that is known: the file that was given, or the shipped checkpoints."""
+    if isinstance(system, Path) or (isinstance(system, str) and is_path(system)):
+        return [str(system)]
+    return shipped_checkpoints(spec.name)
 
 
 def _default_dt(spec: SystemSpec) -> float:

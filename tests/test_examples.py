@@ -18,6 +18,7 @@ SHORT = {
     "custom_reward.py": ["--steps", "2048"],
     "mpc.py": ["--episodes", "1", "--steps", "10"],
     "video.py": ["--steps", "5", "--out", "videos"],
+    "own_task.py": ["--steps", "10"],
     "energy_kick.py": ["--frames", "40", "--out", "kick.gif"],
 }
 
@@ -25,6 +26,7 @@ SHORT = {
 def run(name, arguments, monkeypatch, folder):
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", [name, *arguments])
+    monkeypatch.syspath_prepend(EXAMPLES)  # as Python does for a script
     runpy.run_path(str(EXAMPLES / name), run_name="__main__")
 
 

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from physics import exact
 
+from hnn_envs.arrays import split
 from hnn_envs.errors import InvalidOptionError
+from hnn_envs.hamiltonian.pairs import closest_distance
 from hnn_envs.recordings import make_source
 from hnn_envs.recordings.watched import WatchedSource
 from hnn_envs.systems import SYSTEMS
@@ -73,3 +75,34 @@ def test_limits_that_every_run_leaves_are_said(monkeypatch: pytest.MonkeyPatch) 
     narrow = {"low": (-1e-6, -np.pi, 5.0, -25.0), "high": (1e-6, np.pi, 6.0, 25.0)}
     with pytest.raises(InvalidOptionError, match="hardly any run of cart-pole stays within the limits"):
         watched(**narrow).make(CART_POLE, np.random.default_rng(0))
+
+
+def bodies(**changes: Any) -> WatchedSource:
+    """Runs of two bodies from all over the limits of their task, which come no closer than 0.8."""
+    low, high = [-2.2] * 4 + [-1.0] * 4, [2.2] * 4 + [1.0] * 4
+    settings = {"seconds": 25, "test_seconds": 5, "dt": 0.1, "intervals": 5, "max_input": 0.05, "closest": 0.8}
+    source = make_source({"source": "watched", **settings, "low": low, "high": high, **changes})
+    assert isinstance(source, WatchedSource)
+    return source
+
+
+def test_bodies_stay_apart_throughout_a_run() -> None:
+    near, far = (bodies(closest=each).make(SYSTEMS["two-body"], np.random.default_rng(0))[0] for each in (0.0, 1.2))
+    smallest = [closest_distance(split(each.states)[0], 2).min() for each in (near, far)]
+    assert smallest[0] < 0.9
+    assert 1.2 <= smallest[1] < 1.3
+
+
+def test_the_centre_of_mass_rests_at_the_origin_where_that_is_asked_for() -> None:
+    resting, moving = (
+        bodies(at_rest=each).make(SYSTEMS["two-body"], np.random.default_rng(0))[0].states.reshape(-1, 2, 2, 2).mean(2)
+        for each in (True, False)
+    )
+    assert np.abs(resting).max() < 1e-12
+    assert np.abs(moving).max() > 0.5
+
+
+@pytest.mark.parametrize("changes", [{"closest": 0.1}, {"at_rest": True}])
+def test_what_is_for_bodies_is_refused_where_there_are_none(changes: dict[str, Any]) -> None:
+    with pytest.raises(InvalidOptionError, match="closest and at_rest are for bodies, and cart-pole has none"):
+        watched(**changes).make(CART_POLE, np.random.default_rng(0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,12 +18,14 @@ from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import Checkpoint
 from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.envs.rules import LARGEST
-from hnn_envs.envs.simulation import ResetNeededError
+from hnn_envs.envs.simulation import ResetNeededError, checked_trust
 from hnn_envs.envs.single import FLAGS
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.parsing import user_path
-from hnn_envs.recordings.adapters import Adapter, Step, adapter_of
+from hnn_envs.recordings.adapters import Adapter, Step, Stop, adapter_of, make_env
 
+SECANTS = 3
+"""Steps in which the force of a stop is found; with masses that hardly change over a step, one is enough."""
 ENTRY_POINT = "hnn_envs.envs.twin:TwinEnv"
 
 
@@ -30,13 +33,18 @@ class TwinEnv(gymnasium.Env[Any, Any]):
     """An environment of Gymnasium on learned physics.
 
     ``hnn_envs.twin`` makes one. Spaces, starts, reward, end and rendering are the original's: its own code computes
-    them from the state that the learned physics arrives at. Where that diverges, the state stays the last finite one,
-    the episode is truncated, and ``info["diverged"]`` is 1.
+    them from the state that the learned physics arrives at. What is known of the machine's build, such as the ends of a
+    rail, is added to the motion: there a coordinate comes to rest by a force on it.
+
+    Where the physics diverges, the state stays the last finite one, the episode is truncated, and ``info["diverged"]``
+    is 1. With ``trust``, ``info["spread"]`` tells how far the members of the model's ensemble disagree about a step,
+    and where they do by more, the episode is truncated, and ``info["untrusted"]`` is 1.
 
     Args:
         original: the specification of the environment; or the environment, which the twin keeps for itself.
         model: what ``twin`` takes.
         adapter: where the environment's state is; by default the registered one.
+        trust: largest spread of a step after which the episode goes on; by default there is none.
         render_mode: one of the original's.
         **options: for the original.
     """
@@ -51,10 +59,12 @@ class TwinEnv(gymnasium.Env[Any, Any]):
         original: EnvSpec | gymnasium.Env[Any, Any],
         model: Any,
         adapter: Adapter | None = None,
+        trust: float | None = None,
         render_mode: str | None = None,
         **options: Any,
     ) -> None:
         self._arguments = {
+            "trust": trust,
             "original": original,
             "model": model,
             "adapter": adapter,
@@ -71,6 +81,7 @@ class TwinEnv(gymnasium.Env[Any, Any]):
             )
         self.dynamics = dynamics_of(model, self.adapter.step_of(self.original))
         self._check_fit()
+        self._trust = checked_trust(trust, self.dynamics)
         self.action_space = self.original.action_space
         self.observation_space = self.original.observation_space
         self.metadata = self.original.metadata
@@ -108,15 +119,50 @@ class TwinEnv(gymnasium.Env[Any, Any]):
         u = np.asarray(self.adapter.input(self.original, action), dtype=np.float64)
         before = self.adapter.state(self.original)
         x = np.concatenate(before).astype(np.float64)
-        moved = self.dynamics.to_numpy(self.dynamics.step(self.dynamics.to_device(x), self.dynamics.to_device(u)))
+        moved, u = self._moved(x, u)
+        doubts = self._doubts(x, u, moved)
         diverged = not bool((np.abs(moved) < LARGEST).all())
-        q, v = np.split(x if diverged else np.asarray(moved), 2)
+        q, v = np.split(x if diverged else moved, 2)
         self.adapter.put(self.original, q, v)
         with _unseen(self.original):
             observation, reward, terminated, truncated, info = self.adapter.outcome(self.original, before, action)
         if self.render_mode == "human":
             self.render()
-        return observation, reward, terminated, truncated or diverged, {**info, "diverged": FLAGS[diverged]}
+        cut = truncated or diverged or bool(doubts.get("untrusted", False))
+        return observation, reward, terminated, cut, {**info, **doubts, "diverged": FLAGS[diverged]}
+
+    def _moved(self, x: Array, u: Array) -> tuple[Array, Array]:
+        """Where the learned physics leads, and the inputs with what stops added to them."""
+        moved = self._stepped(x, u)
+        for stop in self.adapter.stops(self.original):
+            q, v = moved[stop.coordinate], moved[len(moved) // 2 + stop.coordinate]
+            if (q >= stop.high and v > 0) or (q <= stop.low and v < 0):
+                u = self._stopping(stop, x, u, v)
+                moved = self._stepped(x, u)
+        return moved, u
+
+    def _stopping(self, stop: Stop, x: Array, u: Array, v: float) -> Array:
+        """Inputs under which a coordinate has come to rest after a step, as one that meets a stop has."""
+        push = np.zeros_like(u)
+        push[stop.input] = -math.copysign(max(1.0, float(np.abs(u).max())), v)
+        for _ in range(SECANTS):
+            slowed = self._stepped(x, u + push)[len(x) // 2 + stop.coordinate]
+            if not math.isfinite(slowed) or slowed == v:
+                break
+            push = push * v / (v - slowed)
+        return u + push
+
+    def _stepped(self, x: Array, u: Array) -> Array:
+        dynamics = self.dynamics
+        return np.asarray(dynamics.to_numpy(dynamics.step(dynamics.to_device(x), dynamics.to_device(u))))
+
+    def _doubts(self, x: Array, u: Array, moved: Array) -> dict[str, Any]:
+        """What an info tells of how far a step is trusted; nothing where that is not asked for, since it takes time."""
+        if self._trust is None:
+            return {}
+        dynamics = self.dynamics
+        spread = dynamics.to_numpy(dynamics.spread(*map(dynamics.to_device, (x, u, moved))))
+        return {"spread": np.float64(float(spread)), "untrusted": FLAGS[bool(spread > self._trust)]}
 
     def render(self) -> Any:
         """The original's picture of the state."""
@@ -155,7 +201,12 @@ class TwinEnv(gymnasium.Env[Any, Any]):
 
 
 def twin(
-    env: str | gymnasium.Env[Any, Any], model: Any, *, adapter: Adapter | None = None, **options: Any
+    env: str | gymnasium.Env[Any, Any],
+    model: Any,
+    *,
+    adapter: Adapter | None = None,
+    trust: float | None = None,
+    **options: Any,
 ) -> gymnasium.Env[Any, Any]:
     """An environment with the original's spaces, starts, reward, end and rendering, on learned physics.
 
@@ -164,6 +215,8 @@ def twin(
         model: what moves it: what ``hnn_envs.learn`` gave, a checkpoint or its path; or anything that has a method
             ``dynamics(dt)``.
         adapter: where the environment's state is; by default the registered one.
+        trust: largest spread of the model's ensemble over a step, as a share of what was covered; where it is larger,
+            the episode is truncated. By default nothing is, and the spread is not told, which would take time.
         **options: for the original, such as ``render_mode``.
 
     Raises:
@@ -172,13 +225,13 @@ def twin(
     """
     if isinstance(model, str | Path):
         model = str(user_path(model).absolute())
-    spec = env.spec if isinstance(env, gymnasium.Env) else gymnasium.spec(env)
+    spec = env.spec if isinstance(env, gymnasium.Env) else make_env(env).spec
     if spec is None:
         if not isinstance(env, gymnasium.Env) or isinstance(env, gymnasium.Wrapper) or options:
             raise InvalidOptionError(f"{env} was not made by its id: a twin is made of it without wrappers or options")
-        return TwinEnv(copy.deepcopy(env), model, adapter)
+        return TwinEnv(copy.deepcopy(env), model, adapter, trust)
     own = f"hnn_envs/{spec.name}Twin" + ("" if spec.version is None else f"-v{spec.version}")
-    kwargs = {"original": spec, "model": model, "adapter": adapter, **spec.kwargs, **options}
+    kwargs = {"original": spec, "model": model, "adapter": adapter, "trust": trust, **spec.kwargs, **options}
     # Not the original's native batch, which would move as the original does.
     return gymnasium.make(replace(spec, id=own, entry_point=ENTRY_POINT, vector_entry_point=None, kwargs=kwargs))
 

@@ -29,8 +29,8 @@ class ImpulseLoss(StatesAsGiven):
 
     The momentum M(q) q' changes by the impulse of all forces. Between two samples the path is the cubic that meets both
     states, so nothing is integrated, and for series of terms the residuals are linear in the coefficients of M and V.
-    The scale of M is that of the inputs; of a system without, it is such that M11 is 1 on average. What the cubic misses,
-    a fit by prediction takes out afterwards.
+    The scale of M is that of the inputs; without any, it is such that M11 is 1 on average. What the cubic misses, a fit
+    by prediction takes out afterwards.
 
     Attributes:
         nodes: points of Gauss's quadrature in each interval.
@@ -167,4 +167,5 @@ def windows(data: Dataset, horizon: int) -> tuple[Array, Array, Array]:
     states = data.states[:, firsts[:, None] + np.arange(horizon + 1)]
     inputs = data.inputs[:, firsts[:, None] + np.arange(horizon)]
     spans = np.broadcast_to((data.times[firsts + horizon] - data.times[firsts]) / horizon, (len(data), count))
-    return states.reshape(-1, *states.shape[2:]), inputs.reshape(-1, *inputs.shape[2:]), spans.reshape(-1, 1)
+    rows = len(data) * count
+    return states.reshape(rows, *states.shape[2:]), inputs.reshape(rows, *inputs.shape[2:]), spans.reshape(rows, 1)

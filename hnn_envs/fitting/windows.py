@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from hnn_envs.arrays import Array
 from hnn_envs.hamiltonian import VectorField
@@ -180,16 +181,26 @@ def damped_step(
     start_rows = np.concatenate((by_start, own[:, :, None] * np.eye(size)), axis=1)
     model_rows = np.concatenate((by_model, np.zeros((count, size, by_model.shape[2]))), axis=1)
     target = np.concatenate((residuals, np.zeros((count, size))), axis=1)
-    basis, triangle = np.linalg.qr(start_rows)
+    basis, triangle = (part.numpy() for part in torch.linalg.qr(torch.from_numpy(start_rows)))
     turned = np.swapaxes(basis, 1, 2)
     model_part, target_part = turned @ model_rows, turned @ target[..., None]
     table = (model_rows - basis @ model_part).reshape(target.size, by_model.shape[2])
     rest = (target[..., None] - basis @ target_part).reshape(-1)
     damped = np.concatenate((table, np.diag(math.sqrt(damping) * np.maximum(scale, 1e-12))))
-    change = np.linalg.lstsq(damped, -np.concatenate((rest, np.zeros(len(scale)))), rcond=1e-14)[0]
+    change = least_squares(damped, -np.concatenate((rest, np.zeros(len(scale)))))
     moved = -np.linalg.solve(triangle, target_part + model_part @ change[:, None])[..., 0]
     left = residuals + by_model @ change + (by_start @ moved[..., None])[..., 0]
     return change, moved, float(np.square(residuals).sum() - np.square(left).sum())
+
+
+def least_squares(table: Array, target: Array) -> Array:
+    """The solution of a problem whose columns are independent, by a QR decomposition.
+
+    It is torch's, which keeps to one thread where that is asked for: NumPy's takes far longer on cores that are busy.
+    """
+    tensors = torch.from_numpy(table), torch.from_numpy(target[:, None])
+    found: Array = torch.linalg.lstsq(*tensors, driver="gels").solution[:, 0].numpy()
+    return found
 
 
 def _slope(there: Array, here: Array, width: float) -> Array:

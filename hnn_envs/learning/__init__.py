@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hnn_envs.learning.learn import learn
 from hnn_envs.learning.model import LearnedModel
+from hnn_envs.learning.pipeline import learn
 from hnn_envs.learning.report import Report
 
 __all__ = ["LearnedModel", "Report", "learn"]

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from hnn_envs.arrays import Array
+from hnn_envs.errors import TrainingError
 from hnn_envs.fitting.optimisers import LevenbergMarquardt
 from hnn_envs.fitting.prediction import ImpulseLoss
 from hnn_envs.fitting.problem import Batch, Problem, Tensors
@@ -27,6 +28,8 @@ SHOTS = 15
 """Steps of Levenberg and Marquardt on each."""
 FEWEST_SAMPLES = 4
 """In a window where velocities were not recorded: two tell a state, and the others the motion."""
+NEEDED = 0.5
+"""Terms of higher order are in the first fit where they take what it misses down to this share."""
 ROUGH = 0.01
 """Noise that fits begin with, a share of each component's deviation."""
 MOST_STEPS = (1500, 5000)
@@ -61,6 +64,9 @@ class SeriesFit:
         self._shapes = {name: value.shape for name, value in first.items()}
         self._names = np.concatenate([np.full(value.size, name) for name, value in first.items()])
         self._first = first
+        self._pinned = np.zeros(len(self._names), dtype=bool)
+        if not any(np.any(run.inputs) for run in setting.watched.recording.runs) and "mass" in self._shapes:
+            self._pinned[np.argmax(self._names == "mass")] = True  # nothing else sets the scale of M and V
         deviation = np.concatenate([_observed(run) for run in setting.watched.recording.runs]).std(axis=0)
         self._rough = ROUGH * np.where(deviation > 0, deviation, 1.0)
 
@@ -106,6 +112,7 @@ class SeriesFit:
     def shoot(self, flat: Array, share: float, noise: Array, free: Array, *, last: bool = False) -> tuple[Array, Array]:
         """Fits the free parameters over windows of a length; returns the parameters and the noise."""
         windows, steps = self.windows(share, last=last), 2 * SHOTS if last else SHOTS
+        free = free & ~self._pinned
         shooting = self._shooting(windows, noise, free)
         what = f"shooting over {len(windows)} windows of {windows.steps} steps, {int(free.sum())} parameters"
         shot = shooting.fit(
@@ -130,14 +137,16 @@ class SeriesFit:
     def prune(self, flat: Array, share: float, noise: Array) -> Array:
         """Sets terms to zero that the recording does not ask for."""
         sparse = np.isin(self._names, getattr(self._family, "sparse", ()))
-        used = flat != 0
+        used = (flat != 0) & ~self._pinned
+        if not used.any():
+            raise TrainingError("nothing is left of the machine: no mass and no potential explain the recording")
         shooting = self._shooting(self.windows(share), noise, used)
         shot = shooting.begin(flat)
         jacobian, residuals = shooting.reduced(shot, used)
         kept = eliminate_by_evidence(flat[used], jacobian, residuals, sparse[used])
-        found = np.zeros_like(flat)
+        found = np.where(self._pinned, flat, 0.0)
         found[used] = kept
-        return found
+        return self.without_idle(found)
 
     def draws(self, parameters: Parameters, noise: Array, count: int) -> tuple[Parameters, ...]:
         """Parameters drawn from Laplace's approximation: sharp where the recording decides, the prior elsewhere.
@@ -145,7 +154,7 @@ class SeriesFit:
         Terms that were set to zero vary as well: that nothing asked for them does not tell that they are not there.
         """
         flat = self.flat(parameters)
-        free = self._names != "sharpness"
+        free = (self._names != "sharpness") & ~self._pinned
         shooting = self._shooting(self.windows(WINDOW_SHARES[1]), noise, free)
         jacobian, _ = shooting.reduced(shooting.begin(flat), free)
         prior = self._prior(flat)[free]
@@ -182,6 +191,14 @@ class SeriesFit:
         """Parameters to fit: terms up to an order, and how sharp dry friction is where that is asked for."""
         return self._up_to(order) & ((self._names != "sharpness") | sharpness)
 
+    def without_idle(self, flat: Array) -> Array:
+        """The same parameters, where no sharpness is kept of dry friction that is absent."""
+        if "sharpness" not in self._shapes:
+            return flat
+        kept = flat.copy()
+        kept[self._names == "sharpness"] *= flat[self._names == "root_dry"] != 0
+        return kept
+
     @property
     def rough_noise(self) -> Array:
         """What fits begin with."""
@@ -196,6 +213,12 @@ def fit_series(setting: Setting, family: Family, told: Told, orders: int = 2) ->
     def begin() -> dict[str, Array]:
         flat = fit.start(1)
         flat, noise = fit.shoot(flat, WINDOW_SHARES[0], fit.rough_noise, fit.free_up_to(1, sharpness=False))
+        # Few terms are the safer start; but what needs the others, as a chain of links on a cart does, begins far off.
+        for order in range(2, orders + 1):
+            more = fit.start(order)
+            more, missed = fit.shoot(more, WINDOW_SHARES[0], fit.rough_noise, fit.free_up_to(order, sharpness=False))
+            if np.log(missed / noise).mean() < math.log(NEEDED):
+                flat, noise = more, missed
         return {"flat": flat, "noise": noise}
 
     def widen() -> dict[str, Array]:

@@ -13,7 +13,7 @@ from hnn_envs.hamiltonian import HamiltonianFlow, VectorField
 from hnn_envs.learning.kept import Kept
 from hnn_envs.learning.report import Report, report_of
 from hnn_envs.learning.setting import Setting
-from hnn_envs.learning.shares import Shares, Span, blocks_of
+from hnn_envs.learning.shares import Shares, Span, stretches_of
 from hnn_envs.learning.systems import domain_of
 from hnn_envs.learning.trust import Spread, coverage, deviation, energy_balance, predict, spread_ahead, valid_time
 from hnn_envs.models import Family, Parameters, make_family
@@ -87,7 +87,7 @@ def checked(checkpoint: Checkpoint, recording: Recording) -> Report:
             f"{card.system!r} has {own[0]} and {own[1]}"
         )
     watched = watch(recording)
-    spans = blocks_of(watched)
+    spans = stretches_of(watched)
     setting = Setting(watched, card.spec, Shares((), (), tuple(spans)), 1.0, 0, Kept(None, ""))
     fields = Fields.of(make_family(card.family, card.settings), card.spec, checkpoint.parameters, checkpoint.members)
     noise = card.metrics.get("noise_share", 0.0) * deviation(watched)

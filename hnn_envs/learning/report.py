@@ -19,9 +19,7 @@ SCORE = "prediction_error/"
 POOR = 0.5
 """Error over a time scale from which a model is no simulator."""
 TRUSTED = 0.9, 0.99
-"""Coverage of two standard deviations that counts as calibrated."""
-BALANCED = 0.1
-"""Share of the change of energy that may be left unexplained."""
+"""Coverage of two standard deviations below which a spread is too small, and above which it is too large."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +78,13 @@ class Report:
                 lines.append(f"  {whole:.0%} of them to the end of the held-out stretch, so that it may be longer")
         if "spread_coverage" in found:
             covered = found["spread_coverage"]
-            verdict = "calibrated" if TRUSTED[0] <= covered <= TRUSTED[1] else "not calibrated"
+            verdict = "too small" if covered < TRUSTED[0] else "cautious" if covered > TRUSTED[1] else "calibrated"
             lines.append(f"{covered:.0%} of errors lie within two standard deviations of the spread ({verdict})")
         if "energy_balance" in found:
             left = found["energy_balance"]
-            verdict = "energy is accounted for" if left <= BALANCED else "energy is not accounted for"
-            lines.append(f"{left:.1%} of the change of energy is not explained by work and friction ({verdict})")
+            lines.append(
+                f"{left:.1%} of the change of energy is not explained by work and friction on the recorded path"
+            )
         if found.get("noise_share") is not None:
             lines.append(f"noise in the recording: {found['noise_share']:.2g} of each component's deviation (mean)")
         return lines

@@ -22,6 +22,8 @@ CHOICE, REPORT = (4, 5), (10, 11)
 """Of every fourteen, two neighbours are to choose by and two to report on."""
 FEW = 7
 """Of fewer blocks the last is to report on, and the one before to choose by."""
+STRETCH = 5
+"""Time scales of a stretch that a model is checked on."""
 SHORTEST = 8
 """Intervals between samples that a block has at least, where a run has them."""
 
@@ -82,6 +84,12 @@ def blocks_of(watched: Watched) -> list[Span]:
     while length > watched.recording.seconds / PERIOD and length > SHORTEST * float(np.median(intervals)):
         length = max(length / 2, SHORTEST * float(np.median(intervals)))
     return [block for number, run in enumerate(runs) for block in _cut(number, run, length)]
+
+
+def stretches_of(watched: Watched) -> list[Span]:
+    """All of a recording in stretches over which predictions are judged, of several time scales each."""
+    length = STRETCH * watched.time_scale
+    return [block for number, run in enumerate(watched.recording.runs) for block in _cut(number, run, length)]
 
 
 def _cut(number: int, run: Run, length: float) -> list[Span]:

@@ -85,11 +85,11 @@ def deviation(watched: Watched) -> Array:
 
 
 def score(predictions: Predictions, horizon: float) -> float:
-    """Error over a horizon, root mean square, where one deviation or more counts as one: 0 is perfect, 1 useless."""
+    """Mean error over a horizon, where one deviation or more counts as one: 0 is perfect, 1 useless."""
     chosen = predictions.windows.present & (predictions.windows.times <= horizon * (1 + 1e-9))
     chosen &= predictions.windows.times > 0
     capped = np.minimum(predictions.size, 1.0)
-    return float(np.sqrt(np.square(capped[chosen]).mean())) if chosen.any() else 1.0
+    return float(capped[chosen].mean()) if chosen.any() else 1.0
 
 
 @dataclass(frozen=True)

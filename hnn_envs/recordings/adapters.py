@@ -1,12 +1,11 @@
 """Environments of Gymnasium as mechanical systems: states, actions, and what their step hides.
 
-To add one, write its functions and a line in ``ADAPTERS``; from outside, call ``register_adapter``, or hand an
-``Adapter`` to ``hnn_envs.record`` and ``hnn_envs.twin``.
+To add one, write its functions in a file, and a line in ``ADAPTERS``; from outside, call ``register_adapter``, or hand
+an ``Adapter`` to ``hnn_envs.record`` and ``hnn_envs.twin``.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -15,7 +14,7 @@ import gymnasium
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.errors import InvalidActionError, UnknownNameError
+from hnn_envs.errors import InvalidOptionError, UnknownNameError
 from hnn_envs.registry import Registry
 from hnn_envs.systems.spec import Coordinate, Input
 
@@ -27,22 +26,29 @@ Step: TypeAlias = tuple[Any, Any, bool, bool, dict[str, Any]]
 """What an environment's step gives: observation, reward, terminated, truncated, info."""
 
 
-MOST_DRAWN = 100
-"""States that are drawn to find one within a task's limits."""
-
-
 def _never(env: Env) -> bool:
     return False
 
 
-def _within(*widest: float) -> Callable[[Env, np.random.Generator], State]:
-    """Draws states whose positions and velocities are of these sizes at most."""
+@dataclass(frozen=True)
+class Stop:
+    """Where a coordinate that an input pushes cannot go on, such as at the end of a rail.
 
-    def draw(env: Env, generator: np.random.Generator) -> State:
-        q, v = np.split(generator.uniform(-1.0, 1.0, len(widest)) * widest, 2)
-        return q, v
+    Attributes:
+        coordinate: its number.
+        input: the number of the input that pushes it.
+        low: its smallest value.
+        high: its largest.
+    """
 
-    return draw
+    coordinate: int
+    input: int
+    low: float
+    high: float
+
+
+def _nowhere(env: Env) -> tuple[Stop, ...]:
+    return ()
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,7 @@ class Adapter:
         observe: (env) -> observation of its state; None where that is not known, and only resets give the first.
         stopped: (env) -> whether the last step met a stop, such as a joint's end or a largest speed, which is no part
             of the motion that is learned: there runs are cut.
+        stops: (env) -> where coordinates stop: what is known of a machine's build, which a twin adds to its motion.
         input_matrix: G, the generalized force per unit of each input, one row per coordinate; None where not known.
         wide: (env, generator) -> (positions, velocities) to start from, anywhere; None where nobody has said.
     """
@@ -77,6 +84,7 @@ class Adapter:
     outcome: Callable[[Env, State, Any], Step] | None = None
     observe: Callable[[Env], Any] | None = None
     stopped: Callable[[Env], bool] = _never
+    stops: Callable[[Env], tuple[Stop, ...]] = _nowhere
     input_matrix: tuple[tuple[float, ...], ...] | None = None
     wide: Callable[[Env, np.random.Generator], State] | None = None
 
@@ -85,259 +93,15 @@ class Adapter:
         return float(self.dt(env) if callable(self.dt) else self.dt)
 
 
-def _discrete(env: Env, action: Any) -> int:
-    """An action of a discrete space, checked as the environment does."""
-    if not env.action_space.contains(action):
-        raise InvalidActionError(f"an action is one of {env.action_space}, not {action!r}")
-    return int(action)
-
-
-def _box(env: Env, action: Any) -> Array:
-    """An action of a box, clipped to it as the environment does."""
-    values = np.asarray(action)
-    if values.shape != env.action_space.shape or not np.isfinite(values).all():
-        raise InvalidActionError(f"an action has shape {env.action_space.shape} and is finite, not {action!r}")
-    return np.clip(values, env.action_space.low, env.action_space.high)
-
-
-# --- Pendulum-v1: theta 0 upright, semi-implicit Euler, the speed clipped to 8 rad/s
-
-
-def _pendulum_state(env: Env) -> State:
-    angle, speed = env.state
-    return np.array([angle]), np.array([speed])
-
-
-def _pendulum_put(env: Env, q: Array, v: Array) -> None:
-    env.state = np.array([q[0], np.clip(v[0], -env.max_speed, env.max_speed)])
-
-
-def _pendulum_input(env: Env, action: Any) -> Array:
-    return _box(env, action).astype(np.float64)
-
-
-def _pendulum_outcome(env: Env, before: State, action: Any) -> Step:
-    """The cost of ``PendulumEnv.step``, which is of the state before the step."""
-    (angle,), (speed,) = before
-    env.last_u = u = _box(env, action)[0]
-    turned = ((angle + np.pi) % (2 * np.pi)) - np.pi
-    cost = turned**2 + 0.1 * speed**2 + 0.001 * (u**2)
-    return env._get_obs(), -cost, False, False, {}
-
-
-PENDULUM = Adapter(
-    coordinates=(Coordinate("theta", "rad", True, "theta_dot", "rad/s"),),
-    inputs=(Input("torque", "N m"),),
-    dt=lambda env: float(env.dt),
-    state=_pendulum_state,
-    input=_pendulum_input,
-    put=_pendulum_put,
-    outcome=_pendulum_outcome,
-    observe=lambda env: env._get_obs(),
-    stopped=lambda env: bool(abs(env.state[1]) >= env.max_speed),
-    input_matrix=((1.0,),),
-    wide=_within(math.pi, 7.0),
-)
-
-
-# --- CartPole-v1: Euler's method, pushed to the left or to the right
-
-
-def _cart_pole_state(env: Env) -> State:
-    x, speed, angle, turning = env.state
-    return np.array([x, angle]), np.array([speed, turning])
-
-
-def _cart_pole_put(env: Env, q: Array, v: Array) -> None:
-    env.state = np.array([q[0], v[0], q[1], v[1]])
-
-
-def _cart_pole_outcome(env: Env, before: State, action: Any) -> Step:
-    """Reward and end of ``CartPoleEnv.step``."""
-    x, _, angle, _ = env.state
-    ended = bool(abs(x) > env.x_threshold or abs(angle) > env.theta_threshold_radians)
-    standing, fallen = (0.0, -1.0) if env._sutton_barto_reward else (1.0, 0.0)
-    reward = standing
-    if ended:
-        first = env.steps_beyond_terminated is None
-        reward = standing if first and not env._sutton_barto_reward else fallen
-        env.steps_beyond_terminated = 0 if first else env.steps_beyond_terminated + 1
-    return np.array(env.state, dtype=np.float32), reward, ended, False, {}
-
-
-CART_POLE = Adapter(
-    coordinates=(
-        Coordinate("x", "m", False, "x_dot", "m/s"),
-        Coordinate("theta", "rad", True, "theta_dot", "rad/s"),
-    ),
-    inputs=(Input("force", "N"),),
-    dt=lambda env: float(env.tau),
-    state=_cart_pole_state,
-    input=lambda env, action: np.array([env.force_mag if _discrete(env, action) == 1 else -env.force_mag]),
-    put=_cart_pole_put,
-    outcome=_cart_pole_outcome,
-    observe=lambda env: np.array(env.state, dtype=np.float32),
-    input_matrix=((1.0,), (0.0,)),
-    wide=_within(2.0, 0.2, 2.0, 2.0),
-)
-
-
-# --- Acrobot-v1: RK4 with steps of 0.2 s, angles wrapped, speeds clipped
-
-
-def _acrobot_state(env: Env) -> State:
-    values = np.asarray(env.state, dtype=np.float64)
-    return values[:2], values[2:]
-
-
-def _acrobot_put(env: Env, q: Array, v: Array) -> None:
-    """Wraps angles and bounds speeds, as ``AcrobotEnv.step`` does."""
-    from gymnasium.envs.classic_control import acrobot
-
-    library: Any = acrobot  # its functions have no types
-    angles = [library.wrap(angle, -np.pi, np.pi) for angle in q]
-    speeds = [library.bound(speed, -most, most) for speed, most in zip(v, (env.MAX_VEL_1, env.MAX_VEL_2), strict=True)]
-    env.state = np.array([*angles, *speeds])
-
-
-def _acrobot_outcome(env: Env, before: State, action: Any) -> Step:
-    ended = env._terminal()
-    return env._get_ob(), 0.0 if ended else -1.0, ended, False, {}
-
-
-def _acrobot_stopped(env: Env) -> bool:
-    return bool(abs(env.state[2]) >= env.MAX_VEL_1 or abs(env.state[3]) >= env.MAX_VEL_2)
-
-
-ACROBOT = Adapter(
-    coordinates=(
-        Coordinate("theta1", "rad", True, "theta1_dot", "rad/s"),
-        Coordinate("theta2", "rad", True, "theta2_dot", "rad/s"),
-    ),
-    inputs=(Input("torque", "N m"),),
-    dt=lambda env: float(env.dt),
-    state=_acrobot_state,
-    input=lambda env, action: np.array([float(env.AVAIL_TORQUE[_discrete(env, action)])]),
-    put=_acrobot_put,
-    outcome=_acrobot_outcome,
-    observe=lambda env: env._get_ob(),
-    stopped=_acrobot_stopped,
-    input_matrix=((0.0,), (1.0,)),
-    wide=_within(math.pi, math.pi, 4.0, 4.0),
-)
-
-
-# --- MuJoCo: everything but the simulation is the environment's own step
-
-
-def _mujoco_state(env: Env) -> State:
-    return env.data.qpos.copy(), env.data.qvel.copy()
-
-
-def _mujoco_input(env: Env, action: Any) -> Array:
-    """Forces on the joints that motors drive: the control, within its range, times the gear."""
-    return _box(env, action).astype(np.float64) * env.model.actuator_gear[:, 0]
-
-
-def _mujoco_outcome(env: Env, before: State, action: Any) -> Step:
-    env.do_simulation = lambda action, frames: None
-    try:
-        step: Step = env.step(action)
-    finally:
-        del env.do_simulation
-    return step
-
-
-def _mujoco_stopped(env: Env) -> bool:
-    """Whether a joint is beyond its range, where a constraint pushes it back."""
-    model, q = env.model, env.data.qpos
-    low, high = model.jnt_range.T
-    return bool((model.jnt_limited.astype(bool) & ((q <= low) | (q >= high))).any() or env.data.qfrc_constraint.any())
-
-
-def _on_rail(joints: tuple[str, ...], *widest: float) -> Adapter:
-    """Poles on a cart that a motor drives along a rail."""
-    return Adapter(
-        coordinates=(
-            Coordinate("slider", "m", False, "slider_dot", "m/s"),
-            *(Coordinate(joint, "rad", True, f"{joint}_dot", "rad/s") for joint in joints),
-        ),
-        inputs=(Input("force", "N"),),
-        dt=lambda env: float(env.dt),
-        state=_mujoco_state,
-        input=_mujoco_input,
-        put=lambda env, q, v: env.set_state(q, v),
-        outcome=_mujoco_outcome,
-        observe=lambda env: env._get_obs(),
-        stopped=_mujoco_stopped,
-        input_matrix=((1.0,), *((0.0,),) * len(joints)),
-        wide=_within(*widest),
-    )
-
-
-INVERTED_PENDULUM = _on_rail(("hinge",), 0.8, 0.19, 2.0, 2.0)
-INVERTED_DOUBLE_PENDULUM = _on_rail(("hinge", "hinge2"), 0.8, 0.5, 0.5, 2.0, 3.0, 3.0)
-
-
-# --- hnn_envs's own environments
-
-
-def own_adapter(env: Env) -> Adapter:
-    """Any environment of this package; states of momenta are seen as velocities."""
-    spec = env.dynamics.spec
-    names = [f"q{index + 1}" for index in range(spec.dof)]
-    coordinates = tuple(
-        Coordinate(name, each.unit, each.angle, f"{name}_dot", f"{each.unit}/{spec.time_unit}".strip("/"))
-        for name, each in zip(names, spec.coordinates, strict=True)
-    )
-    return Adapter(
-        coordinates=coordinates,
-        inputs=spec.inputs,
-        dt=float(env.dynamics.dt),
-        state=lambda own: (own.state[: spec.dof], _velocity(own, own.state)),
-        input=lambda own, action: np.asarray(own.inputs_of(action)),
-        put=_own_put,
-        input_matrix=spec.input_matrix,
-        wide=None if env.dynamics.truth is None else _own_start,
-    )
-
-
-def _own_start(env: Env, generator: np.random.Generator) -> State:
-    """A state of those that the system's states are drawn from, within the task's limits."""
-    drawn = env.dynamics.truth.sample_states(generator, MOST_DRAWN)
-    x = drawn[int(np.argmax(env.task.inside(drawn)))]
-    return x[: env.dynamics.spec.dof], _velocity(env, x)
-
-
-def _velocity(env: Env, x: Array) -> Array:
-    """Q', shape (dof,), of a state."""
-    dynamics = env.dynamics
-    dof = dynamics.spec.dof
-    if dynamics.spec.velocities:
-        return np.asarray(x[dof:])
-    return np.asarray(dynamics.to_numpy(dynamics.field(dynamics.to_device(x), None)))[:dof]
-
-
-def _own_put(env: Env, q: Array, v: Array) -> None:
-    if env.dynamics.spec.velocities:
-        env.state = np.concatenate([q, v])
-        return
-    # Velocities are linear in the momenta: the rows of M(q)^-1 are the velocities of unit momenta.
-    still = np.zeros_like(q)
-    columns = [_velocity(env, np.concatenate([q, unit])) for unit in np.eye(len(q))]
-    offset = _velocity(env, np.concatenate([q, still]))
-    env.state = np.concatenate([q, np.linalg.solve(np.stack(columns, axis=-1) - offset[:, None], v - offset)])
-
-
 ADAPTERS: Registry[Adapter | Callable[[Env], Adapter]] = Registry(
     "adapter of an environment",
     {
-        "Pendulum-v1": PENDULUM,
-        "CartPole-v1": CART_POLE,
-        "Acrobot-v1": ACROBOT,
-        "InvertedPendulum-v5": INVERTED_PENDULUM,
-        "InvertedDoublePendulum-v5": INVERTED_DOUBLE_PENDULUM,
-        "hnn_envs": own_adapter,
+        "Pendulum-v1": "hnn_envs.recordings.gymnasium_adapters:PENDULUM",
+        "CartPole-v1": "hnn_envs.recordings.gymnasium_adapters:CART_POLE",
+        "Acrobot-v1": "hnn_envs.recordings.gymnasium_adapters:ACROBOT",
+        "InvertedPendulum-v5": "hnn_envs.recordings.gymnasium_adapters:INVERTED_PENDULUM",
+        "InvertedDoublePendulum-v5": "hnn_envs.recordings.gymnasium_adapters:INVERTED_DOUBLE_PENDULUM",
+        "hnn_envs": "hnn_envs.recordings.own_adapter:own_adapter",
     },
 )
 """By the environment's id, or by its namespace: an adapter, or the function that makes it for an environment."""
@@ -354,6 +118,18 @@ def register_adapter(name: str, adapter: Adapter | Callable[[Env], Adapter] | st
         InvalidOptionError: the environment has another adapter.
     """
     ADAPTERS.register(name, adapter)
+
+
+def make_env(name: str) -> gymnasium.Env[Any, Any]:
+    """An environment of Gymnasium by its id.
+
+    Raises:
+        InvalidOptionError: there is none, or it lacks what it needs.
+    """
+    try:
+        return gymnasium.make(name)
+    except (gymnasium.error.Error, ImportError) as error:
+        raise InvalidOptionError(f"environment {name!r} cannot be made: {error}") from error
 
 
 def adapter_of(env: gymnasium.Env[Any, Any]) -> Adapter:

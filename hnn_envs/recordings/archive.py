@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -38,7 +39,7 @@ class ArchiveReader:
                     each.filename.removesuffix(END): self._read(archive, each)
                     for each in self._bounded(archive.infolist())
                 }
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+        except (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, RuntimeError) as error:
             raise DataError(f"{file} is no npz archive: {error}") from error
         self.note = str(self._arrays.pop(NOTE)) if NOTE in self._arrays else ""
         self._columns = {name: column for array in self._arrays for name, column in self._split(array)}

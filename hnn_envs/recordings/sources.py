@@ -203,7 +203,7 @@ class DrivenSource:
     def make(self, system: Known, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
         """Training and test share."""
         system = known_truth(system)
-        x = _at_rest(system, system.sample_states(rng, self.trajectories))
+        x = bring_to_rest(system, system.sample_states(rng, self.trajectories))
         dt = self.duration / (self.points - 1)
         kept = []
         for _ in range(self.points):
@@ -249,7 +249,7 @@ def _apart(system: System, states: Array, closest: float) -> Array:
     return states[closest_distance(split(states)[0], bodies) >= closest] if bodies else states
 
 
-def _at_rest(system: System, states: Array) -> Array:
+def bring_to_rest(system: System, states: Array) -> Array:
     """Brings the centre of mass of bodies to rest at the origin."""
     if not system.spec.bodies:
         return states

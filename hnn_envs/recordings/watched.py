@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hnn_envs.arrays import Array
+from hnn_envs.arrays import Array, split
 from hnn_envs.errors import InvalidOptionError
+from hnn_envs.hamiltonian.pairs import closest_distance
 from hnn_envs.parsing import Amount, Bounded
 from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.recordings.exact import exact_trajectories
-from hnn_envs.recordings.sources import MOST_STATES, Duration, States
+from hnn_envs.recordings.sources import MOST_STATES, Duration, States, bring_to_rest
 from hnn_envs.systems import Known, System, known_truth
 
 MOST_ROUNDS = 1000
@@ -31,6 +32,9 @@ class WatchedSource:
         low: smallest value of each component where runs start; by default they start where the system's states are
             drawn from. Runs that leave the limits, angles aside, are left out.
         high: largest value of each component.
+        closest: for bodies, smallest separation; runs in which two come closer are left out.
+        at_rest: for bodies, whether their centre of mass starts at rest at the origin, where thrusts that sum to zero
+            leave it.
     """
 
     seconds: Duration
@@ -40,6 +44,8 @@ class WatchedSource:
     max_input: Amount
     low: tuple[Bounded, ...] = ()
     high: tuple[Bounded, ...] = ()
+    closest: Amount = 0.0
+    at_rest: bool = False
 
     def __post_init__(self) -> None:
         if (self.seconds + self.test_seconds) / self.dt > MOST_STATES:
@@ -55,6 +61,8 @@ class WatchedSource:
             InvalidOptionError: limits of the wrong number, or hardly any run stays within them.
         """
         system = known_truth(system)
+        if (self.closest or self.at_rest) and not system.spec.bodies:
+            raise InvalidOptionError(f"closest and at_rest are for bodies, and {system.spec.name} has none")
         size = 2 * system.spec.dof
         if len(self.low) != len(self.high) or len(self.low) not in (0, size):
             raise InvalidOptionError(
@@ -83,6 +91,7 @@ class WatchedSource:
     def _watch(self, system: System, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
         box = (count, len(self.low))
         x = rng.uniform(self.low, self.high, box) if self.low else system.sample_states(rng, count)
+        x = bring_to_rest(system, x) if self.at_rest else x
         u = rng.uniform(-self.max_input, self.max_input, (count, self.intervals + 1, len(system.spec.inputs)))
         path, span = [x], np.array([0.0, self.dt])
         for step in range(self.intervals):
@@ -90,9 +99,12 @@ class WatchedSource:
         return np.stack(path, axis=1), u
 
     def _inside(self, system: System, states: Array) -> Array:
-        """Which runs stay within the limits; angles have none."""
+        """Which runs stay within the limits, of which angles have none, and keep their bodies apart."""
+        apart = np.ones(len(states), dtype=bool)
+        if self.closest:
+            apart = (closest_distance(split(states)[0], system.spec.bodies) >= self.closest).all(1)
         if not self.low:
-            return np.ones(len(states), dtype=bool)
+            return apart
         linear = ~np.array([*system.spec.angles, *(False,) * system.spec.dof])
         within = (states >= self.low) & (states <= self.high)
-        return within[..., linear].all((1, 2))
+        return apart & within[..., linear].all((1, 2))

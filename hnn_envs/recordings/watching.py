@@ -14,7 +14,7 @@ from hnn_envs.arrays import Array
 from hnn_envs.errors import DataError, InvalidOptionError
 from hnn_envs.memory import check_memory
 from hnn_envs.progress import Progress, silent
-from hnn_envs.recordings.adapters import Adapter, adapter_of
+from hnn_envs.recordings.adapters import Adapter, adapter_of, make_env
 from hnn_envs.recordings.recording import Recording, Run
 from hnn_envs.recordings.stretches import unwrapped
 
@@ -69,7 +69,7 @@ def record(
     """
     if not (math.isfinite(noise) and noise >= 0):
         raise InvalidOptionError(f"noise must be at least 0, not {noise!r}")
-    made = _made(env) if isinstance(env, str) else env
+    made = make_env(env) if isinstance(env, str) else env
     try:
         chosen = adapter or adapter_of(made)
         watcher = _Watcher(made, chosen, policy, starts, _most_steps(starts, steps))
@@ -84,13 +84,6 @@ def record(
         for number, run in enumerate(runs, start=1)
     )
     return Recording(title, chosen.coordinates, chosen.inputs, finished, chosen.input_matrix)
-
-
-def _made(name: str) -> gymnasium.Env[Any, Any]:
-    try:
-        return gymnasium.make(name)
-    except (gymnasium.error.Error, ImportError) as error:
-        raise InvalidOptionError(f"environment {name!r} cannot be made: {error}") from error
 
 
 def _name_of(env: gymnasium.Env[Any, Any]) -> str:

@@ -117,7 +117,7 @@ def watch(recording: Recording) -> Watched:
     """
     runs, median = recording.runs, median_interval(recording.runs)
     speeds = [_even_velocities(run, median) for run in runs]
-    scale = time_scale(runs, speeds)
+    scale = min(time_scale(runs, speeds), _turn(recording, speeds))
     pace = scale
     if recording.inputs:
         pace = min(scale, time_scale(runs, [mean_inputs(run, _even_times(run, median)) for run in runs]))
@@ -161,6 +161,13 @@ def median_interval(runs: Sequence[Run]) -> float:
     return float(np.median(np.concatenate([np.diff(run.times) for run in runs])))
 
 
+def _turn(recording: Recording, speeds: Sequence[Array]) -> float:
+    """How long the fastest angle takes to go round; infinite where nothing turns."""
+    angles = [index for index, coordinate in enumerate(recording.coordinates) if coordinate.angle]
+    fastest = float(np.sqrt(np.square(np.concatenate(speeds)[:, angles]).mean(axis=0)).max(initial=0.0))
+    return 2 * math.pi / fastest if fastest > 0 else math.inf
+
+
 def _even_times(run: Run, interval: float) -> Array:
     return np.arange(run.times[0], run.times[-1] + 0.5 * interval, interval).clip(None, run.times[-1])
 
@@ -190,9 +197,12 @@ def mean_inputs(run: Run, edges: Array) -> Array:
         return np.zeros((len(edges) - 1, count))
     spans = np.diff(run.input_times)
     area = np.concatenate((np.zeros((1, count)), np.cumsum(run.inputs[:-1] * spans[:, None], axis=0)))
-    place = np.clip(np.searchsorted(run.input_times, edges + 1e-9 * np.diff(edges).min(), "right") - 1, 0, None)
+    near = 1e-9 * float(np.diff(edges).min())
+    place, until = (
+        np.clip(np.searchsorted(run.input_times, edges + shift, "right") - 1, 0, None) for shift in (near, -near)
+    )
     at_edges = area[place] + run.inputs[place] * (edges - run.input_times[place])[:, None]
-    same = place[1:] == place[:-1]
+    same = until[1:] == place[:-1]
     means: Array = np.diff(at_edges, axis=0) / np.diff(edges)[:, None]
     return np.where(same[:, None], run.inputs[place[:-1]], means)  # exactly what was held, without rounding
 

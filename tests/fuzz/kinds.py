@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,11 @@ from hnn_envs.models import make_family
 from hnn_envs.pixels.films import FilmSettings, load_films, read_films
 from hnn_envs.recordings import make_source
 from hnn_envs.recordings.measured import load_real_pendulum
+from hnn_envs.recordings.recording import Recording, Run
 from hnn_envs.report.page import render
 from hnn_envs.report.sources import collect
 from hnn_envs.storage import digest_of
-from hnn_envs.systems import get_system
+from hnn_envs.systems import Coordinate, Input, get_system
 
 Rng = np.random.Generator
 
@@ -267,6 +269,26 @@ def _packed(folder: Path) -> bytes:
     return lzma.compress(_series(folder))
 
 
+def _recorded(end: str) -> Callable[[Path], bytes]:
+    """A recording in a file that says what its columns are."""
+
+    def original(folder: Path) -> bytes:
+        times = 0.1 * np.arange(20)
+        run = Run("run", times, np.sin(times)[:, None], np.cos(times)[:, None], times[::2], times[::2, None])
+        arm = Recording("arm", (Coordinate("q", "rad", True, "v", "rad/s"),), (Input("u", "N m"),), (run,), ((1.0,),))
+        arm.save(folder / f"arm{end}")
+        return (folder / f"arm{end}").read_bytes()
+
+    return original
+
+
+def _recording(path: Path) -> object:
+    read = Recording.load(path)
+    arrays = [array for run in read.runs for array in (run.times, run.positions, run.velocities, run.inputs)]
+    assert all(np.isfinite(array).all() for array in arrays if array is not None)
+    return repr(read), len(arrays)
+
+
 def _shipped(path: Path) -> Callable[[Path], bytes]:
     return lambda _: path.read_bytes()
 
@@ -309,6 +331,10 @@ KINDS = {
     "kept findings, stability": Kind(".json", _checks, _json, load_checks, True),
     "films": Kind(".safetensors", _films, mutants.of_bytes, _filmed, True),
     "training states": Kind(".safetensors", _training, mutants.of_bytes, _state, sealed=True),
+    **{
+        f"recordings, {end}": Kind(end, _recorded(end), mutants.of_bytes, _recording)
+        for end in (".csv", ".csv.gz", ".npz", *((".parquet",) if find_spec("pyarrow") else ()))
+    },
     "measured series": Kind(".txt", _series, mutants.of_bytes, lambda path: load_real_pendulum(path).states.tobytes()),
     "measured series, packed": Kind(".xz", _packed, mutants.of_bytes, lambda path: load_real_pendulum(path)),
 }

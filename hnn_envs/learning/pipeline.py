@@ -242,11 +242,12 @@ FITS: dict[str, Callable[[Setting, Told], Candidate]] = {
 
 
 def _with_members(setting: Setting, chosen: Candidate, told: Told) -> Candidate:
-    """The same with an ensemble: drawn where parameters are few, else learned from other starts."""
+    """The same with an ensemble: drawn where parameters are few, else of other starts, the best of which leads."""
     if chosen.family in PLANS:
         plan = PLANS[chosen.family](setting)
-        members = tuple(fit_network(setting, plan, number, told) for number in range(1, MEMBERS))
-        return replace(chosen, members=members)
+        starts = [replace(chosen, parameters=fit_network(setting, plan, number, told)) for number in range(MEMBERS)]
+        best = min(starts, key=lambda start: _score(setting, start))
+        return replace(best, members=tuple(start.parameters for start in starts if start is not best))
     fit = SeriesFit(setting, make_family(chosen.family, chosen.settings), told)
     return replace(chosen, members=fit.draws(chosen.parameters, chosen.noise, MEMBERS))
 

@@ -1,6 +1,7 @@
-"""Makes the pictures of the README: one of every environment, and the comparison of ODE, HNN and baseline.
+"""Makes the pictures of the README: one of every environment, the comparisons, and what is learned from how much.
 
-``python examples/figures.py`` writes them to examples/pictures. Every picture is of a real episode in the environment.
+``python examples/figures.py`` writes them to examples/pictures. Pictures of environments are of real
+episodes; that of learning is drawn from examples/results/learning.json.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ import numpy as np
 from PIL import Image
 
 import hnn_envs
+from hnn_envs.benchmarks.learning import curves_of
 from hnn_envs.evaluation.comparison import compare
+from hnn_envs.evaluation.records import read_rows
 from hnn_envs.figures.animation import write_gif
+from hnn_envs.figures.learning import learning_figure
 from hnn_envs.figures.plots import comparison_figure
 
 STEPS = {
@@ -28,6 +32,9 @@ STEPS = {
     "Pendubot": 52,
     "PixelPendulum": 60,
 }
+
+
+RESULTS = Path(__file__).parent / "results"
 
 
 def environment_picture(name: str, folder: Path) -> None:
@@ -50,6 +57,11 @@ def comparison_pictures(system: str, folder: Path) -> None:
     write_gif(compare(system, periods=8), folder / f"compare-{system}.gif", frames=120, size=(260, 260))
 
 
+def learning_picture(results: Path, folder: Path) -> None:
+    """What ``hnn-envs benchmark learning`` found, from its rows."""
+    learning_figure(curves_of(read_rows(results))).savefig(folder / "learning.png", dpi=100)
+
+
 def main() -> None:
     """Makes all pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -60,6 +72,7 @@ def main() -> None:
         environment_picture(name, folder)
     for system in ("pendulum", "two-body"):
         comparison_pictures(system, folder)
+    learning_picture(RESULTS / "learning.json", folder)
 
 
 if __name__ == "__main__":

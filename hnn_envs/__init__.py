@@ -18,7 +18,12 @@ from hnn_envs.version import __version__
 if TYPE_CHECKING:
     from hnn_envs.dynamics import Dynamics, make_dynamics
     from hnn_envs.envs import PhysicsEnv, PhysicsVectorEnv
+    from hnn_envs.envs.twin import twin
+    from hnn_envs.learning import LearnedModel, learn
     from hnn_envs.models import register_family
+    from hnn_envs.recordings.adapters import Adapter, Stop, register_adapter
+    from hnn_envs.recordings.recording import Recording
+    from hnn_envs.recordings.watching import record
     from hnn_envs.rollouts import Rollout, rollout
     from hnn_envs.systems import SYSTEMS, get_system, register_system
     from hnn_envs.tasks import TASKS, get_task, register_task
@@ -27,19 +32,27 @@ __all__ = [
     "ENVIRONMENTS",
     "SYSTEMS",
     "TASKS",
+    "Adapter",
     "Dynamics",
+    "LearnedModel",
     "PhysicsEnv",
     "PhysicsVectorEnv",
+    "Recording",
     "Rollout",
+    "Stop",
     "__version__",
     "get_system",
     "get_task",
+    "learn",
     "make_dynamics",
+    "record",
+    "register_adapter",
     "register_environment",
     "register_family",
     "register_system",
     "register_task",
     "rollout",
+    "twin",
 ]
 
 _HOMES = {
@@ -47,8 +60,16 @@ _HOMES = {
     "make_dynamics": "dynamics",
     "PhysicsEnv": "envs",
     "PhysicsVectorEnv": "envs",
+    "LearnedModel": "learning",
+    "learn": "learning",
+    "Adapter": "recordings.adapters",
+    "Recording": "recordings.recording",
+    "Stop": "recordings.adapters",
+    "record": "recordings.watching",
+    "register_adapter": "recordings.adapters",
     "Rollout": "rollouts",
     "rollout": "rollouts",
+    "twin": "envs.twin",
     "SYSTEMS": "systems",
     "get_system": "systems",
     "TASKS": "tasks",

@@ -9,19 +9,19 @@ file and the cause.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.resources import files as package_files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from hnn_envs.errors import CheckpointError, HnnEnvsError, UnknownNameError
 from hnn_envs.hamiltonian import VectorField
 from hnn_envs.models import Parameters, make_family, shapes_of
-from hnn_envs.parsing import Extended, is_file, parse, user_path
+from hnn_envs.parsing import Extended, Positive, is_file, parse, user_path
 from hnn_envs.storage import Shapes, open_tensors, write_tensors
 from hnn_envs.systems import SYSTEMS, get_spec
 from hnn_envs.systems.spec import SystemSpec, is_system_name
@@ -29,6 +29,9 @@ from hnn_envs.systems.spec import SystemSpec, is_system_name
 FORMAT = 2
 FORMATS = (1, 2)
 HEADER = "hnn_envs"
+MOST_MEMBERS = 100
+"""Members of an ensemble that are read; a spread needs a handful."""
+T = TypeVar("T")
 ALIASES = {"hnn": "default/hnn", "baseline": "default/baseline"}
 
 
@@ -40,11 +43,13 @@ class Domain:
         low: smallest value of each state component.
         high: largest value of each state component; an angle that takes all values has low = -pi, high = pi.
         energy: smallest and largest energy, the true one where that is known; None where the model has none either.
+        inputs: smallest and largest value of each input; None where that was not kept.
     """
 
     low: tuple[float, ...]
     high: tuple[float, ...]
     energy: tuple[float, float] | None
+    inputs: tuple[tuple[float, float], ...] | None = None
 
     @property
     def width(self) -> np.ndarray:
@@ -69,6 +74,8 @@ class Card:
         version: the version of hnn_envs that trained it.
         energy_offset: what to subtract from the learned H, which is fixed only up to a constant, so that its mean over
             the training states is the true energy's.
+        dt: time step of the recording that it was learned from, or of its grid; None where that was not kept.
+        spread_scale: what calibrates the spread of the members on data that was held out: it is multiplied by this.
         digest: SHA-256 of the card and the tensors; guards against tampering and damage.
         format: version of this layout.
     """
@@ -84,6 +91,8 @@ class Card:
     metrics: dict[str, Extended]
     version: str
     energy_offset: float = 0.0
+    dt: Positive | None = None
+    spread_scale: Positive = 1.0
     digest: str = ""
     format: int = FORMAT
 
@@ -95,10 +104,18 @@ class Card:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A card and its parameters, float64 or float32 NumPy arrays."""
+    """A card and its parameters, float64 or float32 NumPy arrays.
+
+    Attributes:
+        card: what it says about itself.
+        parameters: of the model.
+        members: parameters of other models of the same family, learned from the same data: where these disagree with
+            the model, it cannot be trusted (``hnn_envs.dynamics.Dynamics.spread``). None where there are none.
+    """
 
     card: Card
     parameters: Parameters = field(repr=False)
+    members: tuple[Parameters, ...] = field(default=(), repr=False)
 
     def build(self, parameters: Parameters | None = None) -> VectorField:
         """The vector field; ``parameters`` may be converted ones, such as torch tensors on a device."""
@@ -106,9 +123,39 @@ class Checkpoint:
         return family.build(self.card.spec, self.parameters if parameters is None else parameters)
 
 
-def save_checkpoint(path: Path, card: Card, parameters: Parameters) -> None:
-    """Writes a checkpoint to a temporary name and renames it, so that no reader ever sees half a file."""
-    write_tensors(path, HEADER, asdict(card) | {"format": FORMAT}, parameters)
+def save_checkpoint(path: Path, card: Card, parameters: Parameters, members: Sequence[Parameters] = ()) -> None:
+    """Writes a checkpoint to a temporary name and renames it, so that no reader ever sees half a file.
+
+    Args:
+        path: the file.
+        card: what it says about itself.
+        parameters: of the model.
+        members: as for ``Checkpoint``.
+    """
+    write_tensors(path, HEADER, _written(card), _named(parameters, members))
+
+
+def _written(card: Card) -> dict[str, Any]:
+    """The entries of a card; those that came later are there only where they say something.
+
+    So a file whose model has no members is what earlier versions wrote, to the byte.
+    """
+    entries = asdict(card) | {"format": FORMAT}
+    if entries["spread_scale"] == 1.0:
+        del entries["spread_scale"]
+    if entries["dt"] is None:
+        del entries["dt"]
+    if entries["domain"]["inputs"] is None:
+        del entries["domain"]["inputs"]
+    return entries
+
+
+def _named(values: Mapping[str, T], members: Iterable[Mapping[str, T]]) -> dict[str, T]:
+    """What a model has by name, and what its members have, as a file names them: "members/0/NAME"."""
+    of_members = {
+        f"members/{number}/{name}": value for number, each in enumerate(members) for name, value in each.items()
+    }
+    return {**values, **of_members}
 
 
 def load_checkpoint(path: Path, system: str | None = None) -> Checkpoint:
@@ -126,10 +173,19 @@ def load_checkpoint(path: Path, system: str | None = None) -> Checkpoint:
     with open_tensors(path, HEADER, "checkpoint", FORMATS) as file:
         card = _parse_card(path, file.values)
         _check_card(path, card, system)
-        _check_shapes(path, card, file.shapes)
-        checkpoint = Checkpoint(card, file.read())
-    _check_weights(path, checkpoint)
+        names, members = _check_shapes(path, card, file.shapes)
+        weights = file.read()
+    _check_weights(path, weights)
+    own, *others = _sorted_out(weights, names, members)
+    checkpoint = Checkpoint(card, own, tuple(others))
+    _check_models(path, checkpoint)
     return checkpoint
+
+
+def _sorted_out(weights: Parameters, names: Sequence[str], members: int) -> list[Parameters]:
+    """The parameters of the model, and those of each member."""
+    prefixes = ("", *(f"members/{number}/" for number in range(members)))
+    return [{name: weights[f"{prefix}{name}"] for name in names} for prefix in prefixes]
 
 
 def _parse_card(path: Path, values: Mapping[str, Any]) -> Card:
@@ -140,11 +196,11 @@ def _parse_card(path: Path, values: Mapping[str, Any]) -> Card:
 
 
 def _current(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries of a card as the present format has them.
+    """The entries of a card as the present format has them, those that came later among them.
 
     Format 1 has the name of a system of this package in place of the description.
     """
-    entries = dict(values)
+    entries = {"dt": None, "spread_scale": 1.0, **values}
     if entries["format"] == 1:
         name = entries.pop("system", None)
         if (
@@ -162,28 +218,45 @@ def _check_card(path: Path, card: Card, system: str | None) -> None:
         raise CheckpointError(f"checkpoint {path} was changed after it was written: its recipe does not match its hash")
     if len(card.domain.low) != 2 * card.spec.dof or len(card.domain.high) != 2 * card.spec.dof:
         raise CheckpointError(f"checkpoint {path} has a domain of the wrong size for system {card.system!r}")
+    if card.domain.inputs is not None and len(card.domain.inputs) != len(card.spec.inputs):
+        raise CheckpointError(
+            f"checkpoint {path} has a domain of {len(card.domain.inputs)} inputs, and system {card.system!r} has "
+            f"{len(card.spec.inputs)}"
+        )
 
 
-def _check_shapes(path: Path, card: Card, shapes: Shapes) -> None:
-    """Compares what the header says with the model that the card describes, before a tensor is read."""
+def _check_shapes(path: Path, card: Card, shapes: Shapes) -> tuple[list[str], int]:
+    """Compares what the header says with the model that the card describes, before a tensor is read.
+
+    Returns:
+        The names of the model's parameters in their order in the file, and the number of members.
+    """
     try:
         expected = shapes_of(make_family(card.family, card.settings), card.spec)
     except _BUILDING as error:
         raise _cannot_be_built(path, error) from error
-    if shapes != expected:
+    members = max(0, len(shapes) // max(1, len(expected)) - 1)
+    if members > MOST_MEMBERS:
+        raise CheckpointError(f"checkpoint {path} has {members} members; at most {MOST_MEMBERS} are read")
+    if shapes != _named(expected, [expected] * members):
         raise CheckpointError(f"checkpoint {path} has weights that do not fit its model {card.family!r}")
+    return [name for name in shapes if name in expected], members
 
 
-def _check_weights(path: Path, checkpoint: Checkpoint) -> None:
-    for name, value in checkpoint.parameters.items():
+def _check_weights(path: Path, weights: Parameters) -> None:
+    for name, value in weights.items():
         if value.dtype not in (np.float64, np.float32):
             raise CheckpointError(
                 f"checkpoint {path} has weights {name!r} that are {value.dtype}, not float64 or float32"
             )
         if not np.isfinite(value).all():
             raise CheckpointError(f"checkpoint {path} has weights {name!r} that are not finite")
+
+
+def _check_models(path: Path, checkpoint: Checkpoint) -> None:
     try:
-        checkpoint.build()
+        for parameters in (checkpoint.parameters, *checkpoint.members):
+            checkpoint.build(parameters)
     except _BUILDING as error:
         raise _cannot_be_built(path, error) from error
 

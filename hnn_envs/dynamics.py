@@ -22,6 +22,7 @@ from hnn_envs.checkpoints import (
     load_checkpoint,
     shipped_checkpoints,
 )
+from hnn_envs.ensemble import Ensemble
 from hnn_envs.errors import CheckpointError, DeviceError, InvalidOptionError, NoTruthError, UnknownNameError
 from hnn_envs.hamiltonian import Hamiltonian, HamiltonianFlow, VectorField, bodies_of, is_separable
 from hnn_envs.integrators import INTEGRATORS, Integrator, get_integrator
@@ -57,6 +58,7 @@ class Dynamics:
             (baseline), and None where that is not known either.
         device: None for NumPy on the CPU, else the torch device that holds the network.
         card: the checkpoint's card; None for the ODE.
+        ensemble: models that were learned beside this one; None where there are none.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Dynamics:
     hamiltonian: Hamiltonian | None
     device: str | None = None
     card: Card | None = None
+    ensemble: Ensemble | None = None
 
     def step(self, x: Array, u: Array | None = None) -> Array:
         """Advances states (..., 2*dof) by ``dt`` under inputs (..., inputs) held constant; None is the free system.
@@ -81,6 +84,30 @@ class Dynamics:
         h = self.dt / self.substeps
         with np.errstate(all="ignore"):
             return self.integrator.advance(self.field, x, u, h, self.substeps)
+
+    @property
+    def has_spread(self) -> bool:
+        """Whether there is an ensemble, whose disagreement tells where this physics cannot be trusted."""
+        return self.ensemble is not None
+
+    def spread(self, x: Array, u: Array | None = None, x_next: Array | None = None) -> Array:
+        """How far the members of an ensemble are from this physics after one step, as a share, shape (...,).
+
+        Of each state component it is the root mean square of the members' deviations over the component's width in the
+        domain, at most 2 pi for an angle; of these it is the largest, times the card's ``spread_scale``. It is infinite
+        where a member or this physics diverges.
+
+        Args:
+            x: states (..., 2*dof).
+            u: inputs (..., inputs); None for the free system.
+            x_next: where this physics leads, if that was computed before.
+
+        Raises:
+            InvalidOptionError: there is no ensemble.
+        """
+        if self.ensemble is None:
+            raise InvalidOptionError(f"dynamics {self.name!r} has no ensemble that was learned beside it, so no spread")
+        return self.ensemble.spread(x, u, self.step(x, u) if x_next is None else x_next)
 
     @cached_property
     def _compiled(self) -> Callable[[Array, Array | None], Array] | None:
@@ -194,13 +221,16 @@ def make_dynamics(
     dt = _default_dt(spec) if dt is None else dt
     _check_options(name, dt, substeps, dtype)
     card: Card | None = None
+    members: list[VectorField] = []
     if chosen is None:
         if truth is None:
-            raise NoTruthError.of(spec.name)
+            raise NoTruthError.of(spec.name, _learned_of(system, spec))
         field: VectorField = truth.field
     else:
         card = chosen.card
-        field = chosen.build(_convert(chosen.parameters, dtype, torch_device))
+        field, *members = (
+            chosen.build(_convert(each, dtype, torch_device)) for each in (chosen.parameters, *chosen.members)
+        )
     method, steps = _stepping(spec, field, dt, integrator, substeps, learned=card is not None)
     if torch_device is not None and method.name == "dop853":
         raise InvalidOptionError(f"integrator 'dop853' runs on the CPU only; leave out device={device!r}")
@@ -215,6 +245,7 @@ def make_dynamics(
         hamiltonian=field.hamiltonian if isinstance(field, HamiltonianFlow) else truth,
         device=torch_device,
         card=card,
+        ensemble=Ensemble(tuple(members), method, float(dt), steps, card) if card is not None and members else None,
     )
 
 
@@ -234,6 +265,13 @@ def _resolved(
         return spec, truth_of(known), None
     chosen = dynamics if isinstance(dynamics, Checkpoint) else _found(spec, dynamics)
     return spec, truth_of(known), _checked(spec, chosen)
+
+
+def _learned_of(system: str | Path | Known | Checkpoint, spec: SystemSpec) -> list[str]:
+    """What was learned of a system, as far as that is known: the file that was given, or the shipped checkpoints."""
+    if isinstance(system, Path) or (isinstance(system, str) and is_path(system)):
+        return [str(system)]
+    return shipped_checkpoints(spec.name)
 
 
 def _default_dt(spec: SystemSpec) -> float:

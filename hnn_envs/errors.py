@@ -78,9 +78,15 @@ class NoTruthError(HnnEnvsError, ValueError):
     """The true equations were asked for of a system that is known by recordings only."""
 
     @classmethod
-    def of(cls, system: str) -> NoTruthError:
-        """Builds the usual sentence."""
+    def of(cls, system: str, there: Iterable[str] = ()) -> NoTruthError:
+        """Builds the usual sentence.
+
+        Args:
+            system: its name.
+            there: names or paths of what was learned of it.
+        """
+        names = " or ".join(f"dynamics={name!r}" for name in there)
+        instead = f"there is {names}" if names else "name a checkpoint that was learned from recordings of it"
         return cls(
-            f"the equations of {system!r} are not known, so there is no dynamics='ode' and no true energy; "
-            "name a checkpoint that was learned from recordings of it"
+            f"the equations of {system!r} are not known, so there is no dynamics='ode' and no true energy; {instead}"
         )

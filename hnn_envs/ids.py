@@ -2,7 +2,8 @@
 
 Every environment has three ids: ``hnn_envs:hnn_envs/Pendulum-v0`` takes its physics as a keyword, and for tools that
 take an id and no keywords ``PendulumHNN-v0`` and ``PendulumBaseline-v0`` stand for learned physics. Any other task is
-reached by ``hnn_envs:hnn_envs/Task-v0`` with ``task="module:object"``.
+reached by ``hnn_envs:hnn_envs/Task-v0`` with ``task="module:object"``, and what was learned from a recording of a
+system that is not registered by ``hnn_envs:hnn_envs/Learned-v0`` with ``dynamics="FILE.safetensors"``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from gymnasium.envs.registration import register
 ENTRY_POINT = "hnn_envs.envs:PhysicsEnv"
 VECTOR_ENTRY_POINT = "hnn_envs.envs:PhysicsVectorEnv"
 """What Gymnasium makes a native batch of, for the environments here and for tasks that users register."""
+LEARNED_VECTOR_ENTRY_POINT = "hnn_envs.envs:make_learned_batch"
+"""The same for what was learned from recordings."""
+LEARNED = "hnn_envs:hnn_envs/Learned-v0"
+"""The id for a checkpoint's file, with the keyword ``dynamics``."""
 ANY_TASK = "hnn_envs:hnn_envs/Task-v0"
 """The id for any task, with the keyword ``task``."""
 
@@ -63,3 +68,8 @@ for _name, _task, _steps in (
 ):
     register_environment(_name, _task, _steps)
 register(id=ANY_TASK.partition(":")[2], entry_point="hnn_envs.envs:make_limited", vector_entry_point=VECTOR_ENTRY_POINT)
+register(
+    id=LEARNED.partition(":")[2],
+    entry_point="hnn_envs.envs:make_learned",
+    vector_entry_point=LEARNED_VECTOR_ENTRY_POINT,
+)

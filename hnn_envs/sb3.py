@@ -25,7 +25,7 @@ from hnn_envs.envs import PhysicsVectorEnv
 from hnn_envs.envs.simulation import check_options
 from hnn_envs.envs.sub_environment import SubEnvironment
 from hnn_envs.errors import InvalidOptionError, UnknownNameError
-from hnn_envs.ids import ENVIRONMENTS, VECTOR_ENTRY_POINT
+from hnn_envs.ids import ENVIRONMENTS, LEARNED_VECTOR_ENTRY_POINT, VECTOR_ENTRY_POINT
 
 Indices = int | Iterable[int] | None
 
@@ -96,12 +96,12 @@ def _found(name: str) -> EnvSpec:
         except ImportError as error:
             raise UnknownNameError(f"unknown environment {name!r}: {error}") from error
     spec = gymnasium.registry.get(plain) or gymnasium.registry.get(f"hnn_envs/{plain}-v0")
-    if spec is None or spec.vector_entry_point != VECTOR_ENTRY_POINT:
+    if spec is None or spec.vector_entry_point not in (VECTOR_ENTRY_POINT, LEARNED_VECTOR_ENTRY_POINT):
         raise UnknownNameError.of("environment", name, ENVIRONMENTS)
     return spec
 
 
-INFOS = ("out_of_domain", "diverged", "energy", "learned_energy")
+INFOS = ("out_of_domain", "diverged", "energy", "learned_energy", "spread", "untrusted")
 """What an environment's info may have."""
 
 

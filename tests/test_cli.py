@@ -115,21 +115,27 @@ class TestHelp:
         [
             ("list", []),
             ("compare", ["systems", "dynamics", "periods", "seed", "integrator", "data", "out", "gif", "no-gif"]),
+            ("record", ["seconds", "out", "seed", "noise", "policy", "starts", "velocities", "no-velocities"]),
             ("train", ["out", "overwrite", "seed", "data", "threads"]),
             ("play", ["dynamics", "integrator", "seed", "out", "frames"]),
+            ("plan", ["dynamics", "acting", "task", "options", "episodes", "seed", "gif", "no-gif", "out"]),
             ("report", ["out"]),
             ("benchmark stability", [*SWEEP, "systems", "dynamics", "integrators", "steps", "starts", "seed"]),
             ("benchmark transfer", [*SWEEP, *TRAINING, "tasks", "dynamics", "seeds", "episodes"]),
             ("benchmark paper", [*SWEEP, "systems", "dynamics", "seeds", "retrain", "data"]),
+            (
+                "benchmark learning",
+                [*SWEEP, "systems", "dynamics", "seconds", "noise", "full", "seeds", "starts", "minutes"],
+            ),
             ("benchmark speed", ["out", "json", "quick"]),
         ],
     )
     def test_every_option_of_a_command_is_explained(self, command: str, options: list[str]) -> None:
         words = good(*command.split(), "--help")
         found = set(re.findall(r"^\W{1,3}--([a-z-]+)", words, re.MULTILINE))
-        assert found == {*options, "help"} - {"no-gif"}
+        assert found == {*options, "help"} - {"no-gif", "no-velocities"}
         for option in options:
-            if option != "no-gif":
+            if not option.startswith("no-"):
                 line = next(line for line in words.splitlines() if re.search(rf"^\W{{1,3}}--{option} ", line))
                 assert len(re.findall(r"\w+", line.split(">", 1)[1])) >= 2, line
 
@@ -158,6 +164,7 @@ class TestMistakes:
             "benchmark stability --seed -1",
             "benchmark transfer --jobs -1",
             "benchmark transfer --seeds 0",
+            "benchmark learning --starts 0",
         ],
     )
     def test_a_number_out_of_range_is_a_wrong_use(self, words: str) -> None:
@@ -178,6 +185,8 @@ class TestMistakes:
             ("benchmark transfer --out taken/there", "taken/there"),
             ("benchmark transfer --json taken/deep/rows.json", "taken/deep/rows.json"),
             ("benchmark transfer --retrain --policies taken/there", "taken/there"),
+            ("benchmark learning --out taken/there", "taken/there"),
+            ("benchmark learning --json taken/rows.json", "taken/rows.json"),
             ("benchmark paper --out taken/there", "taken/there"),
             ("benchmark paper --json taken/rows.json", "taken/rows.json"),
             ("benchmark speed --out taken/there", "taken/there/speed.json"),

@@ -10,13 +10,15 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PICTURES = {"figures.py", "screenshots.py"}  # they make the README's pictures
-ELSEWHERE = {"ppo.py", "ten_lines.py"} | PICTURES  # by test_sb3; ten_lines.py with the README, which shows it
+# By test_sb3; ten_lines.py with the README, which shows it; the last by test_recorded_windows.
+ELSEWHERE = {"ppo.py", "ten_lines.py", "measured_double_pendulum.py"} | PICTURES
 SHORT = {
     "side_by_side.py": ["--steps", "4096", "--frames", "3", "--out", "side.gif"],
     "sac.py": ["--steps", "200"],
     "custom_reward.py": ["--steps", "2048"],
     "mpc.py": ["--episodes", "1", "--steps", "10"],
     "video.py": ["--steps", "5", "--out", "videos"],
+    "own_task.py": ["--steps", "10"],
     "energy_kick.py": ["--frames", "40", "--out", "kick.gif"],
 }
 
@@ -24,6 +26,7 @@ SHORT = {
 def run(name, arguments, monkeypatch, folder):
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", [name, *arguments])
+    monkeypatch.syspath_prepend(EXAMPLES)  # as Python does for a script
     runpy.run_path(str(EXAMPLES / name), run_name="__main__")
 
 

@@ -109,6 +109,14 @@ class TestSize:
         big = raw(tmp_path / "big.safetensors", {"__metadata__": card_text(path), "weight": entry}, size)
         assert "bytes of tensors; at most" in refusal(big)
 
+    @pytest.mark.parametrize("name", ["members/{}/mass", "members/{}/", "members/0/{}"])
+    def test_a_thousand_names_of_members(self, path: Path, tmp_path: Path, name: str) -> None:
+        entry = {"dtype": "F64", "shape": [0], "data_offsets": [0, 0]}
+        names = {name.format(number): entry for number in range(1000)}
+        with_digest = card_text(path, digest=digest_of(header(path), {each: np.zeros(0) for each in names}))
+        many = raw(tmp_path / "many.safetensors", {"__metadata__": with_digest, **names}, 0)
+        assert "members; at most" in refusal(many)
+
     @pytest.mark.parametrize("length", [0, 1, LARGEST_HEADER + 1, 2**62, 2**64 - 1])
     def test_a_header_of_another_length(self, path: Path, length: int) -> None:
         path.write_bytes(length.to_bytes(8, "little") + path.read_bytes()[8:])
@@ -219,6 +227,10 @@ class TestContent:
             {"metrics": {"test_loss": 10**400}},
             {"domain": {"low": [10**400, 0], "high": [1, 1], "energy": None}},
             {"domain": {"low": [0, 0], "high": [1, math.inf], "energy": None}},
+            {"domain": {"low": [0, 0], "high": [1, 1], "energy": None, "inputs": [[0, 10**400]]}},
+            {"domain": {"low": [0, 0], "high": [1, 1], "energy": None, "inputs": [[math.nan, 1]]}},
+            {"spread_scale": 10**400},
+            {"spread_scale": math.inf},
             {"name": 5},
             {"version": None},
         ],

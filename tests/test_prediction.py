@@ -104,10 +104,12 @@ class TestImpulseLoss:
         values = [loss.residuals(family.build(system.spec, to_torch(each)), rows) for each in (first, middle, second)]
         np.testing.assert_allclose(values[1], (values[0] + values[2]) / 2, rtol=1e-10, atol=1e-10)
 
-    def test_without_inputs_nothing_tells_how_heavy_things_are(self) -> None:
-        free = recording(CART_POLE, 1.0, 0.0)
-        with pytest.raises(InvalidOptionError, match="needs inputs, which set the scale of the masses"):
-            make_loss("impulse", {}).prepare(free, torch.float64)
+    def test_without_inputs_the_first_mass_is_one_on_average(self) -> None:
+        system, loss = SYSTEMS["cart-pole"], make_loss("impulse", {})
+        rows = loss.prepare(recording(CART_POLE, 1.0, 0.0), torch.float64)
+        mean = system.mass_matrix(rows[0][:, 0, :2].numpy())[:, 0, 0].mean()
+        last = loss.residuals(system.field, rows)[-1]
+        assert float(last[0]) == pytest.approx((mean - 1) * len(rows[0]) ** 0.5)
 
     def test_states_that_are_no_velocities_are_refused(self) -> None:
         pendulum, loss = SYSTEMS["pendulum"], make_loss("impulse", {})

@@ -19,7 +19,10 @@ MAKEFILE = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
 FULL = os.environ.get("HNN_ENVS_README") == "full"
 COMMAND = re.compile(r"(hnn-envs|make|python3?|pip|\.venv/bin/\w+) \S")
 
-SHORTER_CODE = {"agent.learn(200_000)": "agent.learn(4_096)"}
+SHORTER_CODE = {
+    "agent.learn(200_000)": "agent.learn(4_096)",
+    "hnn_envs.learn(recording)": 'hnn_envs.learn(recording, families=["trigonometric"], minutes=0.1)',
+}
 SHORTER = {
     "python3 -m venv .venv": "python3 -m venv --without-pip .venv",
     # The environment that runs this has the package already; what is tested is that a checkout can be installed.
@@ -30,6 +33,10 @@ SHORTER = {
     ".venv/bin/python examples/ten_lines.py": "python -m py_compile examples/ten_lines.py",
     "python examples/energy_kick.py": "python examples/energy_kick.py --frames 40 --out kick.gif",
     "hnn-envs compare": "hnn-envs compare --periods 0.5",
+    "hnn-envs record Pendulum-v1 --seconds 60 --out swing.csv": (
+        "hnn-envs record Pendulum-v1 --seconds 10 --out swing.csv"
+    ),
+    "hnn-envs learn swing.csv": "hnn-envs learn swing.csv --families trigonometric --minutes 0.1",
     "hnn-envs train pendulum/default/hnn": (
         "sed 's/^steps = .*/steps = 3/' training/recipes/pendulum/default/hnn.toml > short.toml && "
         "hnn-envs train short.toml"
@@ -40,7 +47,9 @@ SHORTER = {
     "hnn-envs benchmark stability --systems three-body --steps 4000 --starts 256": (
         "hnn-envs benchmark stability --systems three-body --steps 40 --starts 4 --dynamics ode,hnn --jobs 1"
     ),
-    "hnn-envs benchmark learning": "hnn-envs benchmark learning --dynamics hnn --seconds 20 --starts 2",
+    "hnn-envs benchmark learning": (
+        "hnn-envs benchmark learning --systems double-pendulum --dynamics hnn --seconds 20 --starts 2 --jobs 1"
+    ),
     "hnn-envs benchmark paper": "hnn-envs benchmark paper --systems pendulum --jobs 1",
     "hnn-envs benchmark paper --retrain --seeds 5": (
         "hnn-envs benchmark paper --retrain --seeds 1 --systems pendulum --dynamics paper/structured --jobs 1"
@@ -58,7 +67,10 @@ ALWAYS = {
         "hnn-envs compare --systems real-pendulum --data PATH --no-gif"
     ),
 }
+RECORDED = "hnn-envs record Pendulum-v1 --seconds 60 --out swing.csv"
 FIRST = {
+    "hnn-envs learn swing.csv": [RECORDED],
+    "hnn-envs check runs/learned/Pendulum-v1.safetensors swing.csv": [RECORDED, "hnn-envs learn swing.csv"],
     "hnn-envs report": ["hnn-envs benchmark stability --steps 1000000 --starts 32"],
     ".venv/bin/pip install .": ["python3 -m venv .venv"],
     ".venv/bin/python examples/ten_lines.py": ["python3 -m venv .venv", ".venv/bin/pip install ."],

@@ -132,7 +132,7 @@ class TestPlay:
     def test_inputs_are_of_a_size_that_moves_it(self, recorded: Recorded) -> None:
         session = Session(recorded(), seed=0)
         width = find_checkpoint("pendulum", "hnn").card.domain.width[1]
-        largest = session.subject.max_input(session.domain)
+        (largest,) = session.subject.actuation(session.domain).sizes
         assert largest * session.subject.spec.time_scale == pytest.approx(width)
         before = session.tracks[0].x
         session.kick()

@@ -37,7 +37,7 @@ class QuadraticTask(Task, Protocol):
     Attributes:
         goal: the state, shape (2*dof,).
         goal_cost: C of the cost (x - goal)^T C (x - goal), shape (2*dof, 2*dof).
-        input_cost: cost per input squared.
+        input_cost: cost per input squared, or of each that is driven.
     """
 
     @property
@@ -45,7 +45,7 @@ class QuadraticTask(Task, Protocol):
     @property
     def goal_cost(self) -> Array: ...  # noqa: D102
     @property
-    def input_cost(self) -> float: ...  # noqa: D102
+    def input_cost(self) -> float | Array: ...  # noqa: D102
 
 
 class SwingUpTask(Task, Protocol):
@@ -72,7 +72,7 @@ def random_policy(task: Task, seed: int = 0) -> Controller:
     return lambda observations, states: rng.uniform(-1.0, 1.0, (len(states), actions))
 
 
-def regulator(task: Task, dynamics: Dynamics, rest: Array, cost: Array, input_cost: float) -> Array:
+def regulator(task: Task, dynamics: Dynamics, rest: Array, cost: Array, input_cost: float | Array) -> Array:
     """The gain K of the discrete linear-quadratic regulator, action = -K (x - rest), shape (actions, 2*dof).
 
     It is linearised on one step of the physics, by central differences, so it holds for any physics as it is stepped.
@@ -82,18 +82,18 @@ def regulator(task: Task, dynamics: Dynamics, rest: Array, cost: Array, input_co
         dynamics: the physics.
         rest: the state to hold, shape (2*dof,).
         cost: C of the cost (x - rest)^T C (x - rest), shape (2*dof, 2*dof).
-        input_cost: cost per input squared.
+        input_cost: cost per input squared, or of each that is driven.
     """
     size, actuation, epsilon = len(rest), actuation_of(task), 1e-4
     bumps = np.concatenate((epsilon * np.eye(size), -epsilon * np.eye(size)))
     moved = dynamics.step(rest + bumps, np.zeros((2 * size, actuation.inputs)))
     a = (moved[:size] - moved[size:]).T / (2 * epsilon)
-    pushes = epsilon / actuation.size * np.eye(actuation.actions)
+    pushes = epsilon / actuation.sizes * np.eye(actuation.actions)
     pushed = dynamics.step(
         np.tile(rest, (2 * actuation.actions, 1)), actuation.to_inputs(np.concatenate((pushes, -pushes)))
     )
-    b = actuation.size * (pushed[: actuation.actions] - pushed[actuation.actions :]).T / (2 * epsilon)
-    r = input_cost * actuation.size**2 * np.eye(actuation.actions)
+    b = actuation.sizes * (pushed[: actuation.actions] - pushed[actuation.actions :]).T / (2 * epsilon)
+    r = input_cost * actuation.sizes**2 * np.eye(actuation.actions)
     p = scipy.linalg.solve_discrete_are(a, b, cost, r)
     gain: Array = np.linalg.solve(r + b.T @ p @ b, b.T @ p @ a)
     return gain

@@ -22,9 +22,17 @@ DEFAULT_PERIODS = 20.0
 
 
 def compare(
+    names: Annotated[
+        Optional[list[str]],  # noqa: UP045 - typer
+        typer.Argument(metavar="SYSTEM ...", help="What --systems takes, one by one."),
+    ] = None,
     systems: Annotated[
-        str, typer.Option(help="Systems, tasks, or checkpoints that say what they are of, separated by commas.")
-    ] = DEFAULT_SYSTEMS,
+        str,
+        typer.Option(
+            help="Systems, tasks, or checkpoints that say what they are of, separated by commas; by default "
+            f"{DEFAULT_SYSTEMS}."
+        ),
+    ] = "",
     dynamics: Annotated[
         str, typer.Option(help="Physics to compare, separated by commas; by default the ODE, hnn and baseline.")
     ] = "",
@@ -50,15 +58,17 @@ def compare(
 
     With the measured series at hand, real-pendulum is held against that instead of against the ODE, unless another
     length or start than the series' own is asked for. A system whose equations are not known is held against the first
-    physics.
+    physics, and what was learned of it, if it is alone, against itself in half its step.
     """
     from hnn_envs.evaluation.subjects import Subject
     from hnn_envs.recordings.measured import SYSTEM, VARIABLE
     from hnn_envs.tasks import TASKS
 
-    chosen, own_start = names_in(systems), seed is not None or periods is not None
-    names = names_in(dynamics) if dynamics else None
+    chosen, own_start = [*(names or ()), *names_in(systems)], seed is not None or periods is not None
+    physics = names_in(dynamics) if dynamics else None
     with plain_errors():
+        if not chosen and not systems:
+            chosen = names_in(DEFAULT_SYSTEMS)
         if not chosen:
             raise InvalidOptionError("name at least one system, such as pendulum")
         for system in chosen:
@@ -72,7 +82,7 @@ def compare(
         length = DEFAULT_PERIODS if periods is None else periods
         for system in chosen:
             measured = series if system == SYSTEM else None
-            comparison = _rolled_out(system, names, measured, length, seed, integrator)
+            comparison = _rolled_out(system, physics, measured, length, seed, integrator)
             # The name of a task stands for its system, of which there may be several tasks.
             _show(comparison, system if system in TASKS else comparison.spec.name, out, gif=gif)
 
@@ -99,6 +109,11 @@ def _show(comparison: Comparison, name: str, folder: Path, *, gif: bool) -> None
     from hnn_envs.storage import write_atomically
 
     console.print(_comparison_table(comparison, name))
+    if comparison.held_against not in ("ODE", "measurement"):
+        say(
+            f"the equations of {comparison.spec.name} are not known: errors are against {comparison.held_against}; "
+            f"drifts are of the {comparison.energy_name}"
+        )
     buffer = BytesIO()
     comparison_figure(comparison).savefig(buffer, format="png", dpi=150)
     write_atomically(folder / f"{name}.png", buffer.getvalue())

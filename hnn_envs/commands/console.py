@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Iterator
@@ -80,6 +81,21 @@ def timing() -> Bar:
 def names_in(text: str) -> list[str]:
     """The names in an option that takes several, separated by commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def numbers_in(text: str, option: str) -> list[float]:
+    """The numbers in an option that takes several, separated by commas.
+
+    Raises:
+        InvalidOptionError: something else is among them.
+    """
+    try:
+        found = [float(name) for name in names_in(text)]
+    except ValueError:
+        found = [math.nan]
+    if not all(math.isfinite(number) for number in found):
+        raise InvalidOptionError(f"--{option} takes numbers separated by commas, not {text!r}")
+    return found
 
 
 def check_file(path: Path) -> None:

@@ -42,7 +42,8 @@ def list_everything() -> None:
     console.print(environments, checkpoints)
     say(
         "An id takes its physics as the argument dynamics; for tools that pass none, PendulumHNN-v0 and\n"
-        "PendulumBaseline-v0 stand for learned physics, and so for the others.\n"
+        "PendulumBaseline-v0 stand for learned physics, and so for the others. hnn_envs:hnn_envs/Learned-v0 takes the\n"
+        "file of what was learned from a recording of your own.\n"
         "dt is the time per step. Test loss: mean square error of x' on unseen data; of the seed's models of films,\n"
         "what they were trained to lower. Episode error: largest deviation from the ODE in an episode, as a share\n"
         "of the domain's width, 95th percentile of 100 episodes.\n"

@@ -23,6 +23,11 @@ def zoom(usual: float, reach: float, most: float) -> float:
     return usual * 1.25**steps
 
 
+def first_share(view: View) -> float:
+    """The first input as a share of the largest; 0 for a system without inputs."""
+    return float(view.action[0]) if len(view.action) else 0.0
+
+
 def draw_pendulum(canvas: Canvas, view: View, marks: tuple[float, ...]) -> None:
     """A pendulum of length 1 on a dial with a tick every 30 degrees, torque as an arc, and marks at angles.
 
@@ -41,7 +46,7 @@ def draw_pendulum(canvas: Canvas, view: View, marks: tuple[float, ...]) -> None:
     canvas.disc((0, 0), 0.05, TEXT)
     canvas.disc(bob, 0.12, colour)
     # Angles of pendulums start at the bottom and those of the page at the right.
-    canvas.arc_arrow((0, 0), 0.3, view.state[0] - math.pi / 2, 2.2 * float(view.action[0]), width=5)
+    canvas.arc_arrow((0, 0), 0.3, view.state[0] - math.pi / 2, 2.2 * first_share(view), width=5)
 
 
 def _bob(angle: float, radius: float) -> Array:
@@ -91,7 +96,7 @@ def draw_spring(canvas: Canvas, view: View, farthest: float) -> None:
     canvas.spring((-half, top), (view.state[0], top), TEXT, radius=0.07 * half)
     canvas.line((-half, top - 0.17 * half), (-half, top + 0.2 * half), TEXT, width=4)
     canvas.box((view.state[0], top), 0.13 * half, 0.13 * half, colour)
-    canvas.arrow((view.state[0], top + 0.22 * half), (0.4 * half * float(view.action[0]), 0.0), width=5)
+    canvas.arrow((view.state[0], top + 0.22 * half), (0.4 * half * first_share(view), 0.0), width=5)
 
 
 def _draw_floor(canvas: Canvas, half: float, height: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -19,7 +19,7 @@ from hnn_envs.dynamics import Dynamics, make_dynamics
 from hnn_envs.envs.rules import LARGEST, Outcome, make_rules
 from hnn_envs.errors import HnnEnvsError, InvalidActionError, InvalidOptionError, InvalidStateError
 from hnn_envs.systems import spec_of
-from hnn_envs.tasks import ObservedTask, Task, get_task
+from hnn_envs.tasks import ObservedTask, Task, resolve_task
 from hnn_envs.tasks.actuation import actuation_of
 
 TRAIL = 120
@@ -36,6 +36,18 @@ class NoStateError(ResetNeededError, AttributeError):
     """The state was asked for before the first reset: ``hasattr`` and ``inspect`` see that it is not there yet."""
 
 
+class Doubt(NamedTuple):
+    """How far a step is to be trusted.
+
+    Attributes:
+        spread: of the step, shape (...,).
+        untrusted: whether it is larger than is trusted, bool, shape (...,); None where there is no limit.
+    """
+
+    spread: Array
+    untrusted: Array | None
+
+
 class Simulation:
     """A task under a physics, as functions of states (2*dof,) or (n, 2*dof).
 
@@ -45,7 +57,7 @@ class Simulation:
 
     def __init__(
         self,
-        task: str,
+        task: str | Task,
         dynamics: str = "ode",
         *,
         integrator: str | None = None,
@@ -56,8 +68,9 @@ class Simulation:
         image_size: int | None = None,
         channels: str | None = None,
         render_truth: bool = False,
+        trust: float | None = None,
     ) -> None:
-        asked = _asked(get_task(task), image_size, render_truth, channels)
+        asked = _asked(resolve_task(task), image_size, render_truth, channels)
         chosen = asked.checkpoint_for(dynamics) if isinstance(asked, ObservedTask) else dynamics
         self.task, self.spec = asked, spec_of(asked.system)
         steps: dict[str, Any] = {"integrator": integrator, "dt": asked.dt if dt is None else dt, "substeps": substeps}
@@ -65,8 +78,11 @@ class Simulation:
         own = self.dynamics.observation_model if isinstance(asked, ObservedTask) else None
         if own is not None and isinstance(asked, ObservedTask):
             asked.check_observation_model(own, dynamics)
+        self._has_spread, self._trust = self.dynamics.has_spread, checked_trust(trust, self.dynamics)
         self._truth = make_dynamics(asked.system, "ode", **steps) if render_truth else None
         self.actuation = actuation_of(asked)
+        if not self.actuation.actions:
+            raise InvalidOptionError(f"{self.spec.name!r} has no inputs, so there is nothing that an agent could do")
         self.action_space = spaces.Box(-1.0, 1.0, (self.actuation.actions,), np.float32)
         self._channels_last = channels == "last"
         low, high = (self._arranged(bound) for bound in (self.task.observation_low, self.task.observation_high))
@@ -128,10 +144,27 @@ class Simulation:
             raise InvalidActionError(f"an action must be finite, within [-1, 1]; {_excerpt(values.cpu())} was given")
         return self.actuation.to_inputs(values.clamp(-1.0, 1.0))
 
-    def advance(self, x: Array, u: Array) -> Outcome:
+    def advance(self, x: Array, u: Array) -> tuple[Outcome, Doubt | None]:
         """One step. A state that diverged is replaced by the last one, so that nothing downstream ever sees a NaN."""
-        outcome = self._rules.outcome(x, u, self.dynamics.step(x, u))
-        return outcome._replace(observation=self._arranged(outcome.observation)) if self._channels_last else outcome
+        x_next = self.dynamics.step(x, u)
+        # Before the rules, which may take over the memory of the next state.
+        doubt = self.doubt(x, u, x_next) if self._has_spread else None
+        outcome = self._rules.outcome(x, u, x_next)
+        if self._channels_last:
+            outcome = outcome._replace(observation=self._arranged(outcome.observation))
+        return outcome, doubt
+
+    def doubt(self, x: Array, u: Array | None = None, x_next: Array | None = None) -> Doubt | None:
+        """How far a step is to be trusted; None where nothing tells that.
+
+        Without inputs it is a free step that none has taken yet: its spread is told, and nothing is ended for it.
+        """
+        if not self._has_spread:
+            return None
+        spread = self.dynamics.spread(x, u, x_next)
+        if self._trust is None:
+            return Doubt(spread, None)
+        return Doubt(spread, (namespace(x).zeros_like(spread) if u is None else spread) > self._trust)
 
     def look(self, x: Array) -> tuple[Array, Array]:
         """Observation and energy of states."""
@@ -255,6 +288,23 @@ def _asked(task: Task, image_size: Any, render_truth: Any, channels: Any) -> Tas
         if value is not None:
             raise InvalidOptionError(f"{name} is for tasks that are seen through frames; {task.name!r} is not")
     return task
+
+
+def checked_trust(trust: Any, dynamics: Dynamics) -> float | None:
+    """The largest spread that is trusted.
+
+    Raises:
+        InvalidOptionError: no positive number, or the physics has no spread.
+    """
+    if trust is None:
+        return None
+    if not (isinstance(trust, int | float | np.number) and not isinstance(trust, bool) and 0 < trust < math.inf):
+        raise InvalidOptionError(f"trust must be a positive number, the largest spread, not {trust!r}")
+    if not dynamics.has_spread:
+        raise InvalidOptionError(
+            f"trust is for checkpoints with an ensemble, and dynamics {dynamics.name!r} has none; leave it out"
+        )
+    return float(trust)
 
 
 def check_choice(name: str, given: object, allowed: Sequence[str | None]) -> None:

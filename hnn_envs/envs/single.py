@@ -8,9 +8,10 @@ import gymnasium
 import numpy as np
 
 from hnn_envs.arrays import Array
-from hnn_envs.envs.simulation import NoStateError, Simulation, check_choice, check_options
+from hnn_envs.envs.simulation import Doubt, NoStateError, Simulation, check_choice, check_options
 from hnn_envs.envs.specification import Specified
 from hnn_envs.envs.sub_environment import Trails
+from hnn_envs.tasks import Task
 
 FLAGS = (np.float64(0.0), np.float64(1.0))
 """False and True in an info. All of its values have a dtype: TorchRL takes no other."""
@@ -42,19 +43,23 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
 
     Terminated where the task says so. Truncated where the state leaves the task's limits, with
     ``info["out_of_domain"] = 1.0``; where the physics diverged, the state stays the last finite one and
-    ``info["diverged"] = 1.0`` too. ``gymnasium.make`` adds the time limit.
+    ``info["diverged"] = 1.0`` too. With ``trust``, truncated where the spread of a step is larger, with
+    ``info["untrusted"] = 1.0``. ``gymnasium.make`` adds the time limit.
 
     ## Info
 
     ``energy`` (the true energy H of the state), ``out_of_domain`` and ``diverged``, all np.float64, which are floats.
     Where the true energy is not known, there is ``learned_energy`` in its place, if the physics has learned one.
+    Where a checkpoint has an ensemble, there is ``spread``: how far its members were from the model after the step, as
+    a share of the domain's width (``Dynamics.spread``), and at a reset how far they would be after a free step. With
+    ``trust``, there is ``untrusted``, which is 1.0 after a step whose spread was larger.
 
     ## Reset
 
     ``reset(options={"state": x0})`` starts at a given state, shape (2*dof,), which must be inside the task's limits.
 
     Args:
-        task: name of the task, such as "pendulum", or "module:object".
+        task: a task, its name, such as "pendulum", or "module:object".
         dynamics: "ode" (the true equations), "hnn" or "baseline" (the shipped default checkpoints), the name of
             another shipped checkpoint such as "paper/hnn", or the path of a .safetensors file.
         integrator: a key of ``hnn_envs.integrators.INTEGRATORS``; the default suits the physics.
@@ -67,6 +72,7 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
         channels: for these tasks, "first" (default; shape (2, size, size), as torch wants images) or "last".
         render_truth: for these tasks, whether drawings show the true system beside what is stepped: it starts where
             the episode truly begins, and is moved by the same actions.
+        trust: the largest spread of a step, for checkpoints with an ensemble; None for any.
 
     Raises:
         HnnEnvsError: an argument that cannot be used; the message says what is allowed.
@@ -76,7 +82,7 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
 
     def __init__(
         self,
-        task: str,
+        task: str | Task,
         dynamics: str = "ode",
         *,
         integrator: str | None = None,
@@ -88,6 +94,7 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
         image_size: int | None = None,
         channels: str | None = None,
         render_truth: bool = False,
+        trust: float | None = None,
     ) -> None:
         check_choice("render_mode", render_mode, (None, *PhysicsEnv.metadata["render_modes"]))
         self._simulation = Simulation(
@@ -101,6 +108,7 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
             image_size=image_size,
             channels=channels,
             render_truth=render_truth,
+            trust=trust,
         )
         self.task, self.dynamics = self._simulation.task, self._simulation.dynamics
         self.action_space = self._simulation.action_space
@@ -140,6 +148,14 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
         """The energy that the stepping physics assigns to the state; the true one for "ode" and "baseline"."""
         return float(self.dynamics.energy(self._current()))
 
+    def inputs_of(self, action: Array) -> Array:
+        """The inputs u in physical units that an action stands for, shape (inputs,).
+
+        Raises:
+            InvalidActionError: an action of the wrong shape, or not finite.
+        """
+        return self.dynamics.to_numpy(self._simulation.control(action, self._action_shape))
+
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Starts an episode, at ``options["state"]`` where that is given.
 
@@ -162,6 +178,9 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
             self.render()
         observation, energy = self._simulation.look(self._current())
         info = self._info(energy, False, False)
+        doubt = self._simulation.doubt(self._current())
+        if doubt is not None:
+            _tell(info, doubt)
         return self.dynamics.to_numpy(observation), info
 
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
@@ -173,13 +192,15 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
         """
         x = self._current()
         u = self._simulation.control(action, self._action_shape)
-        self._x, observation, reward, energy, terminated, outside, diverged = self._simulation.advance(x, u)
+        outcome, doubt = self._simulation.advance(x, u)
+        self._x, observation, reward, energy, terminated, outside, diverged = outcome
         self._elapsed += 1
         if self._trails is not None:
             self._record(self._trails, u)
         ended, left = bool(terminated), bool(outside)
         info = self._info(energy, left, bool(diverged))
-        return self.dynamics.to_numpy(observation), float(reward), ended, left and not ended, info
+        lost = doubt is not None and _tell(info, doubt)
+        return self.dynamics.to_numpy(observation), float(reward), ended, (left or lost) and not ended, info
 
     def render(self) -> Array | None:
         """A frame, uint8, shape (height, width, 3), or None where a window shows it or nothing is drawn."""
@@ -232,7 +253,7 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
     def _record(self, trails: Trails, u: Array) -> None:
         """Keeps what drawings show; only environments with a render mode do."""
         held = self.dynamics.to_numpy(u)[None]
-        trails.record(self.state[None], held / self.task.max_input)
+        trails.record(self.state[None], self._simulation.actuation.to_shares(held))
         if self._truth_beside is not None:
             self._truth_beside.step(held)
         if self.render_mode == "human":
@@ -245,6 +266,15 @@ class PhysicsEnv(Specified, gymnasium.Env[Array, Array]):
             self._window = Window(self._simulation.render_fps, title=f"hnn_envs: {self.task.name}")
 
 
+def _tell(info: dict[str, Any], doubt: Doubt) -> bool:
+    """Adds to an info how far a step is to be trusted, and returns whether that is too little."""
+    info["spread"] = np.float64(float(doubt.spread))
+    if doubt.untrusted is None:
+        return False
+    info["untrusted"] = FLAGS[bool(doubt.untrusted)]
+    return bool(doubt.untrusted)
+
+
 def make_limited(task: str, **options: Any) -> gymnasium.Env[Array, Array]:
     """An environment of any task with the task's own time limit: what ``hnn_envs:hnn_envs/Task-v0`` makes.
 
@@ -252,5 +282,9 @@ def make_limited(task: str, **options: Any) -> gymnasium.Env[Array, Array]:
         task: name of the task, or "module:object".
         **options: as for ``PhysicsEnv``.
     """
-    env = PhysicsEnv(task, **options)
+    return limited(PhysicsEnv(task, **options))
+
+
+def limited(env: PhysicsEnv) -> gymnasium.Env[Array, Array]:
+    """An environment with its task's own time limit."""
     return gymnasium.wrappers.TimeLimit(env, env.task.max_episode_steps)

@@ -12,10 +12,12 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from hnn_envs.arrays import Array, namespace
-from hnn_envs.envs.simulation import NoStateError, ResetNeededError, Simulation, check_choice, check_options
+from hnn_envs.envs.infos import laid_out, named
+from hnn_envs.envs.simulation import Doubt, NoStateError, ResetNeededError, Simulation, check_choice, check_options
 from hnn_envs.envs.specification import Specified
 from hnn_envs.envs.sub_environment import SubEnvironment, Trails
 from hnn_envs.errors import InvalidOptionError
+from hnn_envs.tasks import Task
 
 OUTPUTS = ("numpy", "torch")
 
@@ -33,7 +35,7 @@ class PhysicsVectorEnv(Specified, VectorEnv[Array, Array, Array]):
     ``PhysicsEnv``, batched.
 
     Args:
-        task: name of the task, such as "pendulum".
+        task: a task, or its name, such as "pendulum".
         num_envs: number of environments.
         dynamics: as for ``PhysicsEnv``, and so are integrator, dt, substeps, device and dtype.
         integrator: the one-step method.
@@ -48,6 +50,7 @@ class PhysicsVectorEnv(Specified, VectorEnv[Array, Array, Array]):
         image_size: width and height of frames, for tasks that are seen through them; see ``PhysicsEnv``.
         channels: "first" or "last", for these tasks.
         render_truth: whether drawings show the true system, too, for these tasks.
+        trust: the largest spread of a step, for checkpoints with an ensemble.
 
     Raises:
         HnnEnvsError: an argument that cannot be used; the message says what is allowed.
@@ -57,7 +60,7 @@ class PhysicsVectorEnv(Specified, VectorEnv[Array, Array, Array]):
 
     def __init__(
         self,
-        task: str,
+        task: str | Task,
         num_envs: int = 1,
         dynamics: str = "ode",
         *,
@@ -73,6 +76,7 @@ class PhysicsVectorEnv(Specified, VectorEnv[Array, Array, Array]):
         image_size: int | None = None,
         channels: str | None = None,
         render_truth: bool = False,
+        trust: float | None = None,
     ) -> None:
         check_choice("render_mode", render_mode, (None, "rgb_array"))
         check_choice("output", output, OUTPUTS)
@@ -89,6 +93,7 @@ class PhysicsVectorEnv(Specified, VectorEnv[Array, Array, Array]):
             image_size=image_size,
             channels=channels,
             render_truth=render_truth,
+            trust=trust,
         )
         self.task, self.dynamics = self._simulation.task, self._simulation.dynamics
         self.max_episode_steps = self._time_limit(max_episode_steps)
@@ -174,9 +179,8 @@ class PhysicsVectorEnv(Specified, VectorEnv[Array, Array, Array]):
         for row, generator in random:
             self._random[row] = generator
         self._restart(rows, None if states is None else states[rows])
-        nowhere = np.zeros(self.num_envs, dtype=np.bool_)
-        observations, energy = self._simulation.look(self._current())
-        return self._out(observations), self._infos(energy, nowhere, nowhere, chosen)
+        observations, told = self._look(np.arange(self.num_envs))
+        return self._out(observations), self._infos(told, chosen)
 
     def step(self, actions: Array, *, quiet: bool = False) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
         """Advances all sub-environments by ``dt``, and resets those that ended as the autoreset mode says.
@@ -191,27 +195,31 @@ class PhysicsVectorEnv(Specified, VectorEnv[Array, Array, Array]):
         """
         x, due = self._current(), self._due()
         u = self._simulation.control(actions, self._action_shape, due)
-        self._x, observations, reward, energy, *flags = self._simulation.advance(x, u)
+        outcome, doubt = self._simulation.advance(x, u)
+        self._x, observations, reward, energy, *flags = outcome
+        if doubt is not None and doubt.untrusted is not None:
+            flags.append(doubt.untrusted)
         # From a device all flags come in one transfer, for each waits until the device is done.
-        terminated, outside, diverged = (
+        terminated, outside, diverged, *untrusted = (
             flags if self.dynamics.device is None else self._numpy(namespace(x).stack(flags))
         )
         self._elapsed += 1
-        truncated = outside & ~terminated
+        truncated = (outside | untrusted[0] if untrusted else outside) & ~terminated
+        told = self._named(energy, outside, diverged, doubt, *untrusted)
         if self.max_episode_steps is not None:
             truncated |= self._elapsed >= self.max_episode_steps
         if self._trails is not None:
-            self._trails.record(self._numpy(self._x), self._numpy(u) / self.task.max_input)
+            shares = self._simulation.actuation.to_shares(self._numpy(u))
+            self._trails.record(self._numpy(self._x), shares)
         if self._truth_beside is not None:
             self._truth_beside.step(self._numpy(u))
         if due is not None:
             rows = np.flatnonzero(due)
-            for values in (reward, terminated, truncated, outside, diverged):
+            for values in (reward, terminated, truncated):
                 values[rows] = 0
-            self._restart(rows)
-            observations[rows], energy[rows] = self._simulation.look(self._current()[rows])
+            self._begin(rows, observations, told)
         self._ended = terminated | truncated
-        infos = {} if quiet and not self._ended.any() else self._report(observations, energy, outside, diverged)
+        infos = {} if quiet and not self._ended.any() else self._report(observations, told)
         return self._out(observations), self._out(reward), self._out(terminated), self._out(truncated), infos
 
     def render(self) -> tuple[Array, ...] | None:
@@ -297,32 +305,44 @@ class PhysicsVectorEnv(Specified, VectorEnv[Array, Array, Array]):
         if self._truth_beside is not None:
             self._truth_beside.restart(states if truths is None else truths, rows)
 
-    def _report(self, observations: Array, energy: Array, outside: Array, diverged: Array) -> dict[str, Any]:
+    def _begin(self, rows: Array, observations: Array, told: dict[str, Array]) -> None:
+        """Starts episodes in ``rows``, and says so in observations and in what is told of a step."""
+        self._restart(rows)
+        observations[rows], begun = self._look(rows)
+        for name, values in begun.items():
+            told[name][rows] = values
+
+    def _look(self, rows: Array) -> tuple[Array, dict[str, Array]]:
+        """Observations of the present states of some rows, and what is told of states that no step led to."""
+        x, nowhere = self._current()[rows], np.zeros(len(rows), dtype=np.bool_)
+        observations, energy = self._simulation.look(x)
+        doubt = self._simulation.doubt(x)
+        flags = () if doubt is None or doubt.untrusted is None else (self._numpy(doubt.untrusted),)
+        return observations, self._named(energy, nowhere, nowhere, doubt, *flags)
+
+    def _named(
+        self, energy: Array, outside: Array, diverged: Array, doubt: Doubt | None, untrusted: Array | None = None
+    ) -> dict[str, Array]:
+        """What there is to tell, by name."""
+        spread = None if doubt is None else doubt.spread
+        return named(self._simulation.energy_name, energy, outside, diverged, spread, untrusted)
+
+    def _report(self, observations: Array, told: dict[str, Array]) -> dict[str, Any]:
         """The infos after a step; SAME_STEP resets what ended, in the observations too, and reports its end apart."""
         if self.autoreset_mode != AutoresetMode.SAME_STEP or not self._ended.any():
-            return self._infos(energy, outside, diverged)
+            return self._infos(told)
         ended, rows = self._ended.copy(), np.flatnonzero(self._ended)
         final_obs = np.full(self.num_envs, None, dtype=object)
         for row, seen in zip(rows, self._out(observations[rows]), strict=True):
             final_obs[row] = seen
-        final_info = self._infos(energy, outside, diverged, ended)
-        self._restart(rows)
-        observations[rows], energy[rows] = self._simulation.look(self._current()[rows])
-        outside[rows] = diverged[rows] = False
+        final_info = self._infos(told, ended)
+        self._begin(rows, observations, told)
         final = {"final_obs": final_obs, "_final_obs": ended, "final_info": final_info, "_final_info": ended.copy()}
-        return final | self._infos(energy, outside, diverged)
+        return final | self._infos(told)
 
-    def _infos(self, energy: Array, outside: Array, diverged: Array, present: Array | None = None) -> dict[str, Any]:
-        """Infos in SyncVectorEnv's layout: a value and a mask per name; absent rows read zero."""
-        values = {"out_of_domain": outside.astype(np.float64), "diverged": diverged.astype(np.float64)}
-        if self._simulation.energy_name is not None:
-            values[self._simulation.energy_name] = energy
-        infos: dict[str, Any] = {}
-        for name, value in values.items():
-            mask = np.ones(self.num_envs, dtype=np.bool_) if present is None else present.copy()
-            infos[name] = self._out(value if present is None else _only(value, np.flatnonzero(present)))
-            infos[f"_{name}"] = self._out(mask)
-        return infos
+    def _infos(self, told: dict[str, Array], present: Array | None = None) -> dict[str, Any]:
+        """Infos in SyncVectorEnv's layout, of all rows or of those that are present."""
+        return {name: self._out(value) for name, value in laid_out(told, self.num_envs, present).items()}
 
     def _out(self, values: Array) -> Array:
         """Values in the form that the user asked for."""
@@ -361,13 +381,6 @@ class PhysicsVectorEnv(Specified, VectorEnv[Array, Array, Array]):
         if steps is None:
             return self.task.max_episode_steps
         return None if steps == -1 else _positive("max_episode_steps", steps)
-
-
-def _only(values: Array, rows: Array) -> Array:
-    """Values at ``rows``, zero elsewhere."""
-    kept = namespace(values).zeros_like(values)
-    kept[rows] = values[rows]
-    return kept
 
 
 def _positive(name: str, value: Any) -> int:

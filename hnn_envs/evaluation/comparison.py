@@ -96,8 +96,9 @@ def compare(
 ) -> Comparison:
     """Rolls out several physics from the same start, without actions, and holds each against the ODE.
 
-    Where the equations are not known, each is held against the first physics, and energies are those that the first
-    with a Hamiltonian has learned.
+    Where the equations are not known, each is held against the first physics, and one that is alone against itself in
+    half its step, which tells how well it is integrated; energies are those that the first with a Hamiltonian has
+    learned.
 
     Args:
         system: a system, its name or "module:object", or the name of a task, whose step, start and drawing are then
@@ -116,8 +117,9 @@ def compare(
     if not 0 < periods < math.inf:
         raise InvalidOptionError(f"periods must be a positive number, not {periods!r}")
     subject = Subject.of(system)
-    made = [subject.make(each, integrator=integrator) for each in subject.chosen(dynamics)]
-    held = made[0] if subject.truth is None else subject.make("ode")
+    chosen = subject.chosen(dynamics)
+    made = [subject.make(each, integrator=integrator) for each in chosen]
+    held, name = _reference(subject, chosen, made, integrator)
     steps = max(1, round(periods * subject.spec.time_scale / held.dt))
     every = _stride(steps)
     steps = every * (steps // every)
@@ -130,7 +132,20 @@ def compare(
         same = each is held or (each.card is None and each.integrator is held.integrator)
         run = reference if same else rollout(subject.known, start, steps, dynamics=each, every=every)
         tracks.append(motion.track(each, run.states[:, 0], cost))
-    return motion.comparison(reference.times, tracks, "ODE" if subject.truth is not None else held.name)
+    return motion.comparison(reference.times, tracks, name)
+
+
+def _reference(
+    subject: Subject, chosen: Sequence[str | Checkpoint], made: Sequence[Dynamics], integrator: str | None
+) -> tuple[Dynamics, str]:
+    """What all are held against, and what it is called."""
+    if subject.truth is not None:
+        return subject.make("ode"), "ODE"
+    first = made[0]
+    if len(made) > 1:
+        return first, first.name
+    halved = subject.make(chosen[0], integrator=integrator, substeps=2 * first.substeps)
+    return halved, f"{first.name} in half its step"
 
 
 def compare_with_measurement(

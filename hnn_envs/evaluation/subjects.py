@@ -22,7 +22,7 @@ from hnn_envs.errors import InvalidOptionError, NoTruthError
 from hnn_envs.hamiltonian.pairs import closest_distance
 from hnn_envs.systems import SYSTEMS, Known, System, SystemSpec, find_truth, resolve_system, spec_of, truth_of
 from hnn_envs.tasks import TASKS, Task, tasks_of
-from hnn_envs.tasks.actuation import actuation_of
+from hnn_envs.tasks.actuation import Actuation, actuation_of, largest_inputs
 from hnn_envs.tasks.optional import shown_start_of
 
 SystemLike: TypeAlias = "str | Path | Known | Checkpoint"
@@ -160,11 +160,14 @@ class Subject:
             return "energy H, which is not known", None
         return f"learned energy H of {learned.name}", learned.reported_energy
 
-    def max_input(self, domain: Domain | None) -> float:
-        """The size of each input at action 1: the task's, else what crosses a domain's momenta within a time scale."""
-        if self.task is not None:
-            return self.task.max_input
-        return 1.0 if domain is None else float(domain.width[self.spec.dof :].mean()) / self.spec.time_scale
+    def actuation(self, domain: Domain | None) -> Actuation:
+        """What pushes the system: as the task says, else as hard as was recorded, as far as that is known."""
+        inputs = len(self.spec.inputs)
+        if self.task is None:
+            sizes = largest_inputs(self.spec, domain)
+            return Actuation(tuple(sizes[each] for each in self.driven), inputs, self.driven)
+        asked = actuation_of(self.task)
+        return asked if asked.driven == self.driven else Actuation(self.task.max_input, inputs, self.driven)
 
     def drawing(self, domain: Domain | None) -> Drawable:
         """What draws states: the task, else a picture that the description names, with energies as in a domain."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ MEASURED: dict[str, Any] = {"color": "0.6", "linestyle": "none", "marker": ".", 
 LABELS = {"ode": "ODE", "hnn": "HNN", "baseline": "baseline"}
 
 DIMENSIONLESS = "dimensionless"
+LINE = 40
+"""Characters of a line beside an axis."""
 
 
 def comparison_figure(comparison: Comparison) -> Figure:
@@ -80,7 +83,9 @@ def energy_over_time(axes: Axes, comparison: Comparison) -> None:
         axes.plot(comparison.times, reference, **MEASURED, label="measured")
     for track, style in _styled(comparison):
         axes.plot(comparison.times, track.energies, label=_legend(comparison, track), **style)
-    axes.set(ylabel=f"{comparison.energy_name} ({comparison.spec.energy_unit or DIMENSIONLESS})", title="Energy")
+    axes.set(
+        ylabel=fill(f"{comparison.energy_name} ({comparison.spec.energy_unit or DIMENSIONLESS})", LINE), title="Energy"
+    )
     if np.isfinite(reference).all():
         axes.set(ylim=_energy_limits(reference, comparison.tracks))
     _time_axis(axes, comparison)
@@ -98,7 +103,7 @@ def error_over_time(axes: Axes, comparison: Comparison) -> None:
     if not axes.lines:
         axes.text(0.5, 0.5, "no difference", transform=axes.transAxes, ha="center", color=TEXT)
         axes.set(yticks=[], xlim=(comparison.times[0], comparison.times[-1]))
-    axes.set(ylabel=f"distance to the {comparison.held_against}", title="State error")
+    axes.set(ylabel=fill(f"distance to the {comparison.held_against}", LINE), title="State error")
     _time_axis(axes, comparison)
 
 

@@ -79,17 +79,21 @@ class TrajectoryLoss(StatesAsGiven):
     """Multi-step prediction: from every state, integrate the model through the next ones and compare the states.
 
     Attributes:
-        horizon: how many sampling intervals ahead.
+        horizon: how many sampling intervals ahead, under the inputs of each.
         integrator: a key of ``hnn_envs.integrators.INTEGRATORS``; None chooses by the field.
         substeps: integrator steps per sampling interval.
+        scaled: measures each component in units of what it changes by in an interval, root mean square.
     """
 
     horizon: Count = 1
     integrator: str | None = None
     substeps: Count = 4
+    scaled: bool = False
 
     def prepare(self, data: Dataset, dtype: torch.dtype) -> Batch:
-        """Windows of states (rows, horizon + 1, 2*dof), inputs at their start, and the sampling interval.
+        """Windows of states (rows, horizon + 1, 2*dof), inputs (rows, horizon, inputs), intervals and scales.
+
+        Intervals have the shape (rows, 1), the components' scales (rows, 2*dof).
 
         Raises:
             InvalidOptionError: the trajectories are too short, or not evenly sampled.
@@ -102,23 +106,31 @@ class TrajectoryLoss(StatesAsGiven):
             )
         if not np.allclose(intervals, intervals[0], rtol=1e-6):
             raise InvalidOptionError("a trajectory loss needs evenly sampled data")
-        windows = np.lib.stride_tricks.sliding_window_view(data.states, self.horizon + 1, axis=1)
-        windows = np.moveaxis(windows, -1, 2).reshape(-1, self.horizon + 1, data.states.shape[-1])
-        inputs = data.inputs[:, : data.states.shape[1] - self.horizon].reshape(len(windows), -1)
-        interval = np.full((len(windows), 1), intervals[0])
-        return tuple(torch.as_tensor(values, dtype=dtype) for values in (windows.copy(), inputs, interval))
+        windows, inputs = _sliding(data.states, self.horizon + 1), _sliding(data.inputs[:, :-1], self.horizon)
+        interval, scale = np.full((len(windows), 1), intervals[0]), np.ones((len(windows), data.states.shape[-1]))
+        if self.scaled:
+            changes = np.sqrt(np.square(np.diff(data.states, axis=1)).mean((0, 1)))
+            scale *= np.where(changes > 0, changes, 1.0)
+        return tuple(torch.as_tensor(values, dtype=dtype) for values in (windows, inputs, interval, scale))
 
     def residuals(self, field: VectorField, rows: Batch, latents: Tensors | None = None) -> Array:
         """Predicted minus given states, shape (rows, horizon * 2*dof)."""
-        windows, inputs, interval = rows
+        windows, inputs, interval, scale = rows
         step = get_fixed_step(self.integrator, field).step
         h = float(interval[0, 0]) / self.substeps
         x, predicted = windows[:, 0], []
-        for _ in range(self.horizon):
+        for ahead in range(self.horizon):
             for _ in range(self.substeps):
-                x = step(field, x, inputs, h)
+                x = step(field, x, inputs[:, ahead], h)
             predicted.append(x)
-        return (torch.stack(predicted, dim=1) - windows[:, 1:]).flatten(1)
+        missed = torch.stack(predicted, dim=1) - windows[:, 1:]
+        return (missed / scale[:, None] if self.scaled else missed).flatten(1)
+
+
+def _sliding(values: Array, length: int) -> Array:
+    """All stretches of a length in trajectories (n, points, size), shape (rows, length, size)."""
+    stretches = np.moveaxis(np.lib.stride_tricks.sliding_window_view(values, length, axis=1), -1, 2)
+    return stretches.reshape(-1, length, values.shape[-1]).copy()
 
 
 def make_loss(name: str, settings: dict[str, Any]) -> Loss:

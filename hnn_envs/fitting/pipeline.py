@@ -5,6 +5,7 @@ What else than the test loss is measured is told from above, since metrics need 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,7 +22,7 @@ from hnn_envs.fitting.trainer import Report, RunState, fit, load_state, loss_on
 from hnn_envs.hamiltonian import HamiltonianFlow
 from hnn_envs.models import Calibrated, Parameters, describe
 from hnn_envs.progress import Progress, silent
-from hnn_envs.recordings import Message, ReportingSource, make_source
+from hnn_envs.recordings import SOURCES, Message, ReportingSource, make_source
 from hnn_envs.recordings.dataset import Dataset, merge
 from hnn_envs.storage import digest_of
 from hnn_envs.systems import truth_of
@@ -54,7 +55,7 @@ def make_data(
     shares = []
     for table in recipe.data:
         settings = dict(table)
-        if settings.get("source") == "measured" and data_path is not None:
+        if data_path is not None and _takes_a_path(settings.get("source")):
             settings["path"] = data_path
         source, system = make_source(settings), recipe.known
         if isinstance(source, ReportingSource):
@@ -69,6 +70,11 @@ def make_data(
             f"recipe {recipe.identity} leaves {len(train)} trajectories to train on and {len(test)} to test on"
         )
     return train, test
+
+
+def _takes_a_path(source: object) -> bool:
+    """Whether a source reads files of the user's."""
+    return isinstance(source, str) and source in SOURCES and "path" in inspect.signature(SOURCES[source]).parameters
 
 
 def follow(

@@ -19,6 +19,9 @@ from hnn_envs.integrators import get_integrator
 from hnn_envs.parsing import Count
 from hnn_envs.recordings.dataset import Dataset
 
+LOST = 1e3
+"""What counts at most, and where a model diverged, in units of the scales: a fit may begin from such a model, too."""
+
 
 @dataclass(frozen=True)
 class ImpulseLoss(StatesAsGiven):
@@ -26,7 +29,8 @@ class ImpulseLoss(StatesAsGiven):
 
     The momentum M(q) q' changes by the impulse of all forces. Between two samples the path is the cubic that meets both
     states, so nothing is integrated, and for series of terms the residuals are linear in the coefficients of M and V.
-    The scale of M is that of the inputs. What the cubic misses, a fit by prediction takes out afterwards.
+    The scale of M is that of the inputs; without any, it is such that M11 is 1 on average. What the cubic misses, a fit
+    by prediction takes out afterwards.
 
     Attributes:
         nodes: points of Gauss's quadrature in each interval.
@@ -38,10 +42,8 @@ class ImpulseLoss(StatesAsGiven):
         """States at both ends (rows, 2, 2*dof) and at the nodes (rows, nodes, 2*dof), inputs and intervals.
 
         Raises:
-            InvalidOptionError: the trajectories have one point only, or no input drives them.
+            InvalidOptionError: the trajectories have one point only.
         """
-        if not np.any(data.inputs):
-            raise InvalidOptionError("an impulse loss needs inputs, which set the scale of the masses")
         ends, inputs, spans = windows(data, 1)
         q, v = split(np.moveaxis(ends, 1, 0))
         places = (1 + np.polynomial.legendre.leggauss(self.nodes)[0]) / 2
@@ -51,6 +53,8 @@ class ImpulseLoss(StatesAsGiven):
 
     def residuals(self, field: VectorField, rows: Batch, latents: Tensors | None = None) -> Array:
         """Change of momentum minus impulse, in units of the inputs' impulses (root mean square), shape (rows, dof).
+
+        Without inputs the unit is what a mass of 1 would change by, and a last row (1, dof) is the mean of M11 - 1.
 
         Raises:
             InvalidOptionError: the field is not of a machine in velocities.
@@ -68,8 +72,13 @@ class ImpulseLoss(StatesAsGiven):
         weights = torch.as_tensor(np.polynomial.legendre.leggauss(self.nodes)[1] / 2, dtype=nodes.dtype)
         pushed = flow.input_force(inputs)
         impulse = spans * ((weights[:, None] * force).sum(1) + pushed)
-        unit = (spans * pushed).square().mean().sqrt()
-        return (momenta[:, 1] - momenta[:, 0] - impulse) / unit
+        missed = momenta[:, 1] - momenta[:, 0] - impulse
+        if not rows[2].any():
+            velocities = split(ends)[1]
+            scale = machine.mass_matrix(split(ends)[0][:, 0])[:, 0, 0].mean() - 1
+            unit = (velocities[:, 1] - velocities[:, 0]).square().mean().sqrt()
+            return torch.cat((missed / unit, (scale * len(missed) ** 0.5).expand(1, missed.shape[1])))
+        return missed / (spans * pushed).square().mean().sqrt()
 
 
 @dataclass(frozen=True)
@@ -83,18 +92,22 @@ class PredictionLoss(StatesAsGiven):
         horizon: how many intervals ahead; windows of so many follow each other without overlap.
         integrator: a key of ``hnn_envs.integrators.INTEGRATORS``; None chooses by the field.
         substeps: integrator steps per interval.
+        positions: compares q only, for states whose velocities were measured worse, or late.
+        scaled: measures each component in units of what it changes by in an interval, root mean square.
     """
 
     horizon: Count = 1
     integrator: str | None = None
     substeps: Count = 1
+    positions: bool = False
+    scaled: bool = True
 
     differentiable: ClassVar[bool] = False
 
     def prepare(self, data: Dataset, dtype: torch.dtype) -> Batch:
         """Windows of states (rows, horizon + 1, 2*dof), inputs (rows, horizon, inputs), intervals (rows, 1) and scales.
 
-        The scale of a component is what it changes by in an interval, root mean square, shape (rows, 2*dof).
+        The scale of a component has the shape (rows, 2*dof).
 
         Raises:
             InvalidOptionError: the trajectories are too short, or not evenly sampled.
@@ -102,24 +115,36 @@ class PredictionLoss(StatesAsGiven):
         states, inputs, spans = windows(data, self.horizon)
         if not np.allclose(spans, spans[0], rtol=1e-6):
             raise InvalidOptionError("a prediction loss needs evenly sampled data")
-        scale = np.sqrt(np.square(np.diff(data.states, axis=1)).mean((0, 1)))
+        changes = np.sqrt(np.square(np.diff(data.states, axis=1)).mean((0, 1)))
+        scale = changes if self.scaled else np.ones_like(changes)
         tables = states, inputs, spans, np.broadcast_to(scale, (len(states), len(scale)))
         return tuple(torch.tensor(values, dtype=dtype) for values in tables)
 
     def residuals(self, field: VectorField, rows: Batch, latents: Tensors | None = None) -> Array:
-        """Predicted minus recorded states in units of their scales, shape (rows, horizon * 2*dof)."""
+        """Predicted minus recorded states in units of their scales, shape (rows, horizon * 2*dof).
+
+        Of positions alone it is half as many.
+        """
         states, inputs, spans, scale = (values.numpy() for values in rows)
+        compared = slice(states.shape[-1] // 2 if self.positions else None)
         step = self._stepper(field, float(spans[0, 0]))
         x, missed = states[:, 0], []
         for ahead in range(self.horizon):
             x = step(x, inputs[:, ahead])
-            missed.append((x - states[:, ahead + 1]) / scale)
-        return torch.from_numpy(np.concatenate(missed, axis=-1))
+            missed.append(((x - states[:, ahead + 1]) / scale)[:, compared])
+        return torch.from_numpy(_bounded(np.concatenate(missed, axis=-1)))
 
     def _stepper(self, field: VectorField, span: float) -> Callable[[Array, Array | None], Array]:
         from hnn_envs.kernels import make_step
 
         return make_step(field, get_integrator(self.integrator, field), span, self.substeps)
+
+
+def _bounded(missed: Array) -> Array:
+    """Residuals of which none is larger than ``LOST``, nor NaN."""
+    with np.errstate(invalid="ignore"):
+        bounded = np.clip(missed, -LOST, LOST)
+    return np.where(np.isnan(bounded), LOST, bounded)
 
 
 def windows(data: Dataset, horizon: int) -> tuple[Array, Array, Array]:
@@ -142,4 +167,5 @@ def windows(data: Dataset, horizon: int) -> tuple[Array, Array, Array]:
     states = data.states[:, firsts[:, None] + np.arange(horizon + 1)]
     inputs = data.inputs[:, firsts[:, None] + np.arange(horizon)]
     spans = np.broadcast_to((data.times[firsts + horizon] - data.times[firsts]) / horizon, (len(data), count))
-    return states.reshape(-1, *states.shape[2:]), inputs.reshape(-1, *inputs.shape[2:]), spans.reshape(-1, 1)
+    rows = len(data) * count
+    return states.reshape(rows, *states.shape[2:]), inputs.reshape(rows, *inputs.shape[2:]), spans.reshape(rows, 1)

@@ -64,8 +64,8 @@ class CompiledStep:
         x, u = x.copy(), np.array(u, np.float64)  # Numba compiles anew for arrays that are read-only or not contiguous
         if x.ndim == 1:
             self.kernel(x, u, None, *self.arguments)
-        elif x.size < FEW * x.shape[-1]:
-            for row, inputs in zip(x.reshape(-1, x.shape[-1]), u.reshape(-1, self.inputs), strict=True):
+        elif (count := x.size // x.shape[-1]) < FEW:
+            for row, inputs in zip(x.reshape(count, -1), u.reshape(count, self.inputs), strict=True):
                 self.kernel(row, inputs, None, *self.arguments)
         else:
             self.kernel(x.reshape(-1), u.reshape(-1), True, *self.arguments)

@@ -174,6 +174,9 @@ class Config:
         sharpness: about how sharp dry friction is, in arctan(sharpness * velocity); it is learned from there.
         remainder: whether a network adds what the series leave over.
         hidden: units of its hidden layers.
+        chain: whether the machine is a chain of links, each with its angle relative to the one before. Then M does not
+            depend on the first angle, which turns the whole machine, and V is of the directions of links, q1, q1 + q2,
+            q1 + q2 + q3, ..., in which gravity pulls at them.
         ports: whether damping and input matrix are learned too.
     """
 
@@ -183,6 +186,7 @@ class Config:
     sharpness: float = positive(50.0)
     remainder: bool = False
     hidden: tuple[int, ...] = (16,)
+    chain: bool = False
     ports: Ports = field(default_factory=Ports)
 
     networks = ("network",)
@@ -192,8 +196,11 @@ class Config:
         """Shapes of the parameters.
 
         Raises:
-            InvalidOptionError: the series have too many terms, or the system is made of bodies.
+            InvalidOptionError: the series have too many terms, the system is made of bodies, or a chain of links has
+                coordinates that are no angles.
         """
+        if self.chain and not all(spec.angles):
+            raise InvalidOptionError(f"a chain of links has angles only, and {spec.name!r} has other coordinates")
         terms, entries = self._count(spec), _entries(spec)
         found: Shapes = {"mass": (entries, terms), "potential": (terms,)}
         if self.friction:
@@ -201,6 +208,23 @@ class Config:
         if self.remainder:
             found |= mlp_shapes("network", self._sizes(spec))
         return found | self.ports.shapes(spec)
+
+    def _links(self, spec: SystemSpec) -> tuple[Array, Array]:
+        """1 for the terms that M, and V, of a chain have, 0 for the others, each of shape (terms,)."""
+        frequencies = half_frequencies(spec.dof, self.degree)
+        directions = np.tri(spec.dof, dtype=np.int64)
+        in_mass = frequencies[:, 0] == 0
+        in_potential = (frequencies[:, None] == directions).all(axis=-1).any(axis=-1)
+        of_mass, of_potential = (np.repeat(kept.astype(np.float64), 2) for kept in (in_mass, in_potential))
+        return np.concatenate(([1.0], of_mass)), np.concatenate(([0.0], of_potential))
+
+    def orders(self, spec: SystemSpec) -> dict[str, Array]:
+        """Total degree of each term, by parameter: simple terms may be fitted before the others."""
+        features = Features.of(spec.angles)
+        waves = np.abs(half_frequencies(len(features.angular), self.degree)).sum(axis=1)
+        powers = monomial_exponents(len(features.linear), self.power).sum(axis=1)
+        total = (np.concatenate(([0], np.repeat(waves, 2)))[:, None] + powers).ravel()
+        return {"mass": np.broadcast_to(total, (_entries(spec), len(total))), "potential": total}
 
     def _sizes(self, spec: SystemSpec) -> tuple[int, ...]:
         return (Features.of(spec.angles).size, *self.hidden, _entries(spec) + 1)
@@ -225,7 +249,11 @@ class Config:
         terms, entries = self._count(spec), _entries(spec)
         mass = 0.01 / terms * rng.standard_normal((entries, terms))
         mass[list(_diagonal(spec)), 0] += 1.0
-        parameters: Parameters = {"mass": mass, "potential": 0.01 / terms * rng.standard_normal(terms)}
+        heights = 0.01 / terms * rng.standard_normal(terms)
+        if self.chain:
+            in_mass, in_potential = self._links(spec)
+            mass, heights = mass * in_mass, heights * in_potential
+        parameters: Parameters = {"mass": mass, "potential": heights}
         if self.friction:
             parameters |= init_friction(spec)
         if self.remainder:
@@ -238,13 +266,17 @@ class Config:
         """The vector field with these parameters."""
         self._count(spec)
         features = Features.of(spec.angles)
+        mass, potential = parameters["mass"], parameters["potential"]
+        if self.chain:
+            in_mass, in_potential = (like(kept, mass) for kept in self._links(spec))
+            mass, potential = mass * in_mass, potential * in_potential
         machine = TrigonometricMachine(
             angular=features.angular,
             linear=features.linear,
             frequencies=half_frequencies(len(features.angular), self.degree),
             exponents=monomial_exponents(len(features.linear), self.power),
-            mass_coefficients=parameters["mass"],
-            potential_coefficients=parameters["potential"],
+            mass_coefficients=mass,
+            potential_coefficients=potential,
             remainder=build_mlp(parameters, "network") if self.remainder else None,
         )
         flow = self.ports.attach(MachineHamiltonian(machine), spec, parameters)

@@ -17,7 +17,6 @@ from hnn_envs.dynamics import Dynamics
 from hnn_envs.evaluation.subjects import Subject, SystemLike, domain_of
 from hnn_envs.hamiltonian import LagrangianFlow
 from hnn_envs.integrators import INTEGRATORS, fits
-from hnn_envs.tasks.actuation import Actuation
 
 TRAIL = 120
 TRAIL_STRIDE = 3  # steps are short here, and every point of a trail costs time to draw
@@ -87,7 +86,7 @@ class Session:
         self._made: dict[tuple[int, str | None], Dynamics] = {}
         made = [self._dynamics(number, integrator) for number in range(len(self._chosen))]
         self.domain = domain_of(made)
-        self._actuation = Actuation(self.subject.max_input(self.domain), len(spec.inputs), self.subject.driven)
+        self._actuation = self.subject.actuation(self.domain)
         self.energy_name, self._energy = self.subject.energy(made)
         self.drawing = self.subject.drawing(self.domain)
         self.colours = colours_of([each.role for each in made])
@@ -114,9 +113,11 @@ class Session:
         self.time += self.dt
 
     def kick(self, direction: float = 1.0) -> None:
-        """A sudden change of momentum by the first input that is pushed, as an impulse: the same for all."""
+        """A sudden change of momentum by the first input that is pushed, if any, as an impulse: the same for all."""
+        if not self.subject.driven:
+            return
         spec, made = self.subject.spec, [track.dynamics.field for track in self.tracks]
-        size = direction * KICK * spec.time_scale * self._actuation.size
+        size = direction * KICK * spec.time_scale * float(self._actuation.sizes[0])
         impulse = np.concatenate((np.zeros(spec.dof), size * spec.force_matrix[:, self.subject.driven[0]]))
         # Where states hold velocities, the first physics that knows masses says what momentum is.
         machine = next((field for field in made if isinstance(field, LagrangianFlow)), None)
@@ -141,7 +142,7 @@ class Session:
             View(
                 state=track.x,
                 trail=np.stack(list(track.trail)[::-TRAIL_STRIDE][::-1]),
-                action=self._actuation.to_inputs(self.action) / self._actuation.size,
+                action=self._actuation.to_shares(self._actuation.to_inputs(self.action)),
                 energy=track.energies[-1],
                 believed_energy=_believed(track),
                 dynamics=track.dynamics.name,

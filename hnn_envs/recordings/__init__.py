@@ -71,6 +71,7 @@ SOURCES: Registry[type[Any]] = Registry(
         "scattered": "hnn_envs.recordings.sources:ScatteredSource",
         "driven": "hnn_envs.recordings.sources:DrivenSource",
         "watched": "hnn_envs.recordings.watched:WatchedSource",
+        "recorded": "hnn_envs.recordings.recorded:RecordedSource",
     },
 )
 

@@ -7,8 +7,9 @@ import json
 import lzma
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from hnn_envs.benchmarks.paper.protocol import Estimate
 from hnn_envs.benchmarks.stability import suite as stability
 from hnn_envs.benchmarks.stability.cells import Checks, load_checks
 from hnn_envs.benchmarks.stability.streaming import Plan, load_trace, simulate
-from hnn_envs.checkpoints import HEADER, checkpoint_path, load_checkpoint
+from hnn_envs.checkpoints import HEADER, checkpoint_path, load_checkpoint, save_checkpoint
 from hnn_envs.dynamics import make_dynamics
 from hnn_envs.errors import CheckpointError
 from hnn_envs.evaluation.records import Row, read_rows, write_kept, write_rows
@@ -34,10 +35,11 @@ from hnn_envs.models import make_family
 from hnn_envs.pixels.films import FilmSettings, load_films, read_films
 from hnn_envs.recordings import make_source
 from hnn_envs.recordings.measured import load_real_pendulum
+from hnn_envs.recordings.recording import Recording, Run
 from hnn_envs.report.page import render
 from hnn_envs.report.sources import collect
 from hnn_envs.storage import digest_of
-from hnn_envs.systems import get_system
+from hnn_envs.systems import Coordinate, Input, get_system
 
 Rng = np.random.Generator
 
@@ -100,7 +102,25 @@ def _weights(values: dict[str, Any]) -> dict[str, bytes]:
 
 def _checkpoint(path: Path) -> object:
     loaded = load_checkpoint(path)
-    return repr(loaded.card), _weights(loaded.parameters)
+    return repr(loaded.card), _weights(loaded.parameters), [_weights(each) for each in loaded.members]
+
+
+def _with_members(folder: Path) -> bytes:
+    """A shipped checkpoint with two members beside the model."""
+    own, path = load_checkpoint(checkpoint_path("pendulum", "hnn")), folder / "ensemble.safetensors"
+    domain = replace(own.card.domain, inputs=((-1.0, 1.0),))
+    card = replace(own.card, domain=domain, spread_scale=1.5)
+    save_checkpoint(path, card, own.parameters, [own.parameters] * 2)
+    return path.read_bytes()
+
+
+def _spread(path: Path) -> object:
+    """What a checkpoint with members is used for: the spread of one state and of many."""
+    dynamics = make_dynamics("pendulum", str(path), dt=0.08)
+    states = get_system("pendulum").sample_states(np.random.default_rng(0), 16)
+    found = dynamics.spread(states) if dynamics.has_spread else np.zeros(16)
+    assert (found >= 0).all()
+    return found.shape
 
 
 def _stepped(task: str) -> Callable[[Path], object]:
@@ -249,6 +269,26 @@ def _packed(folder: Path) -> bytes:
     return lzma.compress(_series(folder))
 
 
+def _recorded(end: str) -> Callable[[Path], bytes]:
+    """A recording in a file that says what its columns are."""
+
+    def original(folder: Path) -> bytes:
+        times = 0.1 * np.arange(20)
+        run = Run("run", times, np.sin(times)[:, None], np.cos(times)[:, None], times[::2], times[::2, None])
+        arm = Recording("arm", (Coordinate("q", "rad", True, "v", "rad/s"),), (Input("u", "N m"),), (run,), ((1.0,),))
+        arm.save(folder / f"arm{end}")
+        return (folder / f"arm{end}").read_bytes()
+
+    return original
+
+
+def _recording(path: Path) -> object:
+    read = Recording.load(path)
+    arrays = [array for run in read.runs for array in (run.times, run.positions, run.velocities, run.inputs)]
+    assert all(np.isfinite(array).all() for array in arrays if array is not None)
+    return repr(read), len(arrays)
+
+
 def _shipped(path: Path) -> Callable[[Path], bytes]:
     return lambda _: path.read_bytes()
 
@@ -276,6 +316,9 @@ KINDS = {
         )
         for system, name, task in STEPPED
     },
+    "ensembles, bytes": Kind(".safetensors", _with_members, mutants.of_bytes, _checkpoint, sealed=True),
+    "ensembles, headers": Kind(".safetensors", _with_members, crafted, _checkpoint),
+    "ensembles, resealed": Kind(".safetensors", _with_members, resealed, _spread),
     "policies, bytes": Kind(".safetensors", POLICY, mutants.of_bytes, _policy, sealed=True),
     "policies, resealed": Kind(".safetensors", POLICY, resealed, _policy),
     "recipes": Kind(".toml", RECIPE, _toml, lambda path: load_recipe(str(path)).digest),
@@ -288,6 +331,10 @@ KINDS = {
     "kept findings, stability": Kind(".json", _checks, _json, load_checks, True),
     "films": Kind(".safetensors", _films, mutants.of_bytes, _filmed, True),
     "training states": Kind(".safetensors", _training, mutants.of_bytes, _state, sealed=True),
+    **{
+        f"recordings, {end}": Kind(end, _recorded(end), mutants.of_bytes, _recording)
+        for end in (".csv", ".csv.gz", ".npz", *((".parquet",) if find_spec("pyarrow") else ()))
+    },
     "measured series": Kind(".txt", _series, mutants.of_bytes, lambda path: load_real_pendulum(path).states.tobytes()),
     "measured series, packed": Kind(".xz", _packed, mutants.of_bytes, lambda path: load_real_pendulum(path)),
 }

@@ -15,6 +15,7 @@ from typing import Any
 
 from safetensors.numpy import load
 
+from hnn_envs import record
 from hnn_envs.fitting.recipes import recipes_folder
 
 TIMED = ("microseconds_per_step", "microseconds_per_step_batched", "steps_per_second", "seconds", "training_seconds")
@@ -86,6 +87,13 @@ COMMANDS = {
     "train": Command(
         lambda folder: ["train", str(folder / "recipe.toml"), "--out", str(folder / "model.safetensors")],
         lambda folder: (folder / "recipe.toml").write_text(RECIPE, encoding="utf-8"),
+    ),
+    "learn": Command(
+        lambda folder: [
+            *("learn", str(folder / "swing.npz"), "--families", "trigonometric,mlp", "--minutes", "0.05"),
+            *("--out", str(folder / "model.safetensors")),
+        ],
+        lambda folder: record("Pendulum-v1", seconds=8, seed=0).save(folder / "swing.npz"),
     ),
     "benchmark paper": Command(
         lambda folder: [

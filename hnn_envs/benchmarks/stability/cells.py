@@ -193,7 +193,8 @@ def make_cells(
         steps: environment steps.
         starts: initial states per system.
         seed: of the initial states.
-        message: called with a line about every system that is left out, and why.
+        message: called with a line about every system that is left out, and why, and about every one that is held
+            against learned physics.
 
     Raises:
         NoTruthError: a system was asked for whose equations are not known, and there is no checkpoint of it.
@@ -211,6 +212,11 @@ def make_cells(
         if not names:
             message(f"{system} is left out: its equations are not known, and there is no checkpoint of it")
         truth = "ode" if _subject(system).truth is not None else next(iter(names), "")
+        if truth not in ("ode", ""):
+            message(
+                f"the equations of {_subject(system).name} are not known: all are held against {truth} in half its "
+                "step, and energies are what each has learned"
+            )
         found = [cell for name in names for cell in _variants(system, name, integrators)]
         chosen = [Cell(system, name, method, steps, starts, seed, truth) for name, method in found]
         cells += [Cell(system, REFERENCE, None, steps, starts, seed, truth), *chosen] if chosen else []

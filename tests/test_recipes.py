@@ -231,6 +231,18 @@ class TestDefaultRecipes:
         assert (first.data, first.seed, first.domain) == (second.data, second.seed, second.domain)
 
     @pytest.mark.parametrize("role", ROLES)
+    def test_they_are_learned_from_100_units_of_time_as_watched_and_from_no_derivative(
+        self, system: str, role: str
+    ) -> None:
+        if system == "pixel-pendulum":
+            pytest.skip("learned from films")
+        recipe = load_recipe(f"{system}/default/{role}")
+        assert {table["source"] for table in recipe.data} == {"watched"}
+        assert sum(table["seconds"] for table in recipe.data) == pytest.approx(100)
+        assert {table["dt"] for table in recipe.data} == {task.dt for task in tasks_of(system)}
+        assert {stage.get("loss", "derivative") for stage in recipe.stages} <= {"impulse", "prediction", "trajectory"}
+
+    @pytest.mark.parametrize("role", ROLES)
     def test_their_domain_covers_the_tasks_limits(self, system: str, role: str) -> None:
         domain = load_recipe(f"{system}/default/{role}").domain
         assert domain is not None

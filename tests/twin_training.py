@@ -17,46 +17,41 @@ LARGEST = 100.0
 
 @dataclass(frozen=True)
 class Policy:
-    """A network of one hidden layer, or none: small enough to be found by search.
+    """Linear in what is seen, or in that and its products: small enough to be found by search.
 
     Attributes:
-        seen: size of an observation.
-        hidden: units; 0 for a linear policy.
+        sizes: of what is seen, by which it is divided; 1 where the space does not tell.
+        products: whether products of two are seen as well.
         actions: outputs: of a discrete space, the action is that of the largest.
         scale: of a box of actions, the largest; 0 for a discrete space.
-        sizes: of what is seen, by which it is divided.
     """
 
-    seen: int
-    hidden: int
+    sizes: Any
+    products: bool
     actions: int
     scale: float
-    sizes: Any
 
     @classmethod
-    def of(cls, env: gymnasium.Env[Any, Any], hidden: int) -> Policy:
+    def of(cls, env: gymnasium.Env[Any, Any], products: bool) -> Policy:
         space, seen = env.action_space, env.observation_space
         assert isinstance(seen, gymnasium.spaces.Box)
         sizes = np.where(seen.high < LARGEST, seen.high, 1.0)
         if isinstance(space, gymnasium.spaces.Discrete):
-            return cls(len(sizes), hidden, int(space.n), 0.0, sizes)
+            return cls(sizes, products, int(space.n), 0.0)
         assert isinstance(space, gymnasium.spaces.Box)
-        return cls(len(sizes), hidden, space.shape[0], float(space.high[0]), sizes)
+        return cls(sizes, products, space.shape[0], float(space.high[0]))
 
     @property
     def size(self) -> int:
-        width = self.hidden or self.seen
-        return (self.seen + 1) * self.hidden + (width + 1) * self.actions
+        return self.actions * len(self._features(np.zeros_like(self.sizes)))
 
     def act(self, weights: Weights, observation: Any) -> Any:
-        values, used = np.clip(observation / self.sizes, -10.0, 10.0), 0
-        for width in (self.hidden, self.actions):
-            if not width:
-                continue
-            count = (len(values) + 1) * width
-            layer = weights[used : used + count].reshape(width, -1)
-            values, used = np.tanh(layer[:, :-1] @ values + layer[:, -1]), used + count
-        return int(values.argmax()) if not self.scale else (self.scale * values).astype(np.float32)
+        outputs = weights.reshape(self.actions, -1) @ self._features(observation)
+        return int(outputs.argmax()) if not self.scale else (self.scale * np.tanh(outputs)).astype(np.float32)
+
+    def _features(self, observation: Any) -> Any:
+        seen = np.append(np.clip(observation / self.sizes, -10.0, 10.0), 1.0)
+        return np.outer(seen, seen)[np.triu_indices(len(seen))] if self.products else seen
 
 
 @dataclass(frozen=True)
@@ -64,7 +59,7 @@ class Search:
     """The cross-entropy method (Mannor, Rubinstein, Gat, ICML 2003) with noise that falls (Szita, Lorincz 2006).
 
     Attributes:
-        hidden: units of the policy.
+        products: see ``Policy``.
         rounds: how often a population is drawn.
         population: policies that are drawn.
         episodes: that each plays.
@@ -73,8 +68,8 @@ class Search:
         enough: what the elite earns that need not be better.
     """
 
-    hidden: int
     rounds: int
+    products: bool = False
     population: int = 32
     episodes: int = 2
     elite: int = 6
@@ -83,11 +78,11 @@ class Search:
 
 
 SEARCHES = {
-    "Pendulum-v1": Search(hidden=8, rounds=30, population=48, episodes=6, elite=8, spread=2.0),
-    "CartPole-v1": Search(hidden=0, rounds=12, enough=500.0),
-    "Acrobot-v1": Search(hidden=0, rounds=12, episodes=3),
-    "InvertedPendulum-v5": Search(hidden=0, rounds=15, enough=1000.0),
-    "InvertedDoublePendulum-v5": Search(hidden=0, rounds=60, population=80, elite=12, spread=4.0, enough=9300.0),
+    "Pendulum-v1": Search(rounds=25, products=True, population=40, episodes=6, elite=8, spread=3.0),
+    "CartPole-v1": Search(rounds=12, enough=500.0),
+    "Acrobot-v1": Search(rounds=12, episodes=3),
+    "InvertedPendulum-v5": Search(rounds=15, enough=1000.0),
+    "InvertedDoublePendulum-v5": Search(rounds=60, population=80, elite=12, spread=4.0, enough=9300.0),
 }
 
 
@@ -104,7 +99,7 @@ def play(env: gymnasium.Env[Any, Any], act: Callable[[Any], Any], seed: int) -> 
 def searched(name: str, env: gymnasium.Env[Any, Any], seed: int, tell: Callable[[str], object] = str) -> Weights:
     """The weights of a policy that was trained in an environment."""
     search = SEARCHES[name]
-    policy, rng = Policy.of(env, search.hidden), np.random.default_rng(seed)
+    policy, rng = Policy.of(env, search.products), np.random.default_rng(seed)
     mean, spread = np.zeros(policy.size), np.full(policy.size, search.spread)
     for number in range(search.rounds):
         drawn = mean + spread * rng.standard_normal((search.population, policy.size))
@@ -124,7 +119,7 @@ def searched(name: str, env: gymnasium.Env[Any, Any], seed: int, tell: Callable[
 
 def mean_return(name: str, env: gymnasium.Env[Any, Any], weights: Weights | None, episodes: int = 20) -> float:
     """What a policy earns, or random actions where there is none."""
-    policy = Policy.of(env, SEARCHES[name].hidden)
+    policy = Policy.of(env, SEARCHES[name].products)
     env.action_space.seed(0)
 
     def act(observation: Any) -> Any:

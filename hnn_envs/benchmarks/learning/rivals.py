@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,11 @@ TUNING_POINTS = 300
 """Of these, the ones that its kernel is fitted to."""
 DEGREE = 3
 """Of the polynomials of sparse regression."""
-THRESHOLDS = (0.0, 1e-4, 1e-3, 1e-2, 3e-2, 1e-1)
-"""Coefficients of standardised terms that are smaller become zero; the one that predicts best is taken."""
+THRESHOLDS = (0.0, 1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 3e-1)
+"""Coefficients of standardised terms that are smaller become zero."""
 HELD_OUT = 5
-"""Every so many intervals one is kept, to choose the threshold by."""
-RIDGE = 1e-6
+"""Every so many intervals one is kept, to choose degree, threshold and ridge by."""
+RIDGES = (1e-6, 1e-2, 1.0)
 SUBSTEPS = 10
 """Of Runge and Kutta's method in a step of what sparse regression found."""
 
@@ -126,17 +127,18 @@ def _moved(states: Array, beyond: Array, dt: float) -> Array:
 def fit_sindy(recording: Recording, seed: int) -> Step:
     """Sparse regression of accelerations on a library (Brunton, Proctor, Kutz 2016), by PySINDy.
 
-    The library: polynomials of degree three in coordinates (angles by cosine and sine), velocities and inputs; and
-    signs of velocities, alone and times cosines and sines, for dry friction. Its terms are averaged over each interval
-    by Simpson's rule along the cubic through both states and are held against the change of velocity over it (the
-    integral form of Schaeffer and McCalla 2017): inputs jump between intervals, so that differences for derivatives
-    would not do.
+    The library: polynomials of up to degree three in coordinates (angles by cosine and sine), velocities and inputs;
+    and signs of velocities, alone and times cosines and sines, for dry friction. Its terms are averaged over each
+    interval by Simpson's rule along the cubic through both states and are held against the change of velocity over it
+    (the integral form of Schaeffer and McCalla 2017): inputs jump between intervals, so that differences for
+    derivatives would not do.
     """
     from pysindy import STLSQ, PolynomialLibrary
 
     data = Intervals.of(recording)
     library = PolynomialLibrary(degree=DEGREE).fit(data.lifted(data.before[:2], data.inputs[:2]))
-    factors = _factors(np.asarray(library.powers_))
+    powers = np.asarray(library.powers_)
+    factors = _factors(powers)
 
     def terms(states: Array, inputs: Array) -> Array:
         lifted = data.lifted(states, inputs)
@@ -149,7 +151,8 @@ def fit_sindy(recording: Recording, seed: int) -> Step:
     parts = [terms(each, data.inputs) for each in (data.before, middle, data.after)]
     table = (parts[0] + 4 * parts[1] + parts[2]) / 6
     rates = split(data.after - data.before)[1] / data.dt
-    coefficients = _sparse(STLSQ, table, rates)
+    degrees = np.concatenate((powers.sum(axis=1), np.zeros(table.shape[1] - len(powers))))
+    coefficients = _sparse(STLSQ, table, rates, degrees)
 
     def field(states: Array, inputs: Array) -> Array:
         return join(split(states)[1], terms(states, inputs) @ coefficients)
@@ -191,25 +194,28 @@ def _between(data: Intervals) -> Array:
     return join((q0 + q1) / 2 + data.dt * (v0 - v1) / 8, 1.5 * (q1 - q0) / data.dt - (v0 + v1) / 4)
 
 
-def _sparse(method: Any, table: Array, rates: Array) -> Array:
-    """Coefficients, shape (terms, dof), by the threshold that predicts what was kept best."""
+def _sparse(method: Any, table: Array, rates: Array, degrees: Array) -> Array:
+    """Coefficients, shape (terms, dof), by the degree, threshold and ridge that predict best what was kept."""
     width = np.sqrt(np.square(table).mean(axis=0))
     width = np.where(width > 0, width, 1.0)
     size = np.where(rates.std(axis=0) > 0, rates.std(axis=0), 1.0)
     scaled, asked = table / width, rates / size
     kept = np.arange(len(table)) % HELD_OUT == HELD_OUT - 1
 
-    def fitted(rows: Array, threshold: float) -> Array:
-        optimiser = method(threshold=threshold, alpha=RIDGE)
-        optimiser.fit(scaled[rows], asked[rows])
-        return np.asarray(optimiser.coef_).T
+    def fitted(rows: Array, degree: int, threshold: float, ridge: float) -> Array:
+        terms = degrees <= degree
+        optimiser = method(threshold=threshold, alpha=ridge)
+        optimiser.fit(scaled[rows][:, terms], asked[rows])
+        found = np.zeros((len(terms), rates.shape[1]))
+        found[terms] = np.asarray(optimiser.coef_).T
+        return found
 
-    def error(threshold: float) -> float:
-        missed = scaled[kept] @ fitted(~kept, threshold) - asked[kept]
-        return float(np.square(missed).mean())
+    def error(choice: tuple[int, float, float]) -> float:
+        return float(np.square(scaled[kept] @ fitted(~kept, *choice) - asked[kept]).mean())
 
-    best = min(THRESHOLDS, key=error) if kept.any() else THRESHOLDS[0]
-    coefficients: Array = fitted(np.ones(len(table), dtype=bool), best) / width[:, None] * size
+    choices = list(product(range(1, DEGREE + 1), THRESHOLDS, RIDGES))
+    best = min(choices, key=error) if kept.any() else choices[0]
+    coefficients: Array = fitted(np.ones(len(table), dtype=bool), *best) / width[:, None] * size
     return coefficients
 
 

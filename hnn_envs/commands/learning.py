@@ -100,8 +100,9 @@ def learning_table(rows: Sequence[Row], system: str) -> Table:
     found = {(row.dynamics, row.metric): row for row in rows if row.system == system}
     labels = list(dict.fromkeys(label for label, metric in found if metric == "valid_prediction_time"))
     unit = next((row.unit for row in found.values() if row.metric == "valid_prediction_time"), "")
-    table = Table(title=f"{system}: valid prediction time in {unit}; error after one", box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("watched", "noise", "seed", "model", "valid for", "quartiles", "error", "fit", "asked"):
+    title = f"{system}: valid prediction time in {unit}; error after one"
+    table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in ("watched", "noise", "seed", "model", "valid", "quartiles", "error", "fit", "asked"):
         table.add_column(column, justify="left" if column == "model" else "right", no_wrap=True)
 
     def order(label: str) -> tuple[float, float, int]:

@@ -102,7 +102,7 @@ def learning_table(rows: Sequence[Row], system: str) -> Table:
     unit = next((row.unit for row in found.values() if row.metric == "valid_prediction_time"), "")
     title = f"{system}: valid prediction time in {unit}; error after one"
     table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for column in ("watched", "noise", "seed", "model", "valid", "quartiles", "error", "fit", "asked"):
+    for column in ("watched", "noise", "model", "valid", "quartiles", "error", "fit"):
         table.add_column(column, justify="left" if column == "model" else "right", no_wrap=True)
 
     def order(label: str) -> tuple[float, float, int]:
@@ -120,12 +120,10 @@ def learning_table(rows: Sequence[Row], system: str) -> Table:
         table.add_row(
             f"{condition.seconds:g}",
             f"{condition.noise:g}",
-            str(condition.seed),
-            escape(model),
-            f"{value('valid_prediction_time'):.3g}",
+            escape(model) + (f" seed {condition.seed}" if condition.seed else ""),
+            f"{value('valid_prediction_time'):.3g}" + ("" if asked is None else f" (asked {asked:g})"),
             f"{low:.3g} to {high:.3g}",
             f"{value('prediction_error'):.1e}",
             f"{value('fitting_time'):.0f} s",
-            "" if asked is None else f"{asked:g}",
         )
     return table

@@ -100,8 +100,9 @@ def learning_table(rows: Sequence[Row], system: str) -> Table:
     found = {(row.dynamics, row.metric): row for row in rows if row.system == system}
     labels = list(dict.fromkeys(label for label, metric in found if metric == "valid_prediction_time"))
     unit = next((row.unit for row in found.values() if row.metric == "valid_prediction_time"), "")
-    table = Table(title=f"{system}: valid prediction time in {unit}; error after one", box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("watched", "noise", "seed", "model", "valid for", "quartiles", "error", "fit", "asked"):
+    title = f"{system}: valid prediction time in {unit}; error after one"
+    table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in ("watched", "noise", "model", "valid", "quartiles", "error", "fit"):
         table.add_column(column, justify="left" if column == "model" else "right", no_wrap=True)
 
     def order(label: str) -> tuple[float, float, int]:
@@ -119,12 +120,10 @@ def learning_table(rows: Sequence[Row], system: str) -> Table:
         table.add_row(
             f"{condition.seconds:g}",
             f"{condition.noise:g}",
-            str(condition.seed),
-            escape(model),
-            f"{value('valid_prediction_time'):.3g}",
+            escape(model) + (f" seed {condition.seed}" if condition.seed else ""),
+            f"{value('valid_prediction_time'):.3g}" + ("" if asked is None else f" (asked {asked:g})"),
             f"{low:.3g} to {high:.3g}",
             f"{value('prediction_error'):.1e}",
             f"{value('fitting_time'):.0f} s",
-            "" if asked is None else f"{asked:g}",
         )
     return table

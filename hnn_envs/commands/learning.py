@@ -90,6 +90,10 @@ def learning(
             figure.savefig(path, dpi=120)
     for name in dict.fromkeys(row.system for row in rows):
         console.print(learning_table(rows, name))
+    for row in rows:
+        if row.reference is not None:
+            asked = f"{row.reference:g} {row.unit} are asked for"
+            say(f"{row.system}: predictions of {row.dynamics} stay valid for {row.value:.3g}; {asked}")
     say(f"results: {results}, {picture}, {picture.with_suffix('.svg')}")
 
 
@@ -116,12 +120,11 @@ def learning_table(rows: Sequence[Row], system: str) -> Table:
             return found[label, metric].value
 
         low, high = value("valid_prediction_time_low"), value("valid_prediction_time_high")
-        asked = found[label, "valid_prediction_time"].reference
         table.add_row(
             f"{condition.seconds:g}",
             f"{condition.noise:g}",
             escape(model) + (f" seed {condition.seed}" if condition.seed else ""),
-            f"{value('valid_prediction_time'):.3g}" + ("" if asked is None else f" (asked {asked:g})"),
+            f"{value('valid_prediction_time'):.3g}",
             f"{low:.3g} to {high:.3g}",
             f"{value('prediction_error'):.1e}",
             f"{value('fitting_time'):.0f} s",

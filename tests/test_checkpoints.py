@@ -448,7 +448,7 @@ class TestShipped:
 
 
 def test_what_was_read_in_format_1_can_be_written_and_read_again(tmp_path: Path) -> None:
-    old = find_checkpoint("pendulum", "hnn")
+    old = find_checkpoint("pendulum", "paper/hnn")
     assert old.card.format == 1
     save_checkpoint(tmp_path / "again.safetensors", old.card, old.parameters)
     again = load_checkpoint(tmp_path / "again.safetensors").card

@@ -65,7 +65,7 @@ class CompiledStep:
         if x.ndim == 1:
             self.kernel(x, u, None, *self.arguments)
         elif (count := x.size // x.shape[-1]) < FEW:
-            for row, inputs in zip(x.reshape(count, -1), u.reshape(count, self.inputs), strict=True):
+            for row, inputs in zip(x.reshape(count, x.shape[-1]), u.reshape(count, self.inputs), strict=True):
                 self.kernel(row, inputs, None, *self.arguments)
         else:
             self.kernel(x.reshape(-1), u.reshape(-1), True, *self.arguments)

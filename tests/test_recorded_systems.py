@@ -74,7 +74,7 @@ class TestCompare:
         assert np.isfinite(baseline.energies).all()  # the HNN's along the baseline's path
         figure = comparison_figure(comparison)
         assert figure.axes[1].get_ylabel().startswith("learned energy H")
-        assert figure.axes[2].get_ylabel() == f"distance to the {paths[0]}"
+        assert figure.axes[2].get_ylabel().split() == f"distance to the {paths[0]}".split()
         figure.savefig(tmp_path / "figure.png")
         write_gif(comparison, tmp_path / "film.gif", frames=3)
         assert (tmp_path / "film.gif").stat().st_size > 1000

@@ -76,6 +76,11 @@ def plane_titles(spec: SystemSpec) -> tuple[str, str]:
     return ("position x", "position y") if spec.bodies else (first.title, first.momentum_title)
 
 
+def _lines(label: str) -> str:
+    """A label of an axis in lines that fit beside it."""
+    return fill(label, LINE, break_long_words=False, break_on_hyphens=False)
+
+
 def energy_over_time(axes: Axes, comparison: Comparison) -> None:
     """The energy along every track."""
     reference = comparison.reference_energies
@@ -84,7 +89,7 @@ def energy_over_time(axes: Axes, comparison: Comparison) -> None:
     for track, style in _styled(comparison):
         axes.plot(comparison.times, track.energies, label=_legend(comparison, track), **style)
     axes.set(
-        ylabel=fill(f"{comparison.energy_name} ({comparison.spec.energy_unit or DIMENSIONLESS})", LINE), title="Energy"
+        ylabel=_lines(f"{comparison.energy_name} ({comparison.spec.energy_unit or DIMENSIONLESS})"), title="Energy"
     )
     if np.isfinite(reference).all():
         axes.set(ylim=_energy_limits(reference, comparison.tracks))
@@ -103,7 +108,7 @@ def error_over_time(axes: Axes, comparison: Comparison) -> None:
     if not axes.lines:
         axes.text(0.5, 0.5, "no difference", transform=axes.transAxes, ha="center", color=TEXT)
         axes.set(yticks=[], xlim=(comparison.times[0], comparison.times[-1]))
-    axes.set(ylabel=fill(f"distance to the {comparison.held_against}", LINE), title="State error")
+    axes.set(ylabel=_lines(f"distance to the {comparison.held_against}"), title="State error")
     _time_axis(axes, comparison)
 
 

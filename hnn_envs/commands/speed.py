@@ -70,7 +70,7 @@ def _table(rows: Sequence[Row]) -> Table:
     table.add_column("metric", min_width=20)
     for column in ("value", "target"):
         table.add_column(column, no_wrap=True, justify="right")
-    table.add_column("", no_wrap=True)
+    table.add_column("", no_wrap=True, min_width=len("MISSED"))
     for row in rows:
         target = verdict = ""
         if row.reference is not None:

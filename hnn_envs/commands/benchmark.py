@@ -100,7 +100,9 @@ def _stability_table(rows: Sequence[Row], steps: int, starts: int) -> Table:
             names = (metric, metric.replace("energy", "learned_energy"))
             found = [values[system, dynamics, name] for name in names if (system, dynamics, name) in values]
             cells.append(_shown(found[0] if found else None, metric))
-        table.add_row(system if system != previous else "", escape(dynamics), *cells)
+        # Of a file the table shows its name: with its folders no other column would fit beside it.
+        shown = Path(dynamics).name if dynamics.endswith(".safetensors") else dynamics
+        table.add_row(system if system != previous else "", escape(shown), *cells)
         previous = system
     return table
 

@@ -11,7 +11,7 @@ from hnn_envs.errors import InvalidOptionError, UnknownNameError
 from hnn_envs.fitting.pipeline import torch_threads
 from hnn_envs.hamiltonian.pairs import separations
 from hnn_envs.learning.kept import Kept
-from hnn_envs.learning.machines import WINDOW_SHARES, SeriesFit
+from hnn_envs.learning.machines import LEAST, WINDOW_SHARES, SeriesFit
 from hnn_envs.learning.pipeline import FITS, MINUTES, Candidate
 from hnn_envs.learning.setting import Setting, Told
 from hnn_envs.learning.shares import Shares
@@ -26,8 +26,6 @@ PAIRWISE = "pairwise"
 COORDINATES_PER_BODY = 2
 STARTS = 4
 """Random potentials that the fit of bodies begins with; the one that predicts best goes on."""
-LEAST = 1e-3
-"""Of the noise that fits begin with, the share below which it is not trusted."""
 
 
 def fit_family(

@@ -16,10 +16,10 @@ from hnn_envs.fitting.problem import Batch, Problem, Tensors
 from hnn_envs.fitting.pruning import eliminate_by_evidence
 from hnn_envs.fitting.windows import Shooting
 from hnn_envs.learning.setting import Setting, Told
+from hnn_envs.learning.stretches import impulse_step, trajectories
 from hnn_envs.learning.systems import Matrix, describe_system, possible_matrices
 from hnn_envs.models import Family, Parameters, make_family
-from hnn_envs.recordings.dataset import Dataset
-from hnn_envs.recordings.windows import STRAIGHT, Windows, cut, mean_inputs
+from hnn_envs.recordings.windows import Windows, cut, median_interval
 
 IMPULSE_STEPS = 8
 WINDOW_SHARES = (0.1, 0.3, 1.0)
@@ -30,6 +30,8 @@ FEWEST_SAMPLES = 4
 """In a window where velocities were not recorded: two tell a state, and the others the motion."""
 NEEDED = 0.5
 """Terms of higher order are in the first fit where they take what it misses down to this share."""
+LEAST = 1e-3
+"""Of the noise that fits begin with, the share below which it is not trusted."""
 ROUGH = 0.01
 """Noise that fits begin with, a share of each component's deviation."""
 MOST_STEPS = (1500, 5000)
@@ -67,7 +69,7 @@ class SeriesFit:
         self._pinned = np.zeros(len(self._names), dtype=bool)
         if not any(np.any(run.inputs) for run in setting.watched.recording.runs) and "mass" in self._shapes:
             self._pinned[np.argmax(self._names == "mass")] = True  # nothing else sets the scale of M and V
-        deviation = np.concatenate([_observed(run) for run in setting.watched.recording.runs]).std(axis=0)
+        deviation = np.concatenate([run.samples for run in setting.watched.recording.runs]).std(axis=0)
         self._rough = ROUGH * np.where(deviation > 0, deviation, 1.0)
 
     def flat(self, parameters: Parameters) -> Array:
@@ -88,7 +90,7 @@ class SeriesFit:
         allowed = self._up_to(order)
         flat = np.where(allowed, self.flat(self._first), 0.0)
         loss = ImpulseLoss()
-        rows = loss.prepare(intervals(self._setting), torch.float64)
+        rows = loss.prepare(trajectories(self._setting, impulse_step(self._setting), 1), torch.float64)
 
         def residuals(parameters: Tensors, rows: Batch) -> Array:
             return loss.residuals(self._family.build(self._setting.spec, dict(parameters)), rows)
@@ -102,12 +104,6 @@ class SeriesFit:
             error = math.sqrt(optimiser.step(step))
             self._told(f"momentum balance of {len(names)} tables", step, IMPULSE_STEPS, error)
         return self.flat({name: value.numpy() for name, value in optimiser.parameters.items()})
-
-    def imbalance(self) -> float:
-        """What is left of the momentum balance when all terms are fitted to it."""
-        left: list[float] = []
-        SeriesFit(self._setting, self._family, lambda *told: left.append(told[3])).start(1)
-        return left[-1]
 
     def shoot(self, flat: Array, share: float, noise: Array, free: Array, *, last: bool = False) -> tuple[Array, Array]:
         """Fits the free parameters over windows of a length; returns the parameters and the noise."""
@@ -226,7 +222,7 @@ def fit_series(setting: Setting, family: Family, told: Told, orders: int = 2) ->
         for order in range(2, orders + 1):
             free = fit.free_up_to(order, sharpness=True)
             for share in WINDOW_SHARES[:2]:
-                flat, noise = fit.shoot(flat, share, np.maximum(noise, 1e-3 * fit.rough_noise), free)
+                flat, noise = fit.shoot(flat, share, np.maximum(noise, LEAST * fit.rough_noise), free)
         return {"flat": flat, "noise": noise}
 
     def prune() -> dict[str, Array]:
@@ -253,11 +249,14 @@ def input_matrix_of(setting: Setting) -> Matrix:
     if len(possible) == 1:
         return possible[0]
     family = make_family("trigonometric", {"degree": 1, "power": 1})
-    errors = []
-    for matrix in possible:
+
+    def imbalance(matrix: Matrix) -> float:
+        left: list[float] = []
         tried = replace(setting, spec=describe_system(setting.watched, matrix))
-        errors.append(SeriesFit(tried, family, lambda *_: None).imbalance())
-    return possible[int(np.argmin(errors))]
+        SeriesFit(tried, family, lambda *told: left.append(told[3])).start(1)
+        return left[-1]
+
+    return min(possible, key=imbalance)
 
 
 def window_steps(setting: Setting, share: float) -> int:
@@ -265,29 +264,6 @@ def window_steps(setting: Setting, share: float) -> int:
     watched = setting.watched
     steps = max(1, round(share * watched.time_scale / watched.dt))
     if watched.recording.runs[0].velocities is None:
-        intervals = np.concatenate([np.diff(run.times) for run in watched.recording.runs])
-        steps = max(steps, math.ceil(FEWEST_SAMPLES * float(np.median(intervals)) / watched.dt))
+        interval = median_interval(watched.recording.runs)
+        steps = max(steps, math.ceil(FEWEST_SAMPLES * interval / watched.dt))
     return steps
-
-
-def intervals(setting: Setting) -> Dataset:
-    """The recording as pairs of states along its paths, an interval apart in which the motion is nearly straight."""
-    watched = setting.watched
-    step = watched.dt * max(1, round(watched.pace / STRAIGHT / watched.dt))
-    states, inputs = [], []
-    for number, first, last in setting.shares.train:
-        run, path = watched.recording.runs[number], watched.paths[number]
-        count = math.floor((last - first) / step + 1e-6)
-        if count < 1:
-            continue
-        edges = first + step * np.arange(count + 1)
-        along = path.states(edges)
-        states.append(np.stack((along[:-1], along[1:]), axis=1))
-        inputs.append(np.repeat(mean_inputs(run, edges)[:, None], 2, axis=1))
-    pairs = np.concatenate(states)
-    return Dataset(np.array([0.0, step]), pairs, np.zeros_like(pairs), np.concatenate(inputs))
-
-
-def _observed(run: object) -> Array:
-    positions, velocities = run.positions, run.velocities  # type: ignore[attr-defined]
-    return positions if velocities is None else np.concatenate((positions, velocities), axis=1)

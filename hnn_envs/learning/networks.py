@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from hnn_envs.arrays import Array
 from hnn_envs.errors import TrainingError
 from hnn_envs.fitting.trainer import Stage, fit
 from hnn_envs.learning.setting import Setting, Told
+from hnn_envs.learning.stretches import impulse_step, trajectories
 from hnn_envs.models import Parameters, make_family
 from hnn_envs.recordings.dataset import Dataset
-from hnn_envs.recordings.windows import STRAIGHT, mean_inputs
+from hnn_envs.recordings.windows import STRAIGHT
 
 AHEAD = 3
 """Intervals that are predicted."""
@@ -66,7 +66,7 @@ def fit_network(setting: Setting, plan: NetworkPlan, number: int, told: Told) ->
         TrainingError: the loss is not finite.
     """
     family = make_family(plan.family, plan.settings)
-    data = trajectories(setting, AHEAD)
+    data = trajectories(setting, _step(setting), AHEAD)
     if number:
         rng = np.random.default_rng((setting.seed, 4, number))
         rows = rng.integers(len(data), size=len(data))
@@ -87,29 +87,9 @@ def fit_network(setting: Setting, plan: NetworkPlan, number: int, told: Told) ->
     return found
 
 
-def trajectories(setting: Setting, ahead: int) -> Dataset:
-    """The recording as trajectories of ``ahead`` intervals, all that there are, or of fewer where none is as long."""
+def _step(setting: Setting) -> float:
+    """Time over which one state is predicted from the one before."""
     watched = setting.watched
-    step = watched.dt * max(1, round(watched.time_scale / COARSEST / 2 / watched.dt))
     if watched.pace < watched.time_scale:
-        step = watched.dt * max(1, round(watched.pace / STRAIGHT / watched.dt))
-    spans = setting.shares.train
-    longest = max(math.floor((last - first) / step + 1e-6) for _, first, last in spans)
-    ahead = max(1, min(ahead, longest))
-    states, inputs = [], []
-    for number, first, last in spans:
-        count = math.floor((last - first) / step + 1e-6)
-        if count < ahead:
-            continue
-        run, path = watched.recording.runs[number], watched.paths[number]
-        edges = first + step * np.arange(count + 1)
-        held = mean_inputs(run, edges)
-        states.append(_overlapping(path.states(edges), ahead + 1))
-        inputs.append(_overlapping(np.concatenate((held, held[-1:])), ahead + 1))
-    along = np.concatenate(states)
-    return Dataset(step * np.arange(ahead + 1), along, np.zeros_like(along), np.concatenate(inputs))
-
-
-def _overlapping(values: Array, length: int) -> Array:
-    """All stretches of a length, shape (n, length, size)."""
-    return np.moveaxis(np.lib.stride_tricks.sliding_window_view(values, length, axis=0), -1, 1)
+        return impulse_step(setting)
+    return watched.dt * max(1, round(watched.time_scale / COARSEST / 2 / watched.dt))

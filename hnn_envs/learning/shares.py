@@ -10,7 +10,7 @@ import numpy as np
 
 from hnn_envs.errors import DataError
 from hnn_envs.recordings.recording import Run
-from hnn_envs.recordings.windows import Watched
+from hnn_envs.recordings.windows import Watched, median_interval
 
 Span = tuple[int, float, float]
 """Number of a run, and the times between which it is meant."""
@@ -78,11 +78,11 @@ def joined(blocks: list[Span]) -> list[Span]:
 
 def blocks_of(watched: Watched) -> list[Span]:
     """The blocks that a recording is cut into, in their order."""
-    runs = watched.recording.runs
-    intervals = np.concatenate([np.diff(run.times) for run in runs])
-    length = max(watched.recording.seconds / BLOCKS, watched.time_scale / 2, SHORTEST * float(np.median(intervals)))
-    while length > watched.recording.seconds / PERIOD and length > SHORTEST * float(np.median(intervals)):
-        length = max(length / 2, SHORTEST * float(np.median(intervals)))
+    runs, seconds = watched.recording.runs, watched.recording.seconds
+    shortest = SHORTEST * median_interval(runs)
+    length = max(seconds / BLOCKS, watched.time_scale / 2, shortest)
+    while length > seconds / PERIOD and length > shortest:
+        length = max(length / 2, shortest)
     return [block for number, run in enumerate(runs) for block in _cut(number, run, length)]
 
 

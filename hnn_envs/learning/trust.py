@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hnn_envs.arrays import Array, join, split
+from hnn_envs.arrays import Array, split
 from hnn_envs.fitting.windows import Stepper, run_through
 from hnn_envs.hamiltonian import HamiltonianFlow, LagrangianFlow, VectorField
 from hnn_envs.learning.shares import Span
@@ -76,9 +76,7 @@ def _at_sample(watched: Watched, number: int, time: float) -> float:
 
 def deviation(watched: Watched) -> Array:
     """Standard deviation of each observed component over a recording, shape (observed,)."""
-    runs = watched.recording.runs
-    values = [run.positions if run.velocities is None else join(run.positions, run.velocities) for run in runs]
-    size = np.concatenate(values).std(axis=0)
+    size = np.concatenate([run.samples for run in watched.recording.runs]).std(axis=0)
     angles = np.array([coordinate.angle for coordinate in watched.recording.coordinates])
     size[: len(angles)] = np.where(angles, np.minimum(size[: len(angles)], 1.0), size[: len(angles)])
     return np.where(size > 0, size, 1.0)

@@ -49,6 +49,11 @@ class Run:
         velocities = np.zeros(0) if self.velocities is None else self.velocities
         return self.times, self.positions, velocities, self.input_times, self.inputs
 
+    @property
+    def samples(self) -> Array:
+        """Positions, and velocities where they were recorded, shape (n, dof) or (n, 2*dof)."""
+        return self.positions if self.velocities is None else np.concatenate((self.positions, self.velocities), axis=1)
+
     def between(self, low: int, high: int) -> Run:
         """The states ``low`` to ``high - 1``, with the inputs that were held over them."""
         times = self.times[low:high]

@@ -247,7 +247,7 @@ def _pieces(
     run: Run, path: Path, first: float, last: float, h: float, steps: int
 ) -> list[tuple[Array, Array, Array, Array]]:
     """Start, inputs, times and values of every window between two times of a run."""
-    values = run.positions if run.velocities is None else join(run.positions, run.velocities)
+    values = run.samples
     whole = math.floor((last - first) / h + 1e-6)
     found = []
     for begin in range(0, whole, steps):

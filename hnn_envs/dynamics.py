@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,12 @@ from hnn_envs.checkpoints import (
     load_checkpoint,
     shipped_checkpoints,
 )
+from hnn_envs.devices import torch_device
 from hnn_envs.ensemble import Ensemble
-from hnn_envs.errors import CheckpointError, DeviceError, InvalidOptionError, NoTruthError, UnknownNameError
+from hnn_envs.errors import CheckpointError, InvalidOptionError, NoTruthError, UnknownNameError
 from hnn_envs.hamiltonian import Hamiltonian, HamiltonianFlow, VectorField, bodies_of, is_separable
 from hnn_envs.integrators import INTEGRATORS, Integrator, get_integrator
+from hnn_envs.linearisation import Linearisation, difference_of, finer
 from hnn_envs.observation import ObservationModel, Observed
 from hnn_envs.parsing import user_path
 from hnn_envs.systems import Known, System, SystemSpec, find_truth, resolve_system, spec_of, truth_of
@@ -59,6 +61,7 @@ class Dynamics:
         device: None for NumPy on the CPU, else the torch device that holds the network.
         card: the checkpoint's card; None for the ODE.
         ensemble: models that were learned beside this one; None where there are none.
+        dtype: precision in which a learned network is evaluated, "float64" or "float32".
     """
 
     name: str
@@ -72,6 +75,7 @@ class Dynamics:
     device: str | None = None
     card: Card | None = None
     ensemble: Ensemble | None = None
+    dtype: str = "float64"
 
     def step(self, x: Array, u: Array | None = None) -> Array:
         """Advances states (..., 2*dof) by ``dt`` under inputs (..., inputs) held constant; None is the free system.
@@ -84,6 +88,25 @@ class Dynamics:
         h = self.dt / self.substeps
         with np.errstate(all="ignore"):
             return self.integrator.advance(self.field, x, u, h, self.substeps)
+
+    def jacobian(self, x: Array, u: Array | None = None) -> tuple[Array, Array]:
+        """The derivatives of ``step(x, u)``: A by the states and B by the inputs.
+
+        They are central differences of one batched call of the step, of whatever field and method. Against the exact
+        derivatives of the step they are off by 1e-8 of the largest entry or less, as measured on the systems of this
+        package; where dry friction turns around within the step by 1e-5 at the most, and with a network in float32 by
+        1e-4. A method that chooses its steps takes finer ones than ``step`` does, since its choices are no smooth
+        function of the state.
+
+        Args:
+            x: states (..., 2*dof).
+            u: inputs (..., inputs), held constant over the step; None is zero. Leading axes broadcast.
+
+        Returns:
+            A, shape (..., 2*dof, 2*dof), and B, shape (..., 2*dof, inputs); A[..., i, j] is the derivative of entry i
+            of the next state by entry j of this one. They are NaN where a state diverges.
+        """
+        return self._linearised(x, u)
 
     @property
     def has_spread(self) -> bool:
@@ -116,9 +139,17 @@ class Dynamics:
 
         return compile_step(self.field, self.integrator, self.dt, self.substeps)
 
+    @cached_property
+    def _linearised(self) -> Linearisation:
+        """What differentiates the step."""
+        method = finer(self.integrator)
+        step = self.step if method is self.integrator else replace(self, integrator=method).step
+        domain = None if self.card is None else self.card.domain
+        return Linearisation(step, *difference_of(self.spec, domain, self.dtype))
+
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the machine code, which each process makes or loads for itself."""
-        return {name: value for name, value in self.__dict__.items() if name != "_compiled"}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_compiled", "_linearised")}
 
     @property
     def role(self) -> str:
@@ -213,7 +244,7 @@ def make_dynamics(
         CheckpointError: the checkpoint cannot be used.
         DeviceError: there is no such device.
     """
-    torch_device = _torch_device(device)
+    on_device = torch_device(device)
     spec, truth, chosen = _resolved(system, dynamics)
     name = (
         chosen.card.name if isinstance(chosen, Checkpoint) and not isinstance(dynamics, str) else str(dynamics or "ode")
@@ -229,10 +260,10 @@ def make_dynamics(
     else:
         card = chosen.card
         field, *members = (
-            chosen.build(_convert(each, dtype, torch_device)) for each in (chosen.parameters, *chosen.members)
+            chosen.build(_convert(each, dtype, on_device)) for each in (chosen.parameters, *chosen.members)
         )
     method, steps = _stepping(spec, field, dt, integrator, substeps, learned=card is not None)
-    if torch_device is not None and method.name == "dop853":
+    if on_device is not None and method.name == "dop853":
         raise InvalidOptionError(f"integrator 'dop853' runs on the CPU only; leave out device={device!r}")
     return Dynamics(
         name=name,
@@ -243,9 +274,10 @@ def make_dynamics(
         dt=float(dt),
         substeps=steps,
         hamiltonian=field.hamiltonian if isinstance(field, HamiltonianFlow) else truth,
-        device=torch_device,
+        device=on_device,
         card=card,
         ensemble=Ensemble(tuple(members), method, float(dt), steps, card) if card is not None and members else None,
+        dtype=dtype or DTYPES[0],
     )
 
 
@@ -351,29 +383,6 @@ def _checked(spec: SystemSpec, checkpoint: Checkpoint) -> Checkpoint:
             f"inputs, not {spec.dof} and {len(spec.inputs)}"
         )
     return checkpoint
-
-
-def _torch_device(device: str | None) -> str | None:
-    if device in (None, "cpu"):
-        return None
-    import torch
-
-    try:
-        found = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise DeviceError(f"unknown device {device!r}; allowed: cpu, cuda, cuda:0, ...") from error
-    if found.type != "cuda":
-        raise DeviceError(f"device {device!r} is not supported; allowed: cpu, cuda, cuda:0, ...")
-    if not torch.cuda.is_available() or (found.index or 0) >= torch.cuda.device_count():
-        raise DeviceError(f"device {device!r} asked for, and this machine has {_cuda_devices()}")
-    return str(found)
-
-
-def _cuda_devices() -> str:
-    import torch
-
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return f"{count} CUDA devices" if count else "no CUDA device; use device='cpu'"
 
 
 def _convert(parameters: dict[str, Array], dtype: str | None, device: str | None) -> dict[str, Any]:

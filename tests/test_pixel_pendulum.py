@@ -383,7 +383,7 @@ def test_a_batch_of_learned_physics_equals_single_environments_to_rounding(
 
 @pytest.mark.parametrize("name", ["ode", "hnn"])
 def test_a_batch_gives_tensors_of_bytes(name: str, physics: Choose, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hnn_envs.dynamics._torch_device", lambda device: device)  # tensors as on a CUDA device
+    monkeypatch.setattr("hnn_envs.dynamics.torch_device", lambda device: device)  # tensors as on a CUDA device
     options: dict[str, Any] = {"dynamics": physics("pixel-pendulum", name), "max_episode_steps": 3}
     tensors = make_batch("PixelPendulum", 3, output="torch", device="cpu", autoreset_mode="SameStep", **options)
     arrays = make_batch("PixelPendulum", 3, autoreset_mode="SameStep", **options)

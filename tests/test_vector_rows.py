@@ -95,7 +95,7 @@ def test_without_a_render_mode_there_are_no_frames() -> None:
 def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str | None:
     """Where physics computes: None for NumPy, "cpu" for tensors as on a CUDA device, "cuda" where there is one."""
     if request.param == "cpu":
-        monkeypatch.setattr("hnn_envs.dynamics._torch_device", lambda device: device)
+        monkeypatch.setattr("hnn_envs.dynamics.torch_device", lambda device: device)
     return request.param
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from hnn_envs.arithmetic import cos, remainder, sin, where
-from hnn_envs.arrays import Array
+from hnn_envs.arrays import Array, constant
 from hnn_envs.components import Components, Step
 from hnn_envs.drawing.canvas import Canvas
 from hnn_envs.drawing.shapes import draw_pendulum
@@ -119,6 +119,21 @@ class PendulumTask(FormulaTask):
     def observation_high(self) -> Array:
         """Upper bounds of the observation."""
         return bounds(1, 1, self.largest_momentum)
+
+    @cached_property
+    def goal(self) -> Array:
+        """The state that is asked for: at rest, upright."""
+        return limits(math.pi, 0.0)
+
+    @cached_property
+    def goal_cost(self) -> Array:
+        """The cost near the goal, per products of the deviations from it."""
+        return constant(np.diag([1.0, self.velocity_cost * self.velocity_unit**2]))
+
+    @cached_property
+    def input_cost(self) -> float:
+        """The cost per torque squared."""
+        return self.torque_cost * self.torque_unit**2
 
     def initial_state(self, rng: np.random.Generator) -> Array:
         """Any angle and a small momentum, shape (2,)."""

@@ -23,7 +23,7 @@ TURNING = {"double-pendulum": 1e-5}
 
 
 def richardson(dynamics: Dynamics, x: Array, u: Array, width: float) -> Array:
-    """[A, B] at one state by central differences, extrapolated twice (order 6), of steps without a tolerance of 1e-9."""
+    """[A, B] at one state by central differences, extrapolated twice, of steps of the finest tolerance."""
     if dynamics.integrator.adaptive:
         dynamics = replace(dynamics, integrator=INTEGRATORS["dormand_prince8"])
     size = x.shape[-1]

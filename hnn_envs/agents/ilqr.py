@@ -126,8 +126,10 @@ def optimise(
         if gains:
             policy = problem.backward(found, np.full(len(found.cost), LEAST_DAMPING))
             found.gains[:] = np.moveaxis(policy.gains, 0, 1)
-    shaped = (values.reshape(*leading, *values.shape[1:]) for values in (found.states, found.actions, found.gains))
-    return Trajectory(*shaped, found.cost.reshape(leading), done)
+    states, planned, answers = (
+        values.reshape(*leading, *values.shape[1:]) for values in (found.states, found.actions, found.gains)
+    )
+    return Trajectory(states, planned, answers, found.cost.reshape(leading), done)
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ class _Problem:
 
     def begin(self, x: Array, actions: Array) -> Trajectory:
         """The trajectories of first guesses."""
-        count, steps, width = actions.shape
+        count, steps, _ = actions.shape
         states = np.empty((count, steps + 1, x.shape[-1]))
         states[:, 0] = x
         inputs = self.actuation.to_inputs(actions)
@@ -237,7 +239,8 @@ def bounded_step(curve: Array, slope: Array, cross: Array, low: Array, high: Arr
         curve: positive definite, shape (n, m, m).
         slope: shape (n, m).
         cross: by z and by the state, shape (n, m, 2*dof).
-        low, high: bounds of z, shape (n, m), with zero between them.
+        low: smallest z, shape (n, m), not positive.
+        high: largest z, not negative.
 
     Returns:
         z (n, m) and gains (n, m, 2*dof).

@@ -6,8 +6,8 @@
 
 An iteration linearises the physics along the trajectories by one call of ``Dynamics.jacobian``, solves the
 linear-quadratic problem backwards, with the actions kept within their bounds (Tassa, Mansard, Todorov, ICRA 2014,
-doi 10.1109/ICRA.2014.6907001), and rolls out several lengths of the step that it found at once, of which the best is
-taken.
+doi 10.1109/ICRA.2014.6907001), and rolls out the step that it found; where that gains too little, several shorter ones
+at once.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ from hnn_envs.dynamics import Dynamics
 from hnn_envs.errors import InvalidActionError, InvalidStateError
 from hnn_envs.tasks.actuation import Actuation
 
-LENGTHS = np.array([1.0, 0.5, 0.25, 0.1, 0.03, 0.01])
-"""Of a step, tried all at once."""
+FULL = np.array([1.0])
+SHORTER = np.array([0.5, 0.25, 0.1, 0.03, 0.01])
+"""Lengths of a step, tried all at once where the full one does not gain enough."""
+ENOUGH = 0.3
+"""Share of the gain that is expected of a full step, from which on no shorter one is tried."""
 FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-3, 1e-9, 1e6
 """Added to the curvature by the actions."""
 EASIER, HARDER = 0.3, 8.0
@@ -80,10 +83,12 @@ class Policy(NamedTuple):
     Attributes:
         moves: changes of the actions, shape (steps, n, actions).
         gains: shape (steps, n, actions, 2*dof).
+        gain: what the whole step is expected to take off the cost, shape (n,).
     """
 
     moves: Array
     gains: Array
+    gain: Array
 
 
 def optimise(
@@ -157,27 +162,30 @@ class _Problem:
 
     def improve(self, found: Trajectory, damping: Array, rows: Array, tolerance: float) -> Array:
         """One iteration of some of the trajectories, in place; which of all are worth another, shape (n,)."""
-        policy = self.backward(found[rows], damping[rows])
-        states, actions, cost = self.forward(found[rows], policy)
-        best = np.argmin(cost, axis=1)
-        each = np.arange(len(rows))
-        gain = found.cost[rows] - cost[each, best]
+        here = found[rows]
+        policy = self.backward(here, damping[rows])
+        states, actions, cost = self.forward(here, policy, FULL)
+        short = np.flatnonzero(~(here.cost - cost > ENOUGH * policy.gain))
+        if len(short):
+            some = Policy(policy.moves[:, short], policy.gains[:, short], policy.gain[short])
+            others = self.forward(here[short], some, SHORTER)
+            better = others[2] < cost[short]
+            states[short[better]], actions[short[better]], cost[short[better]] = (each[better] for each in others)
+        gain = here.cost - cost
         better = gain > 0
-        taken, chosen = rows[better], (each[better], best[better])
-        small = gain <= tolerance * np.abs(found.cost[rows])
-        found.states[taken], found.actions[taken], found.cost[taken] = states[chosen], actions[chosen], cost[chosen]
+        taken = rows[better]
+        found.states[taken], found.actions[taken], found.cost[taken] = states[better], actions[better], cost[better]
         damping[rows] = np.maximum(damping[rows] * np.where(better, EASIER, HARDER), LEAST_DAMPING)
         busy = np.zeros(len(found.cost), dtype=np.bool_)
-        busy[rows] = np.where(better, ~small, damping[rows] < MOST_DAMPING)
+        busy[rows] = np.where(better, gain > tolerance * np.abs(here.cost), damping[rows] < MOST_DAMPING)
         return busy
 
-    def forward(self, found: Trajectory, policy: Policy) -> tuple[Array, Array, Array]:
-        """States (n, lengths, steps + 1, 2*dof), actions and costs (n, lengths) for all lengths of a step."""
+    def forward(self, found: Trajectory, policy: Policy, lengths: Array) -> tuple[Array, Array, Array]:
+        """The states (n, steps + 1, 2*dof), actions and costs (n,) of the best of some lengths of a step."""
         count, steps, width = found.actions.shape
-        shape = steps, count, len(LENGTHS)
-        states = np.empty((steps + 1, *shape[1:], found.states.shape[-1]))
-        actions = np.empty((*shape, width))
-        planned = np.moveaxis(found.actions, 1, 0)[:, :, None] + LENGTHS[:, None] * policy.moves[:, :, None]
+        states = np.empty((steps + 1, count, len(lengths), found.states.shape[-1]))
+        actions = np.empty((steps, count, len(lengths), width))
+        planned = np.moveaxis(found.actions, 1, 0)[:, :, None] + lengths[:, None] * policy.moves[:, :, None]
         old, turned = np.moveaxis(found.states, 1, 0)[:, :, None], np.swapaxes(policy.gains, -1, -2)
         states[0] = old[0]
         for step in range(steps):
@@ -185,7 +193,9 @@ class _Problem:
             actions[step] = np.minimum(np.maximum(wanted, -1.0), 1.0)
             states[step + 1] = self.dynamics.step(states[step], self.actuation.to_inputs(actions[step]))
         states, actions = np.moveaxis(states, 0, 2), np.moveaxis(actions, 0, 2)
-        return states, actions, self.total(states, actions)
+        cost = self.total(states, actions)
+        each, best = np.arange(count), np.argmin(cost, axis=1)
+        return states[each, best], actions[each, best], cost[each, best]
 
     def backward(self, found: Trajectory, damping: Array) -> Policy:
         """The changes and the gains that the linear-quadratic problems about the trajectories ask for."""
@@ -201,23 +211,20 @@ class _Problem:
         low, high = (np.moveaxis(bound - found.actions, 1, 0) for bound in (-1.0, 1.0))
         moves = np.empty((steps, len(damping), width))
         gains = np.empty((steps, len(damping), width, size))
-        damped = damping[:, None, None] * np.eye(width)
+        damped, expected = damping[:, None, None] * np.eye(width), np.zeros(len(damping))
         for step in range(steps - 1, -1, -1):
             slope = slopes[step] + (turned[step] @ value_slope[..., None])[..., 0]
             curve = curves[step] + turned[step] @ value_curve @ ahead[step]
             cross, by_action, own = curve[:, size:, :size], slope[:, size:], curve[:, size:, size:]
             move, gain = bounded_step(own + damped, by_action, cross, low[step], high[step])
             moves[step], gains[step] = move, gain
-            back = np.swapaxes(gain, -1, -2)
-            mixed = cross + own @ gain
-            value_slope = (
-                slope[:, :size]
-                + (
-                    back @ (by_action[..., None] + own @ move[..., None]) + np.swapaxes(cross, -1, -2) @ move[..., None]
-                )[..., 0]
-            )
-            value_curve = curve[:, :size, :size] + back @ mixed + np.swapaxes(cross, -1, -2) @ gain
-        return Policy(moves, gains)
+            back, across = np.swapaxes(gain, -1, -2), np.swapaxes(cross, -1, -2)
+            turn = (own @ move[..., None])[..., 0]
+            expected -= ((by_action + 0.5 * turn) * move).sum(-1)
+            answers = back @ (by_action + turn)[..., None] + across @ move[..., None]
+            value_slope = slope[:, :size] + answers[..., 0]
+            value_curve = curve[:, :size, :size] + back @ (cross + own @ gain) + across @ gain
+        return Policy(moves, gains, expected)
 
 
 def _joined(expansion: Expansion, size: int) -> tuple[Array, Array]:

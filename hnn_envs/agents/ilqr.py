@@ -60,6 +60,22 @@ class Trajectory:
         moved = (self.gains[..., step, :, :] @ (x - self.states[..., step, :])[..., None])[..., 0]
         return np.clip(self.actions[..., step, :] + moved, -1.0, 1.0)
 
+    def rest(self, steps: int = 1) -> Trajectory:
+        """What is left of the plans after so many steps; the cost remains that of the whole."""
+        later = {name: getattr(self, name)[..., steps:, :] for name in ("states", "actions")}
+        return replace(self, **later, gains=self.gains[..., steps:, :, :])
+
+    def longer(self, steps: int = 1) -> Trajectory:
+        """The same plans, whose last action is held for so many steps more, without an answer to deviations."""
+
+        def hold(values: Array, axis: int) -> Array:
+            last = np.take(values, [-1] * steps, axis=axis)
+            return np.concatenate((values, last), axis=axis)
+
+        gains = hold(self.gains, -3)
+        gains[..., -steps:, :, :] = 0.0
+        return replace(self, states=hold(self.states, -2), actions=hold(self.actions, -2), gains=gains)
+
     def __getitem__(self, index: object) -> Trajectory:
         """Some of the plans, as NumPy indexes their leading axes."""
         arrays = {name: getattr(self, name)[index] for name in ("states", "actions", "gains", "cost")}
@@ -96,7 +112,7 @@ def optimise(
     cost: Cost,
     actuation: Actuation,
     state: Array,
-    actions: Array,
+    guess: Array | Trajectory,
     *,
     iterations: int = 50,
     tolerance: float = 1e-4,
@@ -109,21 +125,23 @@ def optimise(
         cost: what is to be small.
         actuation: how actions drive the inputs.
         state: where trajectories start, shape (..., 2*dof).
-        actions: first guesses, shape (..., steps, actions); leading axes broadcast with those of the state. Beyond
-            [-1, 1] they are clipped.
+        guess: first actions, shape (..., steps, actions), whose leading axes broadcast with those of the state, beyond
+            [-1, 1] clipped; or plans, which are followed by their gains.
         iterations: at the most.
         tolerance: an iteration that takes off a smaller share of the cost is the last.
-        gains: whether the gains are wanted, which costs half an iteration; they are zero otherwise.
+        gains: whether the gains are wanted of the very plan that is returned, which costs half an iteration; otherwise
+            they are those about the one before, and zero where nothing was gained.
 
     Raises:
         InvalidStateError: a state of another shape, or not finite.
         InvalidActionError: actions of another shape, or not finite.
     """
-    x, u = _checked(dynamics, actuation, state, actions)
+    followed = guess if isinstance(guess, Trajectory) else None
+    x, u = _checked(dynamics, actuation, state, guess if followed is None else followed.actions)
     leading = x.shape[:-1]
     problem = _Problem(dynamics, cost, actuation)
     with np.errstate(all="ignore"):
-        found = problem.begin(x.reshape(-1, x.shape[-1]), u.reshape(-1, *u.shape[-2:]))
+        found = problem.begin(x.reshape(-1, x.shape[-1]), u.reshape(-1, *u.shape[-2:]), followed)
         damping, busy, done = np.full(len(found.cost), FIRST_DAMPING), np.isfinite(found.cost), 0
         while done < iterations and busy.any():
             done += 1
@@ -145,15 +163,20 @@ class _Problem:
     cost: Cost
     actuation: Actuation
 
-    def begin(self, x: Array, actions: Array) -> Trajectory:
-        """The trajectories of first guesses."""
-        count, steps, _ = actions.shape
-        states = np.empty((count, steps + 1, x.shape[-1]))
+    def begin(self, x: Array, actions: Array, followed: Trajectory | None) -> Trajectory:
+        """The trajectories of first guesses; those of a plan that is followed answer what is off it."""
+        count, steps, width = actions.shape
+        states, gains, u = np.empty((count, steps + 1, x.shape[-1])), np.zeros((*actions.shape, x.shape[-1])), actions
         states[:, 0] = x
-        inputs = self.actuation.to_inputs(actions)
+        if followed is not None:
+            gains, u = followed.gains.reshape(gains.shape).copy(), actions.copy()
         for step in range(steps):
-            states[:, step + 1] = self.dynamics.step(states[:, step], inputs[:, step])
-        return Trajectory(states, actions.copy(), np.zeros((*actions.shape, x.shape[-1])), self.total(states, actions))
+            if followed is not None:
+                u[:, step] = followed.action(step, states[:, step].reshape(followed.states[..., 0, :].shape)).reshape(
+                    count, width
+                )
+            states[:, step + 1] = self.dynamics.step(states[:, step], self.actuation.to_inputs(u[:, step]))
+        return Trajectory(states, u.copy(), gains, self.total(states, u))
 
     def total(self, states: Array, actions: Array) -> Array:
         """The cost, infinite for what diverges."""
@@ -175,6 +198,7 @@ class _Problem:
         better = gain > 0
         taken = rows[better]
         found.states[taken], found.actions[taken], found.cost[taken] = states[better], actions[better], cost[better]
+        found.gains[taken] = np.moveaxis(policy.gains, 0, 1)[better]
         damping[rows] = np.maximum(damping[rows] * np.where(better, EASIER, HARDER), LEAST_DAMPING)
         busy = np.zeros(len(found.cost), dtype=np.bool_)
         busy[rows] = np.where(better, gain > tolerance * np.abs(here.cost), damping[rows] < MOST_DAMPING)

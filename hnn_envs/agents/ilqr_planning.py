@@ -1,0 +1,171 @@
+"""Model-predictive control by iterative linear-quadratic control, in any physics, true or learned.
+
+    planner = ILQRPlanner("cart-pole", "hnn")
+    action = planner.plan(env.unwrapped.state)  # once per step of the environment
+
+The first plan is the best of several guesses, smooth random sequences of actions that are all improved as one batch, of
+which the worse half is dropped every few iterations. Every later one starts from the plan before, shifted by a step,
+and is improved by a few iterations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hnn_envs.agents.costs import Cost, cost_of
+from hnn_envs.agents.ilqr import Trajectory, optimise
+from hnn_envs.arrays import Array
+from hnn_envs.checkpoints import Checkpoint
+from hnn_envs.dynamics import Dynamics, make_dynamics
+from hnn_envs.errors import InvalidOptionError, InvalidStateError
+from hnn_envs.systems import spec_of
+from hnn_envs.tasks import Task, resolve_task
+from hnn_envs.tasks.actuation import Actuation, actuation_of
+from hnn_envs.tasks.optional import search_of
+
+KNOT = 5
+"""Steps between the random numbers of a guess, which is straight in between."""
+SPREAD = 0.7
+"""Their standard deviation."""
+REACHED = 0.1
+"""Share of the first plan's cost per step, below which the short plans at its end have brought the state there."""
+ROUND = 10
+"""Iterations after which the worse half of the guesses is dropped."""
+
+
+def smooth_guesses(rng: np.random.Generator, count: int, steps: int, actions: int) -> Array:
+    """Random sequences of actions in [-1, 1] that are straight from knot to knot, shape (count, steps, actions)."""
+    knots = SPREAD * rng.standard_normal((count, steps // KNOT + 2, actions))
+    place, share = np.divmod(np.arange(steps), KNOT)
+    part = (share / KNOT)[:, None]
+    return np.clip((1 - part) * knots[:, place] + part * knots[:, place + 1], -1.0, 1.0)
+
+
+def plan_from(
+    dynamics: Dynamics,
+    cost: Cost,
+    actuation: Actuation,
+    state: Array,
+    guesses: Array,
+    *,
+    rounds: int = 5,
+    tolerance: float = 1e-4,
+    gains: bool = True,
+) -> Trajectory:
+    """The best plan that several guesses lead to; the worse half of them is dropped every ten iterations.
+
+    Args:
+        dynamics: the physics.
+        cost: what is to be small.
+        actuation: how actions drive the inputs.
+        state: where plans start, shape (..., 2*dof).
+        guesses: actions, shape (..., guesses, steps, actions).
+        rounds: of ten iterations each, at the most.
+        tolerance: as for ``optimise``.
+        gains: likewise.
+    """
+    start = np.asarray(state, dtype=np.float64)[..., None, :]
+    for left in range(rounds, 0, -1):
+        # The gains are those of the plan that is taken.
+        found = optimise(dynamics, cost, actuation, start, guesses, iterations=ROUND, tolerance=tolerance, gains=False)
+        count = found.cost.shape[-1]
+        if found.iterations < ROUND or left == 1:
+            break
+        kept = np.argsort(found.cost, axis=-1)[..., : max(1, count // 2)]
+        guesses = np.take_along_axis(found.actions, kept[..., None, None], axis=-3)
+    best = found.best()
+    if not gains:
+        return best
+    return optimise(dynamics, cost, actuation, best.states[..., 0, :], best.actions, iterations=0)
+
+
+@dataclass
+class ILQRPlanner:
+    """Plans for one state or for several at once, each with a plan of its own.
+
+    Args:
+        task: a task or its name.
+        dynamics: the physics to plan in, as for ``make_dynamics``.
+        steps: how far a plan looks ahead.
+        guesses: how many the first plan is the best of.
+        rounds: of ten iterations each, of the first plan.
+        iterations: of every later plan.
+        least: how short a plan becomes: it ends when the first one did, as long as that is so many steps away.
+        cost: what is to be small; by default what ``cost_of`` makes of the task.
+        seed: of the guesses.
+
+    Raises:
+        InvalidOptionError: a number that is not a positive integer.
+    """
+
+    task: str | Task
+    dynamics: str | Checkpoint = "hnn"
+    steps: int = 80
+    guesses: int = 16
+    rounds: int = 5
+    iterations: int = 3
+    least: int = 20
+    cost: Cost | None = None
+    seed: int = 0
+    trajectory: Trajectory | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "guesses", "rounds", "iterations", "least"):
+            value = getattr(self, name)
+            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+                raise InvalidOptionError(f"{name} must be a positive integer, not {value!r}")
+        self._task = resolve_task(self.task)
+        search = search_of(self._task)
+        # Plans need not be as exact as what is planned for, and a method whose steps are all alike is smooth.
+        self._dynamics = make_dynamics(
+            self._task.system,
+            self.dynamics,
+            dt=self._task.dt,
+            integrator=search.integrator,
+            substeps=None if search.integrator is None else search.substeps,
+        )
+        self._cost = cost_of(self._task) if self.cost is None else self.cost
+        self._actuation = actuation_of(self._task)
+        self._rng = np.random.default_rng(self.seed)
+
+    def reset(self) -> None:
+        """Forgets the plan; call it at the start of an episode."""
+        self.trajectory = None
+
+    def plan(self, state: Array) -> Array:
+        """The action for a state, in [-1, 1], float32, shape (..., actions) for states (..., 2*dof).
+
+        Raises:
+            InvalidStateError: a state of another shape, or not finite.
+        """
+        given = np.asarray(state, dtype=np.float64)
+        x, size = np.atleast_2d(given), 2 * spec_of(self._task.system).dof
+        if x.ndim != 2 or x.shape[-1] != size or not np.isfinite(x).all():
+            raise InvalidStateError(f"{self._task.name} has finite states of {size} numbers")
+        if self.trajectory is None or len(self.trajectory.cost) != len(x):
+            self._begin(x)
+        else:
+            self._continue(x, self.trajectory)
+        assert self.trajectory is not None  # noqa: S101 - for the type checker
+        return self.trajectory.actions[:, 0].reshape((*given.shape[:-1], self._actuation.actions)).astype(np.float32)
+
+    def _begin(self, x: Array) -> None:
+        """The best of several guesses, for each of the states (n, 2*dof)."""
+        shape = (len(x), self.guesses, self.steps, self._actuation.actions)
+        guesses = smooth_guesses(self._rng, len(x) * self.guesses, *shape[2:]).reshape(shape)
+        self.trajectory = plan_from(self._dynamics, self._cost, self._actuation, x, guesses, rounds=self.rounds)
+        self._first = self.trajectory.cost / self.steps
+
+    def _continue(self, x: Array, old: Trajectory) -> None:
+        """The last plan, a step later."""
+        left = old.actions.shape[-2] - 1
+        guess = old.rest() if left >= self.least else old.rest().longer(self.least - left)
+        found = optimise(
+            self._dynamics, self._cost, self._actuation, x, guess, iterations=self.iterations, gains=False
+        )
+        self.trajectory = found
+        lost = found.cost / max(left, self.least) > REACHED * self._first
+        if left < self.least and lost.any():
+            self._begin(x)

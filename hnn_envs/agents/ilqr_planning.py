@@ -4,7 +4,7 @@
     action = planner.plan(env.unwrapped.state)  # once per step of the environment
 
 The first plan is the best of several guesses, smooth random sequences of actions that are all improved as one batch, of
-which the worse half is dropped every few iterations. Every later one starts from the plan before, shifted by a step,
+which the worse half is replaced every few iterations. Every later one starts from the plan before, shifted by a step,
 and is improved by a few iterations.
 """
 
@@ -32,7 +32,7 @@ SPREAD = 0.7
 REACHED = 0.1
 """Share of the first plan's cost per step, below which the short plans at its end have brought the state there."""
 ROUND = 10
-"""Iterations after which the worse half of the guesses is dropped."""
+"""Iterations after which the worse half of the guesses is replaced."""
 
 
 def smooth_guesses(rng: np.random.Generator, count: int, steps: int, actions: int) -> Array:
@@ -43,18 +43,33 @@ def smooth_guesses(rng: np.random.Generator, count: int, steps: int, actions: in
     return np.clip((1 - part) * knots[:, place] + part * knots[:, place + 1], -1.0, 1.0)
 
 
+def with_other_ends(rng: np.random.Generator, actions: Array) -> Array:
+    """Sequences (..., steps, actions) that go on by other random ones, strong or weak, from a random step on.
+
+    A plan may bring the state to its goal and lose it again, and no small change then holds it there.
+    """
+    *leading, steps, width = actions.shape
+    count = int(np.prod(leading))
+    ends = rng.uniform(0.0, 1.0, (count, 1, 1)) ** 2 * smooth_guesses(rng, count, steps, width)
+    kept = np.arange(steps)[:, None] < rng.integers(steps, size=(count, 1, 1))
+    return np.where(kept, actions.reshape(ends.shape), ends).reshape(actions.shape)
+
+
 def plan_from(
     dynamics: Dynamics,
     cost: Cost,
     actuation: Actuation,
     state: Array,
     guesses: Array,
+    rng: np.random.Generator,
     *,
     rounds: int = 5,
     tolerance: float = 1e-4,
     gains: bool = True,
 ) -> Trajectory:
-    """The best plan that several guesses lead to; the worse half of them is dropped every ten iterations.
+    """The best plan that several guesses lead to.
+
+    After every ten iterations the worse half of them gives way to the better half with other ends.
 
     Args:
         dynamics: the physics.
@@ -62,19 +77,18 @@ def plan_from(
         actuation: how actions drive the inputs.
         state: where plans start, shape (..., 2*dof).
         guesses: actions, shape (..., guesses, steps, actions).
-        rounds: of ten iterations each, at the most.
+        rng: draws how plans may go on otherwise.
+        rounds: of ten iterations each.
         tolerance: as for ``optimise``.
         gains: likewise.
     """
     start = np.asarray(state, dtype=np.float64)[..., None, :]
-    for left in range(rounds, 0, -1):
-        # The gains are those of the plan that is taken.
-        found = optimise(dynamics, cost, actuation, start, guesses, iterations=ROUND, tolerance=tolerance, gains=False)
-        count = found.cost.shape[-1]
-        if found.iterations < ROUND or left == 1:
-            break
-        kept = np.argsort(found.cost, axis=-1)[..., : max(1, count // 2)]
-        guesses = np.take_along_axis(found.actions, kept[..., None, None], axis=-3)
+    found = optimise(dynamics, cost, actuation, start, guesses, iterations=ROUND, tolerance=tolerance, gains=False)
+    for _ in range(rounds - 1):
+        order = np.argsort(found.cost, axis=-1)[..., None, None]
+        better = np.take_along_axis(found.actions, order, axis=-3)[..., : max(1, guesses.shape[-3] // 2), :, :]
+        tried = np.concatenate((better, with_other_ends(rng, better)), axis=-3)
+        found = optimise(dynamics, cost, actuation, start, tried, iterations=ROUND, tolerance=tolerance, gains=False)
     best = found.best()
     if not gains:
         return best
@@ -155,16 +169,16 @@ class ILQRPlanner:
         """The best of several guesses, for each of the states (n, 2*dof)."""
         shape = (len(x), self.guesses, self.steps, self._actuation.actions)
         guesses = smooth_guesses(self._rng, len(x) * self.guesses, *shape[2:]).reshape(shape)
-        self.trajectory = plan_from(self._dynamics, self._cost, self._actuation, x, guesses, rounds=self.rounds)
+        self.trajectory = plan_from(
+            self._dynamics, self._cost, self._actuation, x, guesses, self._rng, rounds=self.rounds
+        )
         self._first = self.trajectory.cost / self.steps
 
     def _continue(self, x: Array, old: Trajectory) -> None:
         """The last plan, a step later."""
         left = old.actions.shape[-2] - 1
         guess = old.rest() if left >= self.least else old.rest().longer(self.least - left)
-        found = optimise(
-            self._dynamics, self._cost, self._actuation, x, guess, iterations=self.iterations, gains=False
-        )
+        found = optimise(self._dynamics, self._cost, self._actuation, x, guess, iterations=self.iterations, gains=False)
         self.trajectory = found
         lost = found.cost / max(left, self.least) > REACHED * self._first
         if left < self.least and lost.any():

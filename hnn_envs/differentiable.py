@@ -55,8 +55,8 @@ def differentiable_rollout(dynamics: Dynamics, start: torch.Tensor, inputs: torc
             f"start and inputs must be on the device of the physics, {wanted}, not {start.device} and {inputs.device}"
         )
     try:
-        leading = torch.broadcast_shapes(start.shape[:-1], inputs.shape[1:-1])
-    except RuntimeError as error:
+        leading = np.broadcast_shapes(tuple(start.shape[:-1]), tuple(inputs.shape[1:-1]))
+    except ValueError as error:
         raise InvalidActionError(f"inputs {_described(inputs)} do not go with a start {_described(start)}") from error
     x, u = start.expand(*leading, size), inputs.expand(len(inputs), *leading, count)
     states: torch.Tensor = _Rollout.apply(x, u, dynamics)  # type: ignore[no-untyped-call]

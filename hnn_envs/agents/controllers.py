@@ -75,28 +75,25 @@ def random_policy(task: Task, seed: int = 0) -> Controller:
 def regulator(task: Task, dynamics: Dynamics, rest: Array, cost: Array, input_cost: float | Array) -> Array:
     """The gain K of the discrete linear-quadratic regulator, action = -K (x - rest), shape (actions, 2*dof).
 
-    It is linearised on one step of the physics, by central differences, so it holds for any physics as it is stepped.
-
     Args:
         task: says which inputs there are, and how large they are.
-        dynamics: the physics.
+        dynamics: the physics, linearised as it is stepped.
         rest: the state to hold, shape (2*dof,).
         cost: C of the cost (x - rest)^T C (x - rest), shape (2*dof, 2*dof).
         input_cost: cost per input squared, or of each that is driven.
     """
-    size, actuation, epsilon = len(rest), actuation_of(task), 1e-4
-    bumps = np.concatenate((epsilon * np.eye(size), -epsilon * np.eye(size)))
-    moved = dynamics.step(rest + bumps, np.zeros((2 * size, actuation.inputs)))
-    a = (moved[:size] - moved[size:]).T / (2 * epsilon)
-    pushes = epsilon / actuation.sizes * np.eye(actuation.actions)
-    pushed = dynamics.step(
-        np.tile(rest, (2 * actuation.actions, 1)), actuation.to_inputs(np.concatenate((pushes, -pushes)))
-    )
-    b = actuation.sizes * (pushed[: actuation.actions] - pushed[actuation.actions :]).T / (2 * epsilon)
+    return riccati(task, dynamics, rest, cost, input_cost)[0]
+
+
+def riccati(task: Task, dynamics: Dynamics, rest: Array, cost: Array, input_cost: float | Array) -> tuple[Array, Array]:
+    """The gain of ``regulator``, and P of what its way to rest costs, (x - rest)^T P (x - rest)."""
+    actuation = actuation_of(task)
+    a, b = dynamics.jacobian(rest)
+    b = b @ actuation.to_inputs(np.eye(actuation.actions)).T
     r = input_cost * actuation.sizes**2 * np.eye(actuation.actions)
-    p = scipy.linalg.solve_discrete_are(a, b, cost, r)
+    p: Array = scipy.linalg.solve_discrete_are(a, b, cost, r)
     gain: Array = np.linalg.solve(r + b.T @ p @ b, b.T @ p @ a)
-    return gain
+    return gain, p
 
 
 def from_goal(task: QuadraticTask, states: Array) -> Array:

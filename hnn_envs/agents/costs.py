@@ -123,7 +123,9 @@ class GoalCost:
         return root
 
 
-def goal_cost(task: QuadraticTask, *, last: float = 10.0, margin: float = 0.75, bound: float = 10.0) -> GoalCost:
+def goal_cost(
+    task: QuadraticTask, *, last: float | Array = 10.0, margin: float = 0.75, bound: float = 10.0
+) -> GoalCost:
     """The cost of a task with a goal: what it takes off its reward near there, of all states and more of the last.
 
     Costs of two angles d and e, c d e, are measured by the sine of half d + e or d - e, so that these are smooth as
@@ -131,7 +133,8 @@ def goal_cost(task: QuadraticTask, *, last: float = 10.0, margin: float = 0.75, 
 
     Args:
         task: what is asked.
-        last: how many times as much as another the last state counts.
+        last: how many times as much as another the last state counts; or P of what it costs near the goal,
+            (x - goal)^T P (x - goal), such as ``hnn_envs.agents.controllers.riccati`` gives it.
         margin: share of the way from the goal to a limit that costs no more than the distance says.
         bound: what a state at the limit costs.
     """
@@ -142,6 +145,11 @@ def goal_cost(task: QuadraticTask, *, last: float = 10.0, margin: float = 0.75, 
     rows = np.concatenate((np.eye(size), pairs))
     weights = np.zeros((len(rows), len(rows)))
     weights[:size, :size], weights[range(size, len(rows)), range(size, len(rows))] = own, paired
+    last_weights = np.zeros_like(weights)
+    if isinstance(last, np.ndarray):
+        last_weights[:size, :size] = last
+    else:
+        last_weights = last * weights
     low, high = (task.goal + margin * (limit - task.goal) for limit in (task.low, task.high))
     with np.errstate(divide="ignore"):
         bound_costs = bound / np.square((1 - margin) * np.minimum(task.high - task.goal, task.goal - task.low))
@@ -150,7 +158,7 @@ def goal_cost(task: QuadraticTask, *, last: float = 10.0, margin: float = 0.75, 
         rows=rows,
         turning=np.concatenate((angles, np.ones(len(pairs), dtype=np.bool_))),
         weights=weights,
-        last_weights=last * weights,
+        last_weights=last_weights,
         action_costs=task.input_cost * actuation.sizes**2,
         low=low,
         high=high,

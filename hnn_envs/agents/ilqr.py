@@ -12,6 +12,7 @@ at once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -91,6 +92,14 @@ class Trajectory:
             return np.take_along_axis(values, index, axis=axis).squeeze(axis)
 
         return Trajectory(take(self.states), take(self.actions), take(self.gains), take(self.cost), self.iterations)
+
+
+def stacked(plans: Sequence[Trajectory]) -> Trajectory:
+    """Plans of the same shape along a new first axis."""
+    states, actions, gains, cost = (
+        np.stack([getattr(plan, name) for plan in plans]) for name in ("states", "actions", "gains", "cost")
+    )
+    return Trajectory(states, actions, gains, cost)
 
 
 class Policy(NamedTuple):

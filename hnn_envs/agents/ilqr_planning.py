@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hnn_envs.agents.costs import Cost, cost_of
-from hnn_envs.agents.ilqr import Trajectory, optimise
+from hnn_envs.agents.ilqr import Trajectory, optimise, stacked
 from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import Checkpoint
 from hnn_envs.dynamics import Dynamics, make_dynamics
@@ -63,7 +63,7 @@ def plan_from(
     guesses: Array,
     rng: np.random.Generator,
     *,
-    rounds: int = 5,
+    rounds: int = 8,
     tolerance: float = 1e-4,
     gains: bool = True,
 ) -> Trajectory:
@@ -118,12 +118,12 @@ class ILQRPlanner:
     dynamics: str | Checkpoint = "hnn"
     steps: int = 80
     guesses: int = 16
-    rounds: int = 5
+    rounds: int = 8
     iterations: int = 3
     least: int = 20
     cost: Cost | None = None
     seed: int = 0
-    trajectory: Trajectory | None = field(default=None, init=False, repr=False)
+    trajectories: list[Trajectory | None] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("steps", "guesses", "rounds", "iterations", "least"):
@@ -142,11 +142,12 @@ class ILQRPlanner:
         )
         self._cost = cost_of(self._task) if self.cost is None else self.cost
         self._actuation = actuation_of(self._task)
+        self._first: dict[int, float] = {}
         self._rng = np.random.default_rng(self.seed)
 
     def reset(self) -> None:
         """Forgets the plan; call it at the start of an episode."""
-        self.trajectory = None
+        self.trajectories = []
 
     def plan(self, state: Array) -> Array:
         """The action for a state, in [-1, 1], float32, shape (..., actions) for states (..., 2*dof).
@@ -158,28 +159,36 @@ class ILQRPlanner:
         x, size = np.atleast_2d(given), 2 * spec_of(self._task.system).dof
         if x.ndim != 2 or x.shape[-1] != size or not np.isfinite(x).all():
             raise InvalidStateError(f"{self._task.name} has finite states of {size} numbers")
-        if self.trajectory is None or len(self.trajectory.cost) != len(x):
-            self._begin(x)
-        else:
-            self._continue(x, self.trajectory)
-        assert self.trajectory is not None  # noqa: S101 - for the type checker
-        return self.trajectory.actions[:, 0].reshape((*given.shape[:-1], self._actuation.actions)).astype(np.float32)
+        if len(self.trajectories) != len(x):
+            self.trajectories = [None] * len(x)
+        lengths = np.array([0 if plan is None else plan.actions.shape[-2] for plan in self.trajectories])
+        for length in np.unique(lengths):  # plans of one length are one batch
+            rows = np.flatnonzero(lengths == length)
+            lost = rows if length == 0 else self._continue(x, rows)
+            if len(lost):
+                self._begin(x, lost)
+        first = np.stack([plan.actions[0] for plan in self.trajectories if plan is not None])
+        return first.reshape((*given.shape[:-1], self._actuation.actions)).astype(np.float32)
 
-    def _begin(self, x: Array) -> None:
-        """The best of several guesses, for each of the states (n, 2*dof)."""
-        shape = (len(x), self.guesses, self.steps, self._actuation.actions)
-        guesses = smooth_guesses(self._rng, len(x) * self.guesses, *shape[2:]).reshape(shape)
-        self.trajectory = plan_from(
-            self._dynamics, self._cost, self._actuation, x, guesses, self._rng, rounds=self.rounds
-        )
-        self._first = self.trajectory.cost / self.steps
+    def _begin(self, x: Array, rows: Array) -> None:
+        """The best of several guesses, for some of the states (n, 2*dof)."""
+        shape = (len(rows), self.guesses, self.steps, self._actuation.actions)
+        guesses = smooth_guesses(self._rng, len(rows) * self.guesses, *shape[2:]).reshape(shape)
+        problem = self._dynamics, self._cost, self._actuation
+        found = plan_from(*problem, x[rows], guesses, self._rng, rounds=self.rounds)
+        for place, row in enumerate(rows.tolist()):
+            self.trajectories[row], self._first[row] = found[place], float(found.cost[place]) / self.steps
 
-    def _continue(self, x: Array, old: Trajectory) -> None:
-        """The last plan, a step later."""
-        left = old.actions.shape[-2] - 1
-        guess = old.rest() if left >= self.least else old.rest().longer(self.least - left)
-        found = optimise(self._dynamics, self._cost, self._actuation, x, guess, iterations=self.iterations, gains=False)
-        self.trajectory = found
-        lost = found.cost / max(left, self.least) > REACHED * self._first
-        if left < self.least and lost.any():
-            self._begin(x)
+    def _continue(self, x: Array, rows: Array) -> Array:
+        """What is left of the plans of some states, and which of these have not been brought to where they should."""
+        rest = stacked([plan.rest() for plan in (self.trajectories[row] for row in rows) if plan is not None])
+        left = rest.actions.shape[-2]
+        ended = left < self.least
+        guess = rest.longer(self.least - left) if ended else rest
+        problem = self._dynamics, self._cost, self._actuation
+        found = optimise(*problem, x[rows], guess, iterations=self.iterations, gains=False)
+        for place, row in enumerate(rows.tolist()):
+            self.trajectories[row] = found[place]
+        first = np.array([self._first[row] for row in rows.tolist()])
+        lost = ~(found.cost / max(left, self.least) <= REACHED * first)
+        return rows[lost & (ended | ~np.isfinite(found.cost))]

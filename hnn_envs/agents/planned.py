@@ -8,11 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from hnn_envs.agents.ilqr_planning import ILQRPlanner
 from hnn_envs.agents.planning import Planner
 from hnn_envs.arrays import Array
 from hnn_envs.envs import PhysicsVectorEnv
+from hnn_envs.errors import UnknownNameError
 from hnn_envs.progress import Progress, silent
 from hnn_envs.tasks import Task
+
+PLANNERS: dict[str, type[Planner] | type[ILQRPlanner]] = {"cem": Planner, "ilqr": ILQRPlanner}
+"""The cross-entropy method, and iterative linear-quadratic control."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ def plan_episodes(
     episodes: int = 1,
     seed: int = 0,
     frames: bool = False,
+    planner: str = "cem",
     progress: Progress = silent,
 ) -> Planned:
     """Plays one episode from each of several starts, all at once, and plans every step.
@@ -53,14 +59,18 @@ def plan_episodes(
         episodes: how many; start i is drawn by seed + i.
         seed: of the starts and of the plans.
         frames: whether the first episode is drawn.
+        planner: how plans are found, a key of ``PLANNERS``.
         progress: told how many steps were done, of the horizon.
 
     Raises:
+        UnknownNameError: there is no such planner.
         HnnEnvsError: what cannot be planned or played.
     """
+    if planner not in PLANNERS:
+        raise UnknownNameError.of("planner", planner, PLANNERS)
     mode = None if not frames else "rgb_array"
     batch = PhysicsVectorEnv(task, episodes, acting, render_mode=mode, autoreset_mode=AutoresetMode.NEXT_STEP)
-    planner = Planner(task, dynamics, seed=seed)
+    plans = PLANNERS[planner](task, dynamics, seed=seed)
     batch.reset(seed=seed)
     returns, steps, outside = np.zeros(episodes), np.zeros(episodes, dtype=np.int64), np.zeros(episodes, dtype=np.bool_)
     going, drawn, horizon = np.ones(episodes, dtype=np.bool_), [], batch.max_episode_steps or 0
@@ -68,7 +78,7 @@ def plan_episodes(
     while going.any():
         if frames and going[0]:
             drawn.append(batch.frame(0))
-        _, rewards, terminated, truncated, infos = batch.step(planner.plan(batch.state))
+        _, rewards, terminated, truncated, infos = batch.step(plans.plan(batch.state))
         returns += np.where(going, rewards, 0.0)
         steps += going
         outside |= going & (infos["out_of_domain"] > 0)

@@ -36,12 +36,15 @@ def plan(
     options: Annotated[
         str, typer.Option(help='Arguments of such a task as JSON, such as {"target": [0, 3.14, 0, 0]}.')
     ] = "",
+    planner: Annotated[
+        str, typer.Option(help="cem, the cross-entropy method, or ilqr, iterative linear-quadratic control.")
+    ] = "cem",
     episodes: Annotated[int, typer.Option(min=1, help="Starts, all planned for at once.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Of the starts and of the plans.")] = 0,
     gif: Annotated[bool, typer.Option(help="Whether to draw the first episode.")] = False,
     out: Annotated[Path, typer.Option(help="Folder for the GIF.", file_okay=False)] = Path("runs/plan"),
 ) -> None:
-    """Plan every step in a physics by the cross-entropy method, act in another or the same, and print the return."""
+    """Plan every step in a physics, act in another or the same, and print the return."""
     with plain_errors():
         from hnn_envs.agents.planned import plan_episodes
         from hnn_envs.systems import spec_of
@@ -58,6 +61,7 @@ def plan(
                 episodes=episodes,
                 seed=seed,
                 frames=gif,
+                planner=planner,
                 progress=lambda done, total, _: bar.update(counted, completed=done),
             )
         name = spec_of(chosen.system).name

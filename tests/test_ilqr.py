@@ -57,7 +57,7 @@ class TestCosts:
         x = np.stack([task.initial_state(rng) for _ in range(5)])
         found = cost_of(task).expand(x, np.zeros((4, actuation_of(task).actions)))
         for curves in (found.state_curves, found.action_curves):
-            assert np.linalg.eigvalsh(curves).min() > -1e-9 * np.abs(curves).max()
+            assert np.linalg.eigvalsh(curves).min() >= -1e-9 * np.abs(curves).max()
 
     @pytest.mark.parametrize("name", ["pendulum", "cart-pole", "acrobot", "pendubot", "mass-spring"])
     def test_near_its_goal_a_cost_is_the_quadratic_that_the_task_states(self, name: str) -> None:
@@ -234,18 +234,17 @@ class TestPlanner:
         assert all(upright[-40:])
 
     def test_a_disturbance_that_no_plan_answers_has_a_new_plan(self) -> None:
-        planner = ILQRPlanner("pendulum", "hnn", steps=40, least=20, guesses=8, rounds=3)
+        planner = ILQRPlanner("pendulum", "hnn", steps=60, least=20, guesses=8, rounds=3)
         task = get_task("pendulum")
         dynamics, x = make_dynamics(task.system, "hnn", dt=task.dt), np.zeros(2)
-        for step in range(60):
-            if step == 45:  # knocked down after it stood
+        for step in range(72):
+            if step == 70:  # knocked down after it stood
                 x = np.array([x[0] + math.pi, 0.0])
             planner.plan(x)
             (plan,) = planner.trajectories
             assert plan is not None
             x = dynamics.step(x, actuation_of(task).to_inputs(plan.actions[0]))
-            if step == 45:
-                assert len(plan.actions) == 40
+            assert (len(plan.actions) == 60) == (step in (0, 70))
 
     def test_the_same_seed_gives_the_same_plan_and_reset_forgets(self) -> None:
         first, second = (ILQRPlanner("cart-pole", "hnn", steps=20, guesses=4, rounds=2, seed=1) for _ in range(2))

@@ -216,9 +216,9 @@ class RewardCost:
         return Expansion(slopes, _semidefinite(curves), driven[0], _semidefinite(driven[1]))
 
     def _costs(self, x: Array, actions: Array, following: Array) -> Array:
-        """Of each step, shape (...,)."""
-        reward: Array = planning_reward_of(self.task)(x, actuation_of(self.task).to_inputs(actions), following)
-        return -reward
+        """Of each step, shape (...,), whatever of it the reward depends on."""
+        reward = planning_reward_of(self.task)(x, actuation_of(self.task).to_inputs(actions), following)
+        return np.broadcast_to(-reward, np.broadcast_shapes(*(each.shape[:-1] for each in (x, actions, following))))
 
 
 def cost_of(task: Task) -> Cost:

@@ -4,8 +4,11 @@
     action = planner.plan(env.unwrapped.state)  # once per step of the environment
 
 The first plan is the best of several guesses, smooth random sequences of actions that are all improved as one batch, of
-which the worse half is replaced every few iterations. Every later one starts from the plan before, shifted by a step,
-and is improved by a few iterations.
+which the worse half is replaced every few iterations. Every later one is what is left of the plan before, improved by a
+few iterations; a plan that has become short is carried on, and made anew where it has not led to where it should.
+
+On one core, for 100 steps in default/hnn, the first plan of the cart-pole takes 1.1 s, that of the acrobot 6 s, and an
+iteration of a later one 7 and 28 ms.
 """
 
 from __future__ import annotations
@@ -181,10 +184,10 @@ class ILQRPlanner:
 
     def _continue(self, x: Array, rows: Array) -> Array:
         """What is left of the plans of some states, and which of these have not been brought to where they should."""
-        rest = stacked([plan.rest() for plan in (self.trajectories[row] for row in rows) if plan is not None])
-        left = rest.actions.shape[-2]
+        old = stacked([plan for plan in (self.trajectories[row] for row in rows) if plan is not None])
+        left = old.actions.shape[-2] - 1
         ended = left < self.least
-        guess = rest.longer(self.least - left) if ended else rest
+        guess = old.longer(self.least - left).rest() if ended else old.rest()
         problem = self._dynamics, self._cost, self._actuation
         found = optimise(*problem, x[rows], guess, iterations=self.iterations, gains=False)
         for place, row in enumerate(rows.tolist()):

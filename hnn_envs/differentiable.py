@@ -23,8 +23,8 @@ def differentiable_rollout(dynamics: Dynamics, start: torch.Tensor, inputs: torc
     """The states from a start on, with gradients by the start and by all inputs; in float64.
 
     A rollout is one operation: nothing is recorded step by step, and its backward pass is one batched call of
-    ``dynamics.jacobian`` for all steps at once, and a product of matrices per step. Gradients are exact to what it
-    says, 1e-8 but where dry friction turns around. The steps that an adaptive method chooses are no function of the
+    ``dynamics.jacobian`` for all steps at once, and a product of matrices per step. Gradients are exact to what that
+    says: 1e-8, but where dry friction turns around. The steps that an adaptive method chooses are no function of the
     state to it. There are no second derivatives, and none by the parameters of a model.
 
     Args:

@@ -94,9 +94,9 @@ class Dynamics:
 
         They are central differences of one batched call of the step, of whatever field and method. Against the exact
         derivatives of the step they are off by 1e-8 of the largest entry or less, as measured on the systems of this
-        package; where dry friction turns around within the step by 1e-5 at the most, and with a network in float32 by
-        1e-4. A method that chooses its steps takes finer ones than ``step`` does, since its choices are no smooth
-        function of the state.
+        package; where dry friction turns around within the step by up to 1e-4, and so with a network in float32. A
+        method that chooses its steps takes finer ones than ``step`` does, since its choices are no smooth function of
+        the state.
 
         Args:
             x: states (..., 2*dof).

@@ -118,7 +118,7 @@ class TestHelp:
             ("record", ["seconds", "out", "seed", "noise", "policy", "starts", "velocities", "no-velocities"]),
             ("train", ["out", "overwrite", "seed", "data", "threads"]),
             ("play", ["dynamics", "integrator", "seed", "out", "frames"]),
-            ("plan", ["dynamics", "acting", "task", "options", "episodes", "seed", "gif", "no-gif", "out"]),
+            ("plan", ["dynamics", "acting", "task", "options", "planner", "episodes", "seed", "gif", "no-gif", "out"]),
             ("report", ["out"]),
             ("benchmark stability", [*SWEEP, "systems", "dynamics", "integrators", "steps", "starts", "seed"]),
             ("benchmark transfer", [*SWEEP, *TRAINING, "tasks", "dynamics", "seeds", "episodes"]),

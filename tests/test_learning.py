@@ -158,7 +158,7 @@ def test_a_state_of_another_recording_is_not_taken_up(tmp_path):
 def test_the_plain_network_is_recommended_where_no_energy_explains_the_recording():
     # Negative damping: the machine gains energy by itself, which no friction of ours can say.
     recording = watch_swing(20, damping=-0.1, largest_input=0.3)
-    model = learn(recording, families=["trigonometric", "mlp"], minutes=0.15, **QUIET)
+    model = learn(recording, families=["trigonometric", "mlp"], minutes=0.5, **QUIET)
     assert model.checkpoint.card.family == "mlp"
     assert "the plain network predicts best" in str(model.report())
 

@@ -13,7 +13,7 @@ from watched_systems import watch_swing, watch_system
 from hnn_envs.dynamics import make_dynamics
 from hnn_envs.fitting.losses import TrajectoryLoss
 from hnn_envs.fitting.pruning import eliminate_by_evidence
-from hnn_envs.fitting.windows import Shooting, damped_step, run_through
+from hnn_envs.fitting.windows import Prior, Shooting, damped_step, run_through
 from hnn_envs.kernels import make_step
 from hnn_envs.recordings.dataset import Dataset
 from hnn_envs.recordings.recording import Run
@@ -120,7 +120,7 @@ def test_samples_between_grid_points_are_on_the_cubic_of_both_ends():
 def test_the_true_machine_misses_nothing_of_its_recording():
     truth = get_system("cart-pole")
     windows = cut(watch(watch_system("cart-pole", 10)), 10, [(0, 0.0, 10.0)])
-    shooting = Shooting(lambda _: truth.field, stepper, windows, np.ones(4), np.zeros(1, dtype=bool))
+    shooting = Shooting(lambda _: truth.field, stepper, windows, np.ones(4), np.zeros(1, dtype=bool), Prior.none(1))
     assert np.abs(shooting.missed(np.zeros(1), windows.starts)).max() < 1e-8
 
 
@@ -128,7 +128,7 @@ def test_starts_are_fitted_from_noisy_ones():
     truth = get_system("cart-pole")
     clean = cut(watch(watch_system("cart-pole", 10)), 10, [(0, 0.0, 10.0)])
     noisy = cut(watch(watch_system("cart-pole", 10, noise=1e-2)), 10, [(0, 0.0, 10.0)])
-    shooting = Shooting(lambda _: truth.field, stepper, noisy, np.full(4, 1e-2), np.zeros(1, dtype=bool))
+    shooting = Shooting(lambda _: truth.field, stepper, noisy, np.full(4, 1e-2), np.zeros(1, dtype=bool), Prior.none(1))
     shot = shooting.begin(np.zeros(1))
     before, after = (np.abs(starts - clean.starts).mean() for starts in (noisy.starts, shot.starts))
     assert after < 0.6 * before
@@ -140,17 +140,29 @@ def test_eliminating_starts_gives_the_step_of_the_whole_problem():
     residuals, by_model = rng.standard_normal((3, 8)), rng.standard_normal((3, 8, 4))
     by_start = rng.standard_normal((3, 8, 2))
     scale, damping = np.ones(4), 0.1
-    change, moved, _ = damped_step(residuals, by_model, by_start, damping, scale)
-    table = np.zeros((24 + 10, 10))
+    unlikely, sharpness = rng.standard_normal(4), np.array([0.0, 0.5, 2.0, 10.0])
+    change, moved, _ = damped_step(residuals, by_model, by_start, unlikely, sharpness, damping, scale)
+    table = np.zeros((24 + 10 + 4, 10))
     for window in range(3):
         rows = slice(8 * window, 8 * window + 8)
         table[rows, :4] = by_model[window]
         table[rows, 4 + 2 * window : 6 + 2 * window] = by_start[window]
     sizes = np.concatenate((scale, np.linalg.norm(by_start, axis=1).ravel()))
-    table[24:] = np.sqrt(damping) * np.diag(sizes)
-    dense = np.linalg.lstsq(table, -np.concatenate((residuals.ravel(), np.zeros(10))), rcond=None)[0]
+    table[24:34] = np.sqrt(damping) * np.diag(sizes)
+    table[34:, :4] = np.diag(sharpness)
+    target = np.concatenate((residuals.ravel(), np.zeros(10), unlikely))
+    dense = np.linalg.lstsq(table, -target, rcond=None)[0]
     np.testing.assert_allclose(change, dense[:4], atol=1e-10)
     np.testing.assert_allclose(moved.ravel(), dense[4:], atol=1e-10)
+
+
+def test_where_windows_say_nothing_the_prior_decides():
+    windows = cut(watch(watch_system("cart-pole", 5)), 10, [(0, 0.0, 5.0)])
+    truth = get_system("cart-pole")
+    prior = Prior(np.array([0.3]), np.array([0.1]))
+    shooting = Shooting(lambda _: truth.field, stepper, windows, np.full(4, 1e-2), np.ones(1, dtype=bool), prior)
+    shot = shooting.fit(shooting.begin(np.ones(1)), 40)
+    np.testing.assert_allclose(shot.flat, 0.3, atol=1e-3)
 
 
 def test_a_model_that_diverges_is_no_reason_to_fail():
@@ -159,7 +171,7 @@ def test_a_model_that_diverges_is_no_reason_to_fail():
     def lost(field, dt):
         return lambda x, u: np.full_like(x, np.nan)
 
-    shooting = Shooting(lambda _: None, lost, windows, np.ones(4), np.ones(1, dtype=bool))
+    shooting = Shooting(lambda _: None, lost, windows, np.ones(4), np.ones(1, dtype=bool), Prior.none(1))
     shot = shooting.fit(shooting.begin(np.zeros(1)), 3)
     assert np.isfinite(shot.loss)
     assert run_through(None, lost, windows, windows.starts).shape == (len(windows), 11, 4)

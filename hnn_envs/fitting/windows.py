@@ -50,6 +50,28 @@ class Shot:
 
 
 @dataclass(frozen=True)
+class Prior:
+    """What is plausible of a model's parameters before it is fitted: independent normal distributions.
+
+    Attributes:
+        centre: their means, shape (parameters,).
+        deviation: their standard deviations, shape (parameters,).
+    """
+
+    centre: Array
+    deviation: Array
+
+    def residuals(self, flat: Array) -> Array:
+        """How far parameters are from the means, in standard deviations, shape (parameters,)."""
+        return (flat - self.centre) / self.deviation
+
+    @classmethod
+    def none(cls, count: int) -> Prior:
+        """Anything is plausible."""
+        return cls(np.zeros(count), np.full(count, np.inf))
+
+
+@dataclass(frozen=True)
 class Shooting:
     """The problem: a model through windows.
 
@@ -59,6 +81,7 @@ class Shooting:
         windows: what it is to foretell.
         noise: standard deviation of each observed component, shape (observed,).
         free: which parameters are fitted, shape (parameters,).
+        prior: what is plausible of all parameters; it decides where the windows do not.
     """
 
     build: Build
@@ -66,6 +89,7 @@ class Shooting:
     windows: Windows
     noise: Array
     free: Array
+    prior: Prior
 
     def begin(self, flat: Array) -> Shot:
         """Where a fit starts: at the windows' starts that suit the model as it is, from the estimated ones."""
@@ -73,7 +97,8 @@ class Shooting:
         return replace(self, free=np.zeros_like(self.free)).fit(shot, SETTLING)
 
     def _shot(self, flat: Array, starts: Array, damping: float = 1e-3) -> Shot:
-        return Shot(flat, starts, float(np.square(self.residuals(flat, starts)).sum()), damping)
+        missed, unlikely = self.residuals(flat, starts), self.prior.residuals(flat)
+        return Shot(flat, starts, float(np.square(missed).sum() + np.square(unlikely).sum()), damping)
 
     def missed(self, flat: Array, starts: Array) -> Array:
         """Model minus samples, shape (n, samples, observed); 0 where there is none, NaN where the model diverged."""
@@ -115,13 +140,15 @@ class Shooting:
         """
         growth, largest, here = 2.0, np.zeros(int(self.free.sum())), None
         samples = max(1, int(self.windows.present.sum()) * self.windows.observed)
+        sharpness = 1 / self.prior.deviation[self.free]
         for step in range(steps):
             told(step, steps, math.sqrt(shot.loss / samples))
             if here is None:
                 residuals = self.residuals(shot.flat, shot.starts)
                 here = residuals, *self.jacobians(shot.flat, shot.starts)
-                largest = np.maximum(largest, np.linalg.norm(here[1], axis=(0, 1)))
-            change, moved, predicted = damped_step(*here, shot.damping, largest)
+                largest = np.maximum(largest, np.hypot(np.linalg.norm(here[1], axis=(0, 1)), sharpness))
+            unlikely = self.prior.residuals(shot.flat)[self.free]
+            change, moved, predicted = damped_step(*here, unlikely, sharpness, shot.damping, largest)
             flat = shot.flat.copy()
             flat[self.free] += change
             trial = self._shot(flat, shot.starts + moved)
@@ -150,7 +177,7 @@ class Shooting:
         return np.maximum(size / math.sqrt(max(0.1, 1 - spent)), LEAST_NOISE * np.maximum(np.ptp(values, axis=0), 1e-9))
 
     def reduced(self, shot: Shot, free: Array) -> tuple[Array, Array]:
-        """Jacobian by some parameters and residuals, with the starts eliminated, as tables of rows."""
+        """Jacobian by some parameters and residuals of the windows, with the starts eliminated, as tables of rows."""
         residuals = self.residuals(shot.flat, shot.starts)
         by_model, by_start = self.jacobians(shot.flat, shot.starts, free)
         basis, _ = np.linalg.qr(by_start)
@@ -170,11 +197,26 @@ def run_through(field: VectorField, stepper: Stepper, windows: Windows, starts: 
 
 
 def damped_step(
-    residuals: Array, by_model: Array, by_start: Array, damping: float, scale: Array
+    residuals: Array,
+    by_model: Array,
+    by_start: Array,
+    unlikely: Array,
+    sharpness: Array,
+    damping: float,
+    scale: Array,
 ) -> tuple[Array, Array, float]:
     """The damped least-squares step of parameters and starts, and by how much the sum of squares should fall.
 
     Starts are eliminated by a QR decomposition per window, which does not square the condition number.
+
+    Args:
+        residuals: shape (n, m).
+        by_model: their derivatives by the parameters, shape (n, m, parameters).
+        by_start: their derivatives by the starts, shape (n, m, 2*dof).
+        unlikely: residuals of the prior, shape (parameters,).
+        sharpness: their derivatives, each by its own parameter, shape (parameters,).
+        damping: of Levenberg and Marquardt.
+        scale: of each parameter's column, shape (parameters,).
     """
     count, _, size = by_start.shape
     own = np.sqrt(damping) * np.maximum(np.linalg.norm(by_start, axis=1), 1e-12)
@@ -186,11 +228,13 @@ def damped_step(
     model_part, target_part = turned @ model_rows, turned @ target[..., None]
     table = (model_rows - basis @ model_part).reshape(target.size, by_model.shape[2])
     rest = (target[..., None] - basis @ target_part).reshape(-1)
-    damped = np.concatenate((table, np.diag(math.sqrt(damping) * np.maximum(scale, 1e-12))))
-    change = least_squares(damped, -np.concatenate((rest, np.zeros(len(scale)))))
+    damped = np.concatenate((table, np.diag(sharpness), np.diag(math.sqrt(damping) * np.maximum(scale, 1e-12))))
+    change = least_squares(damped, -np.concatenate((rest, unlikely, np.zeros(len(scale)))))
     moved = -np.linalg.solve(triangle, target_part + model_part @ change[:, None])[..., 0]
     left = residuals + by_model @ change + (by_start @ moved[..., None])[..., 0]
-    return change, moved, float(np.square(residuals).sum() - np.square(left).sum())
+    fallen = np.square(residuals).sum() - np.square(left).sum()
+    fallen += np.square(unlikely).sum() - np.square(unlikely + sharpness * change).sum()
+    return change, moved, float(fallen)
 
 
 def least_squares(table: Array, target: Array) -> Array:

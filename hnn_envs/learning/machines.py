@@ -14,10 +14,11 @@ from hnn_envs.fitting.optimisers import LevenbergMarquardt
 from hnn_envs.fitting.prediction import ImpulseLoss
 from hnn_envs.fitting.problem import Batch, Problem, Tensors
 from hnn_envs.fitting.pruning import eliminate_by_evidence
-from hnn_envs.fitting.windows import Shooting
+from hnn_envs.fitting.windows import Prior, Shooting
+from hnn_envs.hamiltonian import VectorField
 from hnn_envs.learning.setting import Setting, Told
 from hnn_envs.learning.stretches import impulse_step, trajectories
-from hnn_envs.learning.systems import Matrix, describe_system, possible_matrices
+from hnn_envs.learning.systems import Matrix, describe_system, machine_units, possible_matrices
 from hnn_envs.models import Family, Parameters, make_family
 from hnn_envs.recordings.windows import Windows, cut, median_interval
 
@@ -71,6 +72,7 @@ class SeriesFit:
             self._pinned[np.argmax(self._names == "mass")] = True  # nothing else sets the scale of M and V
         deviation = np.concatenate([run.samples for run in setting.watched.recording.runs]).std(axis=0)
         self._rough = ROUGH * np.where(deviation > 0, deviation, 1.0)
+        self._plausible = self._find_plausible()
 
     def flat(self, parameters: Parameters) -> Array:
         """All parameters in one vector."""
@@ -125,10 +127,25 @@ class SeriesFit:
         return windows.take(np.arange(0, len(windows), every))
 
     def _shooting(self, windows: Windows, noise: Array, free: Array) -> Shooting:
-        spec = self._setting.spec
-        return Shooting(
-            lambda flat: self._family.build(spec, self.parameters(flat)), self._setting.stepper, windows, noise, free
-        )
+        setting = self._setting
+
+        def build(flat: Array) -> VectorField:
+            return self._family.build(setting.spec, self.parameters(flat))
+
+        return Shooting(build, setting.stepper, windows, noise, free, self._plausible)
+
+    def _find_plausible(self) -> Prior:
+        """What the family says is plausible, given how large masses and energies are; anything where it does not."""
+        prior = Prior.none(len(self._names))
+        plausible = getattr(self._family, "plausible", None)
+        if plausible is None:
+            return prior
+        watched = self._setting.watched
+        table = plausible(self._setting.spec, *machine_units(watched), watched.time_scale)
+        for name, (centre, deviation) in table.items():
+            prior.centre[self._names == name] = np.ravel(centre)
+            prior.deviation[self._names == name] = np.ravel(deviation)
+        return prior
 
     def prune(self, flat: Array, share: float, noise: Array) -> Array:
         """Sets terms to zero that the recording does not ask for."""
@@ -139,6 +156,9 @@ class SeriesFit:
         shooting = self._shooting(self.windows(share), noise, used)
         shot = shooting.begin(flat)
         jacobian, residuals = shooting.reduced(shot, used)
+        prior = self._plausible
+        jacobian = np.concatenate((jacobian, np.diag(1 / prior.deviation[used])))
+        residuals = np.concatenate((residuals, prior.residuals(flat)[used]))
         kept = eliminate_by_evidence(flat[used], jacobian, residuals, sparse[used])
         found = np.where(self._pinned, flat, 0.0)
         found[used] = kept

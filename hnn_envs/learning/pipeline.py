@@ -25,11 +25,11 @@ from hnn_envs.learning.networks import NetworkPlan, fit_network
 from hnn_envs.learning.report import FAMILIES, SCORE
 from hnn_envs.learning.setting import Setting, Told
 from hnn_envs.learning.shares import share_out
-from hnn_envs.learning.systems import describe_system, domain_of, states_of
+from hnn_envs.learning.systems import describe_system, domain_of, machine_units, states_of
 from hnn_envs.learning.trust import calibration, deviation, predict, score
 from hnn_envs.models import Parameters, describe, make_family, shapes_of
 from hnn_envs.recordings.recording import Recording
-from hnn_envs.recordings.windows import Watched, watch
+from hnn_envs.recordings.windows import watch
 from hnn_envs.storage import digest_of
 from hnn_envs.systems import SystemSpec
 from hnn_envs.version import __version__
@@ -207,21 +207,6 @@ def _mechanical(setting: Setting) -> NetworkPlan:
     length = float(deviation(setting.watched)[linear].max(initial=0.0)) or 1.0
     settings = {"hidden": [16], "length": length, "inertia": inertia, "energy": energy}
     return NetworkPlan("mechanical", settings, steps=250, impulse=1500)
-
-
-def machine_units(watched: Watched) -> tuple[float, float]:
-    """About how large masses and energies are: from how inputs change velocities, and 1 where there are no inputs."""
-    states = states_of(watched)
-    speed = float(np.sqrt(np.square(states[:, watched.recording.dof :]).mean())) or 1.0
-    rates = [
-        np.gradient(path.velocities(run.times), run.times, axis=0)
-        for run, path in zip(watched.recording.runs, watched.paths, strict=True)
-    ]
-    rate = float(np.sqrt(np.square(np.concatenate(rates)).mean())) or 1.0
-    forces = [run.inputs for run in watched.recording.runs if run.inputs.size]
-    force = float(np.sqrt(np.square(np.concatenate(forces)).mean())) if forces else 0.0
-    inertia = force / rate if force > 0 else 1.0
-    return inertia, inertia * speed**2
 
 
 def _generic(setting: Setting) -> NetworkPlan:

@@ -90,3 +90,18 @@ def states_of(watched: Watched) -> Array:
         for run, path in zip(watched.recording.runs, watched.paths, strict=True)
     ]
     return np.concatenate(parts)
+
+
+def machine_units(watched: Watched) -> tuple[float, float]:
+    """About how large masses and energies are: from how inputs change velocities, and 1 where there are no inputs."""
+    states = states_of(watched)
+    speed = float(np.sqrt(np.square(states[:, watched.recording.dof :]).mean())) or 1.0
+    rates = [
+        np.gradient(path.velocities(run.times), run.times, axis=0)
+        for run, path in zip(watched.recording.runs, watched.paths, strict=True)
+    ]
+    rate = float(np.sqrt(np.square(np.concatenate(rates)).mean())) or 1.0
+    forces = [run.inputs for run in watched.recording.runs if run.inputs.size]
+    force = float(np.sqrt(np.square(np.concatenate(forces)).mean())) if forces else 0.0
+    inertia = force / rate if force > 0 else 1.0
+    return inertia, inertia * speed**2

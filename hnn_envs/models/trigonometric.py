@@ -26,6 +26,14 @@ from hnn_envs.systems.spec import SystemSpec
 
 MOST_TERMS = 1000
 """Terms of a series; a machine of three angles and degree 4 has 729."""
+LARGEST_MASS = 2.0
+"""Standard deviation of a coefficient of M about what is plausible, in units of a typical inertia."""
+LARGEST_POTENTIAL = 4.0
+"""The same of V, in units of a typical energy."""
+RARE = 0.03
+"""The share of these for terms of degree two and more, which chains of rigid links do not have."""
+SHARPNESS = 0.5
+"""Standard deviation of the logarithm of sharpness about where it starts."""
 
 
 @dataclass(frozen=True)
@@ -223,6 +231,44 @@ class Config:
         powers = monomial_exponents(len(features.linear), self.power).sum(axis=1)
         total = (np.concatenate(([0], np.repeat(waves, 2)))[:, None] + powers).ravel()
         return {"mass": np.broadcast_to(total, (_entries(spec), len(total))), "potential": total}
+
+    def plausible(
+        self, spec: SystemSpec, inertia: float, energy: float, time: float
+    ) -> dict[str, tuple[Array, float | Array]]:
+        """What parameters may be, before anything is known of a machine but about how large its quantities are.
+
+        Args:
+            spec: of the system.
+            inertia: about an entry of M.
+            energy: about a difference of V.
+            time: about a period.
+
+        Returns:
+            Mean and standard deviation by name; parameters that are not named may be anything.
+        """
+        masses = np.zeros((_entries(spec), self._count(spec)))
+        masses[list(_diagonal(spec)), 0] = inertia
+        rare = np.where(self._degrees(spec) > 1, RARE, 1.0)
+        found: dict[str, tuple[Array, float | Array]] = {
+            "mass": (masses, np.broadcast_to(LARGEST_MASS * inertia * rare, masses.shape)),
+            "potential": (np.zeros_like(rare), LARGEST_POTENTIAL * energy * rare),
+        }
+        if self.friction:
+            none = np.zeros(spec.dof)
+            found |= {
+                "root_viscous": (none, math.sqrt(LARGEST_MASS * inertia / time)),
+                "root_dry": (none, math.sqrt(energy)),
+                "sharpness": (none, SHARPNESS),
+            }
+        return found
+
+    def _degrees(self, spec: SystemSpec) -> Array:
+        """The largest frequency of an angle in each term, plus the degree of its monomial, shape (terms,)."""
+        features = Features.of(spec.angles)
+        waves = np.abs(half_frequencies(len(features.angular), self.degree)).max(axis=1, initial=0)
+        powers = monomial_exponents(len(features.linear), self.power).sum(axis=1)
+        degrees: Array = (np.concatenate(([0], np.repeat(waves, 2)))[:, None] + powers).ravel()
+        return degrees
 
     def _sizes(self, spec: SystemSpec) -> tuple[int, ...]:
         return (Features.of(spec.angles).size, *self.hidden, _entries(spec) + 1)

@@ -27,7 +27,7 @@ RELATIVE_ERROR = 0.3
 """From which a prediction is no longer valid."""
 LOST = 1e6
 """Where a component of a state is larger, the model has diverged."""
-PROTOCOL = 1
+PROTOCOL = 2
 """Raised where cells that were kept no longer hold what they would today."""
 
 

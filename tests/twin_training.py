@@ -66,6 +66,7 @@ class Search:
         elite: that the next population is drawn from.
         spread: standard deviation of the first population.
         enough: what the elite earns that need not be better.
+        restarts: searches, of which the policy is kept that earns most where it was trained: one alone may get stuck.
     """
 
     rounds: int
@@ -75,12 +76,13 @@ class Search:
     elite: int = 6
     spread: float = 1.0
     enough: float = np.inf
+    restarts: int = 1
 
 
 SEARCHES = {
-    "Pendulum-v1": Search(rounds=25, products=True, population=40, episodes=6, elite=8, spread=3.0),
+    "Pendulum-v1": Search(rounds=25, products=True, population=80, episodes=3, elite=16, spread=3.0, restarts=3),
     "CartPole-v1": Search(rounds=12, enough=500.0),
-    "Acrobot-v1": Search(rounds=12, episodes=3),
+    "Acrobot-v1": Search(rounds=12, episodes=3, restarts=3),
     "InvertedPendulum-v5": Search(rounds=15, enough=1000.0),
     "InvertedDoublePendulum-v5": Search(rounds=60, population=80, elite=12, spread=4.0, enough=9300.0),
 }
@@ -98,6 +100,14 @@ def play(env: gymnasium.Env[Any, Any], act: Callable[[Any], Any], seed: int) -> 
 
 def searched(name: str, env: gymnasium.Env[Any, Any], seed: int, tell: Callable[[str], object] = str) -> Weights:
     """The weights of a policy that was trained in an environment."""
+    restarts = SEARCHES[name].restarts
+    found = [_searched_once(name, env, (seed, number), tell) for number in range(restarts)]
+    return found[0] if restarts == 1 else max(found, key=lambda weights: mean_return(name, env, weights))
+
+
+def _searched_once(
+    name: str, env: gymnasium.Env[Any, Any], seed: tuple[int, int], tell: Callable[[str], object]
+) -> Weights:
     search = SEARCHES[name]
     policy, rng = Policy.of(env, search.products), np.random.default_rng(seed)
     mean, spread = np.zeros(policy.size), np.full(policy.size, search.spread)

@@ -19,11 +19,11 @@ import numpy as np
 
 from hnn_envs.agents.costs import Cost, cost_of
 from hnn_envs.agents.ilqr import Trajectory, optimise, stacked
+from hnn_envs.agents.planning import planned_states
 from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import Checkpoint
 from hnn_envs.dynamics import Dynamics, make_dynamics
-from hnn_envs.errors import InvalidOptionError, InvalidStateError
-from hnn_envs.systems import spec_of
+from hnn_envs.errors import InvalidOptionError
 from hnn_envs.tasks import Task, resolve_task
 from hnn_envs.tasks.actuation import Actuation, actuation_of
 from hnn_envs.tasks.optional import search_of
@@ -158,10 +158,7 @@ class ILQRPlanner:
         Raises:
             InvalidStateError: a state of another shape, or not finite.
         """
-        given = np.asarray(state, dtype=np.float64)
-        x, size = np.atleast_2d(given), 2 * spec_of(self._task.system).dof
-        if x.ndim != 2 or x.shape[-1] != size or not np.isfinite(x).all():
-            raise InvalidStateError(f"{self._task.name} has finite states of {size} numbers")
+        x = planned_states(self._task, state)
         if len(self.trajectories) != len(x):
             self.trajectories = [None] * len(x)
         lengths = np.array([0 if plan is None else plan.actions.shape[-2] for plan in self.trajectories])
@@ -171,7 +168,7 @@ class ILQRPlanner:
             if len(lost):
                 self._begin(x, lost)
         first = np.stack([plan.actions[0] for plan in self.trajectories if plan is not None])
-        return first.reshape((*given.shape[:-1], self._actuation.actions)).astype(np.float32)
+        return first.reshape((*np.shape(state)[:-1], self._actuation.actions)).astype(np.float32)
 
     def _begin(self, x: Array, rows: Array) -> None:
         """The best of several guesses, for some of the states (n, 2*dof)."""

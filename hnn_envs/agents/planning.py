@@ -26,6 +26,18 @@ from hnn_envs.tasks.actuation import actuation_of
 from hnn_envs.tasks.optional import Search, planning_reward_of, search_of
 
 
+def planned_states(task: Task, state: Array) -> Array:
+    """The states that are planned for, one or several, shape (n, 2*dof).
+
+    Raises:
+        InvalidStateError: a state of another shape, or not finite.
+    """
+    x, size = np.atleast_2d(np.asarray(state, dtype=np.float64)), 2 * spec_of(task.system).dof
+    if x.ndim != 2 or x.shape[-1] != size or not np.isfinite(x).all():
+        raise InvalidStateError(f"{task.name} has finite states of {size} numbers")
+    return x
+
+
 @dataclass
 class Planner:
     """Plans for one state or for several at once, each with candidates of its own.
@@ -69,12 +81,8 @@ class Planner:
         Raises:
             InvalidStateError: a state of another shape, or not finite.
         """
-        given = np.asarray(state, dtype=np.float64)
-        x, size = np.atleast_2d(given), 2 * spec_of(self._task.system).dof
-        if x.ndim != 2 or x.shape[-1] != size or not np.isfinite(x).all():
-            raise InvalidStateError(f"{self._task.name} has finite states of {size} numbers")
-        best = self._optimise(x)
-        return best.reshape((*given.shape[:-1], self._actuation.actions)).astype(np.float32)
+        best = self._optimise(planned_states(self._task, state))
+        return best.reshape((*np.shape(state)[:-1], self._actuation.actions)).astype(np.float32)
 
     def _optimise(self, x: Array) -> Array:
         """The first actions of the best plans, shape (n, actions)."""

@@ -48,24 +48,6 @@ class QuadraticTask(Task, Protocol):
     def input_cost(self) -> float | Array: ...  # noqa: D102
 
 
-class SwingUpTask(Task, Protocol):
-    """Swing a pendulum up: the cost is the angle from upright squared, and these per velocity and torque squared.
-
-    Attributes:
-        velocity_unit, torque_unit: the unit of the cost's velocity per momentum, and of its torque per input.
-        velocity_cost, torque_cost: cost per square of these.
-    """
-
-    @property
-    def velocity_unit(self) -> float: ...  # noqa: D102 - documented together
-    @property
-    def torque_unit(self) -> float: ...  # noqa: D102
-    @property
-    def velocity_cost(self) -> float: ...  # noqa: D102
-    @property
-    def torque_cost(self) -> float: ...  # noqa: D102
-
-
 def random_policy(task: Task, seed: int = 0) -> Controller:
     """Uniformly random actions."""
     rng, actions = np.random.default_rng(seed), actuation_of(task).actions
@@ -89,7 +71,7 @@ def riccati(task: Task, dynamics: Dynamics, rest: Array, cost: Array, input_cost
     """The gain of ``regulator``, and P of what its way to rest costs, (x - rest)^T P (x - rest)."""
     actuation = actuation_of(task)
     a, b = dynamics.jacobian(rest)
-    b = b @ actuation.to_inputs(np.eye(actuation.actions)).T
+    b = b @ actuation.matrix.T
     r = input_cost * actuation.sizes**2 * np.eye(actuation.actions)
     p: Array = scipy.linalg.solve_discrete_are(a, b, cost, r)
     gain: Array = np.linalg.solve(r + b.T @ p @ b, b.T @ p @ a)
@@ -149,7 +131,7 @@ def _cost_at(task: QuadraticTask, states: Array) -> Array:
     return np.where(np.isfinite(cost), cost, np.inf)
 
 
-def swing_up(task: SwingUpTask, dynamics: str = "hnn") -> Controller:
+def swing_up(task: QuadraticTask, dynamics: str = "hnn") -> Controller:
     """Energy shaping with a regulator at the top, designed on the Hamiltonian of a physics.
 
     The torque pumps along the learned velocity dH/dp while the learned energy is below that of the learned upright
@@ -163,8 +145,7 @@ def swing_up(task: SwingUpTask, dynamics: str = "hnn") -> Controller:
         raise InvalidOptionError(f"energy shaping needs a Hamiltonian, and dynamics {dynamics!r} has none")
     hamiltonian = made.field.hamiltonian
     top = upright(hamiltonian)
-    cost = np.diag([1.0, task.velocity_cost * task.velocity_unit**2])
-    gain = regulator(task, made, top, cost, task.torque_cost * task.torque_unit**2)
+    gain = regulator(task, made, top, task.goal_cost, task.input_cost)
     goal = hamiltonian.value(top)
 
     def controller(observations: Array, states: Array) -> Array:

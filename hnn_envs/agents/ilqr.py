@@ -235,7 +235,7 @@ class _Problem:
         size, width = found.states.shape[-1], found.actions.shape[-1]
         steps = found.actions.shape[1]
         a, b = self.dynamics.jacobian(found.states[:, :-1], self.actuation.to_inputs(found.actions))
-        by_actions = b @ self.actuation.to_inputs(np.eye(width)).T
+        by_actions = b @ self.actuation.matrix.T
         ahead = np.ascontiguousarray(np.moveaxis(np.concatenate((a, by_actions), axis=-1), 1, 0))
         turned = np.swapaxes(ahead, -1, -2)
         expansion = self.cost.expand(found.states, found.actions)

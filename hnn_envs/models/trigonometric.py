@@ -7,6 +7,7 @@ An, Hollerbach, Int. J. Robot. Res. 5(3) (1986) 101).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import product
@@ -226,10 +227,7 @@ class Config:
 
     def orders(self, spec: SystemSpec) -> dict[str, Array]:
         """Total degree of each term, by parameter: simple terms may be fitted before the others."""
-        features = Features.of(spec.angles)
-        waves = np.abs(half_frequencies(len(features.angular), self.degree)).sum(axis=1)
-        powers = monomial_exponents(len(features.linear), self.power).sum(axis=1)
-        total = (np.concatenate(([0], np.repeat(waves, 2)))[:, None] + powers).ravel()
+        total = self._degrees(spec, np.sum)
         return {"mass": np.broadcast_to(total, (_entries(spec), len(total))), "potential": total}
 
     def plausible(
@@ -248,7 +246,7 @@ class Config:
         """
         masses = np.zeros((_entries(spec), self._count(spec)))
         masses[list(_diagonal(spec)), 0] = inertia
-        rare = np.where(self._degrees(spec) > 1, RARE, 1.0)
+        rare = np.where(self._degrees(spec, np.max) > 1, RARE, 1.0)
         found: dict[str, tuple[Array, float | Array]] = {
             "mass": (masses, np.broadcast_to(LARGEST_MASS * inertia * rare, masses.shape)),
             "potential": (np.zeros_like(rare), LARGEST_POTENTIAL * energy * rare),
@@ -262,10 +260,10 @@ class Config:
             }
         return found
 
-    def _degrees(self, spec: SystemSpec) -> Array:
-        """The largest frequency of an angle in each term, plus the degree of its monomial, shape (terms,)."""
+    def _degrees(self, spec: SystemSpec, of_angles: Callable[..., Array]) -> Array:
+        """The sum, or the largest, of the angles' frequencies in each term, plus its monomial's degree, (terms,)."""
         features = Features.of(spec.angles)
-        waves = np.abs(half_frequencies(len(features.angular), self.degree)).max(axis=1, initial=0)
+        waves = of_angles(np.abs(half_frequencies(len(features.angular), self.degree)), axis=1, initial=0)
         powers = monomial_exponents(len(features.linear), self.power).sum(axis=1)
         degrees: Array = (np.concatenate(([0], np.repeat(waves, 2)))[:, None] + powers).ravel()
         return degrees

@@ -53,7 +53,7 @@ class Actuation:
         """The physical inputs (..., inputs) of actions (..., actions)."""
         if self._is_whole:
             return (self.size if isinstance(self.size, float) else like(self.sizes, actions)) * actions
-        return actions @ like(self._matrix, actions)
+        return actions @ like(self.matrix, actions)
 
     def to_shares(self, inputs: Array) -> Array:
         """NumPy inputs (..., inputs) as shares of the largest; 0 for those that none drives."""
@@ -75,7 +75,8 @@ class Actuation:
         return self.driven == (*range(self.inputs),)
 
     @cached_property
-    def _matrix(self) -> Array:
+    def matrix(self) -> Array:
+        """The inputs of each action alone at 1, shape (actions, inputs)."""
         return constant(self.sizes[:, None] * np.eye(self.inputs)[list(self.driven)])
 
 

@@ -75,6 +75,18 @@ _SHOWN = Repr()
 _SHOWN.maxstring = _SHOWN.maxother = _SHOWN.maxlong = 60
 
 
+def check_counts(owner: object, *names: str) -> None:
+    """Checks attributes that code may have set, which no file was parsed for.
+
+    Raises:
+        InvalidOptionError: one of them is not a positive integer.
+    """
+    for name in names:
+        value = getattr(owner, name)
+        if not _is(value, Integral) or value < 1:
+            raise InvalidOptionError(f"{name} must be a positive integer, not {value!r}")
+
+
 def shown(value: object) -> str:
     """A value for a message, shortened: what is refused may be of any length."""
     return _SHOWN.repr(value)

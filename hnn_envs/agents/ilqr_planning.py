@@ -23,7 +23,7 @@ from hnn_envs.agents.planning import planned_states
 from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import Checkpoint
 from hnn_envs.dynamics import Dynamics, make_dynamics
-from hnn_envs.errors import InvalidOptionError
+from hnn_envs.parsing import check_counts
 from hnn_envs.tasks import Task, resolve_task
 from hnn_envs.tasks.actuation import Actuation, actuation_of
 from hnn_envs.tasks.optional import search_of
@@ -129,10 +129,7 @@ class ILQRPlanner:
     trajectories: list[Trajectory | None] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("steps", "guesses", "rounds", "iterations", "least"):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-                raise InvalidOptionError(f"{name} must be a positive integer, not {value!r}")
+        check_counts(self, "steps", "guesses", "rounds", "iterations", "least")
         self._task = resolve_task(self.task)
         search = search_of(self._task)
         # Plans need not be as exact as what is planned for, and a method whose steps are all alike is smooth.

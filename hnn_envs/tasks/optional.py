@@ -12,6 +12,7 @@ import numpy as np
 
 from hnn_envs.arrays import Array
 from hnn_envs.errors import InvalidOptionError
+from hnn_envs.parsing import check_counts
 from hnn_envs.registry import import_object
 from hnn_envs.tasks.task import Task
 
@@ -44,10 +45,7 @@ class Search:
     substeps: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("horizon", "hold", "candidates", "elites", "iterations", "substeps"):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-                raise InvalidOptionError(f"{name} must be a positive integer, not {value!r}")
+        check_counts(self, "horizon", "hold", "candidates", "elites", "iterations", "substeps")
         if self.elites >= self.candidates:
             raise InvalidOptionError(f"{self.elites} elites need more than {self.candidates} candidates")
         if not 0 <= self.smallest_spread <= self.spread:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import re
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from hnn_envs.benchmarks import speed
 from hnn_envs.benchmarks.speed import peers
 from hnn_envs.benchmarks.speed.interleaved import Timing, interleave, repeat
 from hnn_envs.cli import app
+from hnn_envs.commands.speed import _table
 from hnn_envs.dynamics import make_dynamics
 from hnn_envs.evaluation.records import Row, read_rows
 from hnn_envs.tasks import TASKS, get_task
@@ -38,6 +41,18 @@ def test_the_command_measures_everything_and_says_what_is_missed(tmp_path: Path)
     }
     for peer in ("jax", "mujoco", "envpool"):
         assert any(peer in row.metric for row in rows) == peers.has_peer(peer)
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_a_verdict_is_shown_whole_however_long_its_row(width: int) -> None:
+    row = Row(
+        "speed", "three-body", "paper/hnn", "first_step_seconds", 1234567.0, 98765.4, "steps per second", reference=1.0
+    )
+    console = Console(width=width, file=StringIO())
+    console.print(_table([row]))
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "MISSED" in printed
+    assert "<= 1" in printed
 
 
 @pytest.mark.parametrize(

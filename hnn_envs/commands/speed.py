@@ -66,10 +66,11 @@ def _table(rows: Sequence[Row]) -> Table:
 
     title = "Median of all turns, with its standard error; a pendulum, unless it says otherwise"
     table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("physics", no_wrap=True)
+    # Where the window is narrow the first three give way, so that a verdict is never cut.
+    table.add_column("physics", overflow="fold")
     table.add_column("metric", min_width=20)
-    for column in ("value", "target"):
-        table.add_column(column, no_wrap=True, justify="right")
+    table.add_column("value", justify="right")
+    table.add_column("target", no_wrap=True, justify="right")
     table.add_column("", no_wrap=True, min_width=len("MISSED"))
     for row in rows:
         target = verdict = ""

@@ -4,7 +4,7 @@
     found = optimise(dynamics, cost, actuation, x0, guess)  # x0 (..., 2*dof), guess (..., steps, actions)
     action = found.action(step, x)  # tracks the plan from wherever the system is
 
-An iteration linearises the physics along the trajectories by one call of ``Dynamics.jacobian``, solves the
+An iteration linearises the physics along the trajectories by one call of ``jacobian``, solves the
 linear-quadratic problem backwards, with the actions kept within their bounds (Tassa, Mansard, Todorov, ICRA 2014,
 doi 10.1109/ICRA.2014.6907001), and rolls out the step that it found; where that gains too little, several shorter ones
 at once.
@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from hnn_envs.agents.costs import Cost, Expansion
 from hnn_envs.arrays import Array
-from hnn_envs.dynamics import Dynamics
 from hnn_envs.errors import InvalidActionError, InvalidStateError
+from hnn_envs.systems import SystemSpec
 from hnn_envs.tasks.actuation import Actuation
 
 FULL = np.array([1.0])
@@ -35,6 +35,23 @@ EASIER, HARDER = 0.3, 8.0
 """What the damping is multiplied by after a step that was taken, and after one that was not."""
 NEWTON_STEPS = 6
 """Most changes of which actions are at their bounds, of several that are driven at once."""
+
+
+class DiscreteDynamics(Protocol):
+    """Steps with their derivatives, such as ``hnn_envs.dynamics.Dynamics`` on the CPU, or any model of a step."""
+
+    @property
+    def spec(self) -> SystemSpec:
+        """What the system is."""
+        ...
+
+    def step(self, x: Array, u: Array, /) -> Array:
+        """The states after a step, from states (..., 2*dof) under inputs (..., inputs)."""
+        ...
+
+    def jacobian(self, x: Array, u: Array, /) -> tuple[Array, Array]:
+        """The derivatives of ``step`` by states (..., 2*dof, 2*dof) and by inputs (..., 2*dof, inputs)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -117,7 +134,7 @@ class Policy(NamedTuple):
 
 
 def optimise(
-    dynamics: Dynamics,
+    dynamics: DiscreteDynamics,
     cost: Cost,
     actuation: Actuation,
     state: Array,
@@ -130,7 +147,7 @@ def optimise(
     """Improves actions until nothing is gained; each start or guess goes its own way, whatever the others do.
 
     Args:
-        dynamics: the physics, on the CPU.
+        dynamics: the physics.
         cost: what is to be small.
         actuation: how actions drive the inputs.
         state: where trajectories start, shape (..., 2*dof).
@@ -168,7 +185,7 @@ def optimise(
 class _Problem:
     """A physics, a cost, and how actions drive it; trajectories are a batch of n."""
 
-    dynamics: Dynamics
+    dynamics: DiscreteDynamics
     cost: Cost
     actuation: Actuation
 
@@ -299,7 +316,7 @@ def bounded_step(curve: Array, slope: Array, cross: Array, low: Array, high: Arr
     return z, -np.linalg.solve(system, np.where(held[..., None], 0.0, cross))
 
 
-def _checked(dynamics: Dynamics, actuation: Actuation, state: Array, actions: Array) -> tuple[Array, Array]:
+def _checked(dynamics: DiscreteDynamics, actuation: Actuation, state: Array, actions: Array) -> tuple[Array, Array]:
     """States (..., 2*dof) and actions (..., steps, actions) of the same leading axes."""
     x, u = np.asarray(state, dtype=np.float64), np.asarray(actions, dtype=np.float64)
     size, width = 2 * dynamics.spec.dof, actuation.actions

@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hnn_envs.agents.costs import Cost, cost_of
-from hnn_envs.agents.ilqr import Trajectory, optimise, stacked
+from hnn_envs.agents.ilqr import DiscreteDynamics, Trajectory, optimise, stacked
 from hnn_envs.agents.planning import planned_states
 from hnn_envs.arrays import Array
 from hnn_envs.checkpoints import Checkpoint
-from hnn_envs.dynamics import Dynamics, make_dynamics
+from hnn_envs.dynamics import make_dynamics
 from hnn_envs.parsing import check_counts
 from hnn_envs.tasks import Task, resolve_task
 from hnn_envs.tasks.actuation import Actuation, actuation_of
@@ -59,7 +59,7 @@ def with_other_ends(rng: np.random.Generator, actions: Array) -> Array:
 
 
 def plan_from(
-    dynamics: Dynamics,
+    dynamics: DiscreteDynamics,
     cost: Cost,
     actuation: Actuation,
     state: Array,

@@ -13,8 +13,10 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from hnn_envs.arrays import Array, join, split
+from hnn_envs.benchmarks.learning.intervals import Intervals
 from hnn_envs.recordings.recording import Recording
 
 Step = Callable[[Array, Array], Array]
@@ -43,43 +45,61 @@ def is_installed(name: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Intervals:
-    """A recording as pairs of states a step apart.
+class GaussianProcess:
+    """The mean of a change of state over a step, one process for each component; called, it takes the step.
+
+    Scikit-learn's own prediction computes the same, in some times the time where there are few states.
 
     Attributes:
-        before: shape (n, 2*dof).
-        after: same shape.
-        inputs: held in between, shape (n, inputs).
-        dt: time of a step.
-        angles: which coordinates are angles.
+        data: what was seen.
+        middle: of the features, shape (features,).
+        width: what they are divided by, same shape.
+        size: what the changes are multiplied by, shape (2*dof,).
+        points: the scaled features that the processes are conditioned on, shape (n, features).
+        heights: of the kernels, shape (2*dof,).
+        lengths: of the kernels, shape (2*dof, features).
+        weights: of the points, shape (2*dof, n).
+        white: variance of the white noise, in units of ``size``, shape (2*dof,).
     """
 
-    before: Array
-    after: Array
-    inputs: Array
-    dt: float
-    angles: tuple[bool, ...]
+    data: Intervals
+    middle: Array
+    width: Array
+    size: Array
+    points: Array
+    heights: Array
+    lengths: Array
+    weights: Array
+    white: Array
 
-    @classmethod
-    def of(cls, recording: Recording) -> Intervals:
-        """All intervals of a recording of even times, whose inputs change with the states."""
-        states = [join(run.positions, run.velocities) for run in recording.runs]
-        return cls(
-            np.concatenate([along[:-1] for along in states]),
-            np.concatenate([along[1:] for along in states]),
-            np.concatenate([run.inputs for run in recording.runs]),
-            float(np.diff(recording.runs[0].times[:2])[0]),
-            tuple(coordinate.angle for coordinate in recording.coordinates),
-        )
+    def __call__(self, states: Array, inputs: Array) -> Array:
+        """The states a step later."""
+        asked = self._asked(states, inputs)
+        means = [self.kernel(asked, number) @ weights for number, weights in enumerate(self.weights)]
+        return self.data.moved(states, np.stack(means, axis=1) * self.size)
 
-    def lifted(self, states: Array, inputs: Array) -> Array:
-        """What models see of states: angles by cosine and sine, all else as it is, shape (n, features)."""
-        q, v = split(states)
-        turning = np.array(self.angles, dtype=bool)
-        return np.concatenate((q[:, ~turning], np.cos(q[:, turning]), np.sin(q[:, turning]), v, inputs), axis=1)
+    def jacobian(self, states: Array, inputs: Array) -> tuple[Array, Array]:
+        """The derivatives of the step by states (n, 2*dof, 2*dof) and inputs (n, 2*dof, inputs)."""
+        asked = self._asked(states, inputs)
+        slopes = np.empty((len(asked), len(self.weights), asked.shape[1]))
+        for number, weights in enumerate(self.weights):
+            near = self.kernel(asked, number) * weights
+            toward = near @ self.points - near.sum(axis=1, keepdims=True) * asked
+            slopes[:, number] = toward * (self.size[number] / self.lengths[number] ** 2)
+        return self.data.moved_slopes(self.data.unlifted(slopes / self.width, states))
+
+    def kernel(self, asked: Array, number: int) -> Array:
+        """Covariances of a component between scaled features and the points, shape (n, points)."""
+        apart = cdist(asked / self.lengths[number], self.points / self.lengths[number], metric="sqeuclidean")
+        covariances: Array = self.heights[number] * np.exp(-0.5 * apart)
+        return covariances
+
+    def _asked(self, states: Array, inputs: Array) -> Array:
+        scaled: Array = (self.data.lifted(states, inputs) - self.middle) / self.width
+        return scaled
 
 
-def fit_gaussian_process(recording: Recording, seed: int) -> Step:
+def fit_gaussian_process(recording: Recording, seed: int) -> GaussianProcess:
     """Gaussian processes from state and input to the change of state over a step, one for each component.
 
     Kernel: squared exponential with a length for each feature, and white noise; as in PILCO (Deisenroth, Rasmussen
@@ -89,7 +109,7 @@ def fit_gaussian_process(recording: Recording, seed: int) -> Step:
     from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
     data = Intervals.of(recording)
-    features, targets = data.lifted(data.before, data.inputs), _beyond(data)
+    features, targets = data.lifted(data.before, data.inputs), data.beyond
     middle, width = features.mean(axis=0), features.std(axis=0)
     width = np.where(width > 0, width, 1.0)
     size = np.where(targets.std(axis=0) > 0, targets.std(axis=0), 1.0)
@@ -102,29 +122,45 @@ def fit_gaussian_process(recording: Recording, seed: int) -> Step:
         kernel += WhiteKernel(1e-3, (1e-10, 1.0))
         tuned = GaussianProcessRegressor(kernel, alpha=1e-10, random_state=seed).fit(seen[few], column[few])
         models.append(GaussianProcessRegressor(tuned.kernel_, alpha=1e-10, optimizer=None).fit(seen, column))
-
-    def step(states: Array, inputs: Array) -> Array:
-        asked = (data.lifted(states, inputs) - middle) / width
-        change = np.stack([model.predict(asked) for model in models], axis=1) * size
-        return _moved(states, change, data.dt)
-
-    return step
+    heights = np.array([model.kernel_.k1.k1.constant_value for model in models])
+    lengths = np.stack([model.kernel_.k1.k2.length_scale for model in models])
+    white = np.array([model.kernel_.k2.noise_level for model in models])
+    weights = np.stack([model.alpha_ for model in models])
+    return GaussianProcess(data, middle, width, size, seen, heights, lengths, weights, white)
 
 
-def _beyond(data: Intervals) -> Array:
-    """Changes over a step, of coordinates beyond what the velocity at its start says."""
-    change = data.after - data.before
-    dof = change.shape[1] // 2
-    return join(change[:, :dof] - data.dt * data.before[:, dof:], change[:, dof:])
+@dataclass(frozen=True)
+class SparseEquations:
+    """Accelerations as a sum of terms of a library; called, they are integrated over a step.
+
+    Attributes:
+        data: what was seen.
+        factors: which variables each of the polynomial terms is the product of, see ``_factors``.
+        coefficients: of the terms, shape (terms, dof).
+        substeps: of Runge and Kutta's method in a step.
+    """
+
+    data: Intervals
+    factors: Array
+    coefficients: Array
+    substeps: int = SUBSTEPS
+
+    def __call__(self, states: Array, inputs: Array) -> Array:
+        """The states a step later."""
+        h = self.data.dt / self.substeps
+        for _ in range(self.substeps):
+            k1 = self._rates(states, inputs)
+            k2 = self._rates(states + h / 2 * k1, inputs)
+            k3 = self._rates(states + h / 2 * k2, inputs)
+            k4 = self._rates(states + h * k3, inputs)
+            states = states + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+        return states
+
+    def _rates(self, states: Array, inputs: Array) -> Array:
+        return join(split(states)[1], _terms(self.data, self.factors, states, inputs) @ self.coefficients)
 
 
-def _moved(states: Array, beyond: Array, dt: float) -> Array:
-    """The inverse of ``_beyond``."""
-    dof = states.shape[1] // 2
-    return states + beyond + join(dt * states[:, dof:], np.zeros_like(states[:, dof:]))
-
-
-def fit_sindy(recording: Recording, seed: int) -> Step:
+def fit_sindy(recording: Recording, seed: int) -> SparseEquations:
     """Sparse regression of accelerations on a library (Brunton, Proctor, Kutz 2016), by PySINDy.
 
     The library: polynomials of up to degree three in coordinates (angles by cosine and sine), velocities and inputs;
@@ -139,35 +175,20 @@ def fit_sindy(recording: Recording, seed: int) -> Step:
     library = PolynomialLibrary(degree=DEGREE).fit(data.lifted(data.before[:2], data.inputs[:2]))
     powers = np.asarray(library.powers_)
     factors = _factors(powers)
-
-    def terms(states: Array, inputs: Array) -> Array:
-        lifted = data.lifted(states, inputs)
-        signs = np.sign(split(states)[1])
-        turning = lifted[:, len(data.angles) - sum(data.angles) :][:, : 2 * sum(data.angles)]
-        with_signs = [signs] + [signs * column[:, None] for column in turning.T]
-        return np.concatenate((_products(lifted, factors), *with_signs), axis=1)
-
-    middle = _between(data)
-    parts = [terms(each, data.inputs) for each in (data.before, middle, data.after)]
+    parts = [_terms(data, factors, each, data.inputs) for each in (data.before, _between(data), data.after)]
     table = (parts[0] + 4 * parts[1] + parts[2]) / 6
     rates = split(data.after - data.before)[1] / data.dt
     degrees = np.concatenate((powers.sum(axis=1), np.zeros(table.shape[1] - len(powers))))
-    coefficients = _sparse(STLSQ, table, rates, degrees)
+    return SparseEquations(data, factors, _sparse(STLSQ, table, rates, degrees))
 
-    def field(states: Array, inputs: Array) -> Array:
-        return join(split(states)[1], terms(states, inputs) @ coefficients)
 
-    def step(states: Array, inputs: Array) -> Array:
-        h = data.dt / SUBSTEPS
-        for _ in range(SUBSTEPS):
-            k1 = field(states, inputs)
-            k2 = field(states + h / 2 * k1, inputs)
-            k3 = field(states + h / 2 * k2, inputs)
-            k4 = field(states + h * k3, inputs)
-            states = states + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-        return states
-
-    return step
+def _terms(data: Intervals, factors: Array, states: Array, inputs: Array) -> Array:
+    """Values of the library, shape (n, terms)."""
+    lifted = data.lifted(states, inputs)
+    signs = np.sign(split(states)[1])
+    turning = lifted[:, len(data.angles) - sum(data.angles) :][:, : 2 * sum(data.angles)]
+    with_signs = [signs] + [signs * column[:, None] for column in turning.T]
+    return np.concatenate((_products(lifted, factors), *with_signs), axis=1)
 
 
 def _factors(powers: Array) -> Array:

@@ -45,6 +45,11 @@ class Intervals:
         )
 
     @property
+    def features(self) -> int:
+        """The number of what models see."""
+        return len(self.angles) * 2 + sum(self.angles) + int(self.inputs.shape[1])
+
+    @property
     def beyond(self) -> Array:
         """Changes over a step, of coordinates beyond what the velocity at its start says, shape (n, 2*dof)."""
         change = self.after - self.before

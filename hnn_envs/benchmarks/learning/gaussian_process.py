@@ -16,6 +16,8 @@ POINTS = 1000
 """Intervals that a Gaussian process is conditioned on, drawn at random where there are more."""
 TUNING_POINTS = 300
 """Of these, the ones that its kernel is fitted to."""
+JITTER = 1e-10
+"""Added to the variances of the points, against rounding."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class GaussianProcess:
         lengths: of the kernels, shape (2*dof, features).
         weights: of the points, shape (2*dof, n).
         white: variance of the white noise, in units of ``size``, shape (2*dof,).
+        rows: which intervals the points are, shape (n,).
     """
 
     data: Intervals
@@ -45,6 +48,7 @@ class GaussianProcess:
     lengths: Array
     weights: Array
     white: Array
+    rows: Array
 
     def __call__(self, states: Array, inputs: Array) -> Array:
         """The states a step later."""
@@ -67,6 +71,22 @@ class GaussianProcess:
         apart = cdist(asked / self.lengths[number], self.points / self.lengths[number], metric="sqeuclidean")
         covariances: Array = self.heights[number] * np.exp(-0.5 * apart)
         return covariances
+
+    def left_out(self) -> tuple[Array, Array]:
+        """How much more each point's change is than the others foretell, and the variance of what they foretell.
+
+        The closed form is that of Rasmussen and Williams 2006, section 5.4.2.
+
+        Returns:
+            Both of shape (n, 2*dof).
+        """
+        missed, unsure = np.empty((2, len(self.points), len(self.weights)))
+        for number, (weights, white) in enumerate(zip(self.weights, self.white, strict=True)):
+            covariances = self.kernel(self.points, number) + (white + JITTER) * np.eye(len(self.points))
+            variance = 1 / np.diag(np.linalg.inv(covariances))
+            missed[:, number] = weights * variance
+            unsure[:, number] = np.maximum(variance - white, 0.0)
+        return missed * self.size, unsure * self.size**2
 
     def _asked(self, states: Array, inputs: Array) -> Array:
         scaled: Array = (self.data.lifted(states, inputs) - self.middle) / self.width
@@ -94,10 +114,10 @@ def fit_gaussian_process(recording: Recording, seed: int) -> GaussianProcess:
     for column in known.T:
         kernel = ConstantKernel(1.0, (1e-3, 1e4)) * RBF(np.full(seen.shape[1], 2.0), (1e-1, 1e3))
         kernel += WhiteKernel(1e-3, (1e-10, 1.0))
-        tuned = GaussianProcessRegressor(kernel, alpha=1e-10, random_state=seed).fit(seen[few], column[few])
-        models.append(GaussianProcessRegressor(tuned.kernel_, alpha=1e-10, optimizer=None).fit(seen, column))
+        tuned = GaussianProcessRegressor(kernel, alpha=JITTER, random_state=seed).fit(seen[few], column[few])
+        models.append(GaussianProcessRegressor(tuned.kernel_, alpha=JITTER, optimizer=None).fit(seen, column))
     heights = np.array([model.kernel_.k1.k1.constant_value for model in models])
     lengths = np.stack([model.kernel_.k1.k2.length_scale for model in models])
     white = np.array([model.kernel_.k2.noise_level for model in models])
     weights = np.stack([model.alpha_ for model in models])
-    return GaussianProcess(data, middle, width, size, seen, heights, lengths, weights, white)
+    return GaussianProcess(data, middle, width, size, seen, heights, lengths, weights, white, rows)

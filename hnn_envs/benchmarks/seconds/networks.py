@@ -13,7 +13,7 @@ from hnn_envs.benchmarks.learning.intervals import Intervals
 from hnn_envs.fitting.pipeline import torch_threads
 
 MEMBERS = 5
-HIDDEN = (200, 200, 200)
+HIDDEN = (100, 100, 100)
 STEPS = 2000
 """Of Adam, each on a batch of every member's own draw of the intervals."""
 BATCH = 32

@@ -18,7 +18,7 @@ from hnn_envs.errors import InvalidOptionError, UnknownNameError
 from hnn_envs.systems import SYSTEMS
 from hnn_envs.tasks import TASKS, ObservedTask, find_task, get_task, tasks_of
 from hnn_envs.tasks.actuation import Actuation, actuation_of
-from hnn_envs.tasks.optional import Search
+from hnn_envs.tasks.optional import Search, upright
 
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS.keys())
 numeric_task = pytest.mark.parametrize("task", [task for name, task in TASKS.items() if name != "pixel-pendulum"])
@@ -492,6 +492,43 @@ def test_a_machine_upright_at_rest_earns_one_and_less_the_farther_it_is_from_the
     hanging = np.zeros(4)
     assert task.reward(goal, still, hanging) < 0.12
     np.testing.assert_allclose(task.observation(hanging + turned - goal), task.observation(hanging), atol=1e-12)
+
+
+UPRIGHT = ("pendulum", "cart-pole", "acrobot", "pendubot")  # those that measure how far they are from it
+upright_task = pytest.mark.parametrize("task", [TASKS[name] for name in UPRIGHT], ids=UPRIGHT)
+
+
+@upright_task
+def test_the_angle_from_upright_is_zero_at_the_goal_and_half_a_turn_hanging(task):
+    states = np.stack((task.goal, np.zeros_like(task.goal)))
+    np.testing.assert_allclose(task.angle_from_upright(states), (0, math.pi), atol=1e-15)
+
+
+@upright_task
+@settings(max_examples=30, deadline=None)
+@given(lean=st.floats(-3, 3), turns=st.integers(-3, 3))
+def test_the_angle_from_upright_is_how_far_all_lean_whatever_the_turns(task, lean, turns):
+    leaning = task.goal + 0.0
+    leaning[task.goal == math.pi] += lean + 2 * math.pi * turns
+    assert float(task.angle_from_upright(leaning)) == pytest.approx(abs(lean), abs=1e-12)
+
+
+@pytest.mark.parametrize("task", [TASKS["acrobot"], TASKS["pendubot"]], ids=["acrobot", "pendubot"])
+def test_the_angle_from_upright_is_that_of_the_link_that_leans_most(task):
+    leaning = task.goal + np.array([[0.1, 0.2, 0, 0], [0.1, -0.2, 0, 0], [-0.4, 0.4, 0, 0], [0.2, -0.6, 0, 0]])
+    np.testing.assert_allclose(task.angle_from_upright(leaning), [0.3, 0.1, 0.4, 0.4])
+
+
+@upright_task
+def test_the_angle_from_upright_is_the_same_for_torch(task):
+    x = states_within(task, np.random.default_rng(0), 100)
+    angles = task.angle_from_upright(torch.as_tensor(x))
+    np.testing.assert_allclose(angles.numpy(), task.angle_from_upright(x), rtol=0, atol=1e-14)
+
+
+def test_a_task_without_an_angle_from_upright_is_refused_where_one_is_needed():
+    with pytest.raises(InvalidOptionError, match="'mass-spring' has no angle_from_upright"):
+        upright(TASKS["mass-spring"])
 
 
 def test_the_cart_ends_its_episode_beyond_the_track_and_is_inside_the_limits_then():

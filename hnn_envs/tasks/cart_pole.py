@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from hnn_envs.arithmetic import absolute, cos, logical_not, sin, where
-from hnn_envs.arrays import Array, constant
+from hnn_envs.arrays import Array, constant, wrapped
 from hnn_envs.components import Components, Step
 from hnn_envs.drawing.canvas import Canvas
 from hnn_envs.drawing.machines import draw_cart_pole
@@ -148,6 +148,10 @@ class CartPoleTask(FormulaTask):
     def initial_state(self, rng: np.random.Generator) -> Array:
         """Nearly at rest, hanging, amid the track, shape (4,)."""
         return rng.uniform(-self.start_spread, self.start_spread, 4)
+
+    def angle_from_upright(self, x: Array) -> Array:
+        """How far the pole is from upright, rad in [0, pi], shape (...,), for states of shape (..., 4)."""
+        return absolute(wrapped(x[..., 1] - math.pi))
 
     def draw(self, canvas: Canvas, view: View) -> None:
         """Draws one environment."""

@@ -9,8 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from hnn_envs.arithmetic import cos, sin, where
-from hnn_envs.arrays import Array, constant
+from hnn_envs.arithmetic import absolute, cos, sin, where
+from hnn_envs.arrays import Array, constant, namespace, wrapped
 from hnn_envs.components import Components, Step
 from hnn_envs.drawing.canvas import Canvas
 from hnn_envs.drawing.machines import draw_double_pendulum
@@ -104,6 +104,15 @@ class DoublePendulumTask(FormulaTask):
     def initial_state(self, rng: np.random.Generator) -> Array:
         """Nearly at rest, hanging, shape (4,)."""
         return rng.uniform(-self.start_spread, self.start_spread, 4)
+
+    def angle_from_upright(self, x: Array) -> Array:
+        """How far the link that leans most is from upright, rad in [0, pi], shape (...,), for states (..., 4).
+
+        Both links are measured against the vertical: the second one's angle is that of the shoulder and the elbow.
+        """
+        first = absolute(wrapped(x[..., 0] - math.pi))
+        second = absolute(wrapped(x[..., 0] + x[..., 1] - math.pi))
+        return namespace(x).maximum(first, second)
 
     def draw(self, canvas: Canvas, view: View) -> None:
         """Draws one environment."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -91,6 +92,29 @@ def references_of(task: Task) -> tuple[Reference, ...]:
     """``task.references``, the controllers that agents are held against; by default none but a random policy."""
     found: tuple[Reference, ...] = getattr(task, "references", ())
     return found
+
+
+@runtime_checkable
+class UprightTask(Task, Protocol):
+    """A task whose goal is a machine that stands upright, and which measures how far it is from that."""
+
+    def angle_from_upright(self, x: Array) -> Array:
+        """The largest angle of any part from upright, rad in [0, pi], shape (...,), for states (..., 2*dof)."""
+        ...
+
+
+def upright(task: Task) -> UprightTask:
+    """The same task, of which it is known that it measures angles from upright.
+
+    Raises:
+        InvalidOptionError: it does not.
+    """
+    if not isinstance(task, UprightTask):
+        raise InvalidOptionError(
+            f"task {task.name!r} has no angle_from_upright, so there is no saying when it is solved; "
+            "allowed: tasks that have it, such as pendulum"
+        )
+    return task
 
 
 def planning_reward_of(task: Task) -> Callable[[Array, Array, Array], Array]:

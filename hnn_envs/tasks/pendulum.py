@@ -8,8 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from hnn_envs.arithmetic import cos, remainder, sin, where
-from hnn_envs.arrays import Array, constant
+from hnn_envs.arithmetic import absolute, cos, remainder, sin, where
+from hnn_envs.arrays import Array, constant, wrapped
 from hnn_envs.components import Components, Step
 from hnn_envs.drawing.canvas import Canvas
 from hnn_envs.drawing.shapes import draw_pendulum
@@ -139,6 +139,10 @@ class PendulumTask(FormulaTask):
         """Any angle and a small momentum, shape (2,)."""
         momentum = self.start_velocity / self.velocity_unit
         return np.array((rng.uniform(-math.pi, math.pi), rng.uniform(-momentum, momentum)))
+
+    def angle_from_upright(self, x: Array) -> Array:
+        """How far the pendulum is from upright, rad in [0, pi], shape (...,), for states of shape (..., 2)."""
+        return absolute(wrapped(x[..., 0] - math.pi))
 
     def draw(self, canvas: Canvas, view: View) -> None:
         """Draws one environment."""

@@ -1,0 +1,1 @@
+"""The seconds benchmark: how much experience agents need until a task is solved."""

@@ -1,1 +1,1 @@
-"""How many seconds of experience agents need until a task is solved, planned in different learned physics."""
+"""The seconds benchmark: how much experience agents need until a task is solved."""

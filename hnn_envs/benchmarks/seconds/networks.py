@@ -134,7 +134,7 @@ def _trained(
     def foretold(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
             x = silu(x @ weight + bias)
-        mean, spread = (x @ weights[-1] + biases[-1]).split(count, dim=-1)
+        mean, spread = (x @ weights[-1] + biases[-1]).split(count, dim=-1)  # type: ignore[no-untyped-call]
         spread = highest - softplus(highest - spread)
         return mean, lowest + softplus(spread - lowest)
 
@@ -148,7 +148,7 @@ def _trained(
         loss = loss + BOUNDS * (highest.sum() - lowest.sum())
         loss = loss + sum(factor * weight.square().sum() for factor, weight in zip(DECAY, weights, strict=True))
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     with torch.no_grad():
         variance = foretold(seen)[1].exp().mean(dim=(0, 1))

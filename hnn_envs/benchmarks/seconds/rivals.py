@@ -128,8 +128,8 @@ def _learn(name: str, recording: Recording, dt: float, seed: int) -> Learned:
     known = np.isfinite(missed).all(axis=1)
     if not (known.sum() >= FEWEST // 2 and np.isfinite(slopes[known]).all() and np.isfinite(unsure).all()):
         raise TrainingError(f"{name} foretells states of {recording.name} that are not finite")
-    noise, error = noise_and_error(missed, slopes, data.runs)
-    return Learned(StepModel(spec, step, step.jacobian), np.sqrt(noise), np.sqrt(error + unsure))
+    noise, wrong = noise_and_error(missed, slopes, data.runs)
+    return Learned(StepModel(spec, step, step.jacobian), np.sqrt(noise), np.sqrt(wrong + unsure))
 
 
 def _check(recording: Recording, dt: float) -> None:

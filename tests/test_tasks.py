@@ -18,7 +18,7 @@ from hnn_envs.errors import InvalidOptionError, UnknownNameError
 from hnn_envs.systems import SYSTEMS
 from hnn_envs.tasks import TASKS, ObservedTask, find_task, get_task, tasks_of
 from hnn_envs.tasks.actuation import Actuation, actuation_of
-from hnn_envs.tasks.optional import Search, upright
+from hnn_envs.tasks.optional import Search, second_of, upright
 
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS.keys())
 numeric_task = pytest.mark.parametrize("task", [task for name, task in TASKS.items() if name != "pixel-pendulum"])
@@ -433,6 +433,15 @@ def test_the_pendulum_is_gymnasiums_with_the_unit_of_time_changed():
         if abs(reference.state[1]) < 8:
             assert task.velocity_unit * momentum_rate * time_unit == pytest.approx(acceleration)
     assert task.torque_unit * task.max_input == pytest.approx(reference.max_torque)
+
+
+def test_full_torque_along_the_motion_swings_the_pendulum_up_in_nearly_three_of_pendulum_v1s_seconds():
+    task = TASKS["pendulum"]
+    assert task.dt / second_of(task) == pytest.approx(0.0506, abs=1e-4)
+    dynamics, x, steps = make_dynamics(task.system, dt=task.dt), np.zeros(2), 0
+    while task.angle_from_upright(x) > 0.25:
+        x, steps = dynamics.step(x, np.where(x[1:] >= 0, task.max_input, -task.max_input)), steps + 1
+    assert 2.7 < steps * task.dt / second_of(task) < 3.0
 
 
 def test_the_real_pendulums_goal_is_a_swing_amid_the_measured_ones():

@@ -18,6 +18,7 @@ from hnn_envs.tasks import get_task
 
 if TYPE_CHECKING:
     from stable_baselines3 import PPO
+    from stable_baselines3.common.vec_env import VecEnv
 
 
 @dataclass(frozen=True)
@@ -111,27 +112,41 @@ def train(
 
 def _make_agent(run: Run, hyperparameters: Mapping[str, Any]) -> PPO:
     """Builds the agent as rl-baselines3-zoo would, but on the native batch."""
-    from stable_baselines3 import PPO
-    from stable_baselines3.common.vec_env import VecEnv, VecNormalize
-
     from hnn_envs.sb3 import make_vec_env
 
-    settings = dict(hyperparameters)
-    settings.pop("n_timesteps")
-    policy, normalize = settings.pop("policy"), settings.pop("normalize", False)
-    n_envs = settings.pop("n_envs", 1)
     name, keywords = environment_of(run.task)
-    environments: VecEnv = make_vec_env(name, n_envs, dynamics=run.dynamics, seed=run.seed, **keywords)
+    n_envs = hyperparameters.get("n_envs", 1)
+    environments = make_vec_env(name, n_envs, dynamics=run.dynamics, seed=run.seed, **keywords)
+    return make_ppo(environments, hyperparameters, run.seed, name=run.task)
+
+
+def make_ppo(environments: VecEnv, hyperparameters: Mapping[str, Any], seed: int, *, name: str) -> PPO:
+    """Makes Stable-Baselines3's PPO with hyperparameters in the form of rl-baselines3-zoo.
+
+    Args:
+        environments: what it is trained in; the entry ``n_envs`` says how many there should be.
+        hyperparameters: as ``load_hyperparameters`` gives them.
+        seed: of the training.
+        name: what is trained, for errors.
+
+    Raises:
+        InvalidOptionError: hyperparameters that PPO cannot use.
+    """
+    from stable_baselines3 import PPO
+    from stable_baselines3.common.vec_env import VecNormalize
+
+    settings = {key: value for key, value in hyperparameters.items() if key not in ("n_timesteps", "n_envs")}
+    policy, normalize = settings.pop("policy"), settings.pop("normalize", False)
     if normalize:
         options = normalize if isinstance(normalize, dict) else {}
         environments = VecNormalize(environments, gamma=settings.get("gamma", 0.99), **options)
-    for name in SCHEDULES:
-        if name in settings:
-            settings[name] = schedule(name, settings[name])
+    for entry in SCHEDULES:
+        if entry in settings:
+            settings[entry] = schedule(entry, settings[entry])
     try:
-        return PPO(policy, environments, seed=run.seed, device="cpu", **settings)
+        return PPO(policy, environments, seed=seed, device="cpu", **settings)
     except (TypeError, ValueError, AssertionError) as error:
-        raise InvalidOptionError(f"the hyperparameters of {run.task} do not suit PPO: {error}") from error
+        raise InvalidOptionError(f"the hyperparameters of {name} do not suit PPO: {error}") from error
 
 
 def _log(agent: PPO, folder: Path) -> None:

@@ -117,6 +117,12 @@ def upright(task: Task) -> UprightTask:
     return task
 
 
+def second_of(task: Task) -> float:
+    """``task.second``, how much of the task's time is called a second; by default 1, for tasks whose time is in s."""
+    found: float = getattr(task, "second", 1.0)
+    return found
+
+
 def planning_reward_of(task: Task) -> Callable[[Array, Array, Array], Array]:
     """``task.reward_of_state``, (x, u, x_next) -> reward without drawing what an agent sees; by default the reward."""
     found: Callable[[Array, Array, Array], Array] = getattr(task, "reward_of_state", task.reward)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
@@ -91,6 +92,7 @@ class PendulumTask(FormulaTask):
     exit_cost: float = 1000.0  # cost of the step that leaves the limits
 
     name = "pendulum"
+    second: ClassVar[float] = math.sqrt(15 / 6)  # time here that a second of Pendulum-v1 lasts
     formulas = TaskFormulas(observation, reward)
     shown_start = (2.0, 0.0)
     references = (

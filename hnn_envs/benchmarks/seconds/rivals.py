@@ -6,7 +6,6 @@ second half of a state is the velocity.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -23,7 +22,7 @@ from hnn_envs.errors import InvalidOptionError, TrainingError, UnknownNameError
 from hnn_envs.exploration.learners import Learned, Learner
 from hnn_envs.exploration.steps import StepModel
 from hnn_envs.learning.systems import describe_system
-from hnn_envs.recordings.recording import Recording
+from hnn_envs.recordings.recording import Recording, Run
 from hnn_envs.recordings.windows import watch
 
 FEWEST = 10
@@ -118,8 +117,7 @@ def _learn(name: str, recording: Recording, dt: float, seed: int) -> Learned:
     _check(recording, dt)
     spec = describe_system(watch(recording), recording.input_matrix)
     data = Intervals.of(recording)
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # libraries warn of bounds that a kernel reached, and the like
+    with np.errstate(all="ignore"):
         try:
             step, missed, unsure = FITS[name](recording, data, seed)
         except np.linalg.LinAlgError as singular:
@@ -139,7 +137,7 @@ def _check(recording: Recording, dt: float) -> None:
         raise InvalidOptionError(f"recording {recording.name!r} has no velocities, which rivals learn from")
     if not all(np.allclose(np.diff(run.times), dt, rtol=EVEN, atol=0) for run in runs):
         raise InvalidOptionError(f"the states of recording {recording.name!r} must be {dt:g} apart")
-    if any(len(run.inputs) != len(run.times) - 1 for run in runs):
+    if not all(_is_held_over_steps(run, dt) for run in runs):
         raise InvalidOptionError(f"recording {recording.name!r} must have an input for every step")
     steps = sum(len(run.inputs) for run in runs)
     if steps < FEWEST:
@@ -148,14 +146,19 @@ def _check(recording: Recording, dt: float) -> None:
         raise TrainingError(f"nothing can be learned from {recording.name}, whose states or inputs are not finite")
 
 
+def _is_held_over_steps(run: Run, dt: float) -> bool:
+    starts = run.times[:-1]
+    return len(run.input_times) == len(starts) and np.allclose(run.input_times, starts, rtol=0, atol=EVEN * dt)
+
+
 def noise_and_error(missed: Array, slopes: Array, data: Intervals) -> tuple[Array, Array]:
     """Variances of the noise of states, and of the error of steps, that explain residuals of steps best.
 
     What a state was measured wrong by is in two residuals: as it is in that of the step to it, and carried on by the
     step in that of the step from it. The error of a step is in one. So the covariances of residuals, and of each with
     the next, tell one from the other; both variances are their least-squares solution. The noise is that of the half
-    of the steps that change the state least, where errors are small and do not hide it; the error, what of all
-    residuals it leaves.
+    of the steps that are foretold to change the state least, where errors are small and do not hide it (what was
+    measured to change least would be what noise moved back); the error, what of all residuals it leaves.
 
     Args:
         missed: residuals of the intervals, shape (n, 2*dof); rows with NaN are left out.
@@ -169,8 +172,8 @@ def noise_and_error(missed: Array, slopes: Array, data: Intervals) -> tuple[Arra
     size = np.sqrt(np.square(missed[known]).mean(axis=0))
     size = np.where(size > 0, size, 1.0)
     r, a = missed / size, slopes * size / size[:, None]
-    change = data.after - data.before
-    change = np.square(change / np.where(change.any(axis=0), change.std(axis=0), 1.0)).sum(axis=1)
+    change = data.after - missed - data.before
+    change = np.square(change / np.where(change[known].any(axis=0), change[known].std(axis=0), 1.0)).sum(axis=1)
     noise = np.maximum(_noise(r, a, data.runs, known & (change <= np.median(change[known]))), LEAST)
     error = np.square(r[known]).mean(axis=0) - noise - (np.square(a[known]) @ noise).mean(axis=0)
     return noise * size**2, np.maximum(error, 0.0) * size**2

@@ -106,7 +106,8 @@ class TestEveryRival:
             rival(name)(watched(2), dt=DT, seed=0, previous=None)
 
 
-def test_the_fewest_steps_are_enough_for_the_networks():
+def test_the_fewest_steps_are_enough_for_the_networks(monkeypatch):
+    monkeypatch.setattr(networks, "STEPS", 50)
     assert np.isfinite(rival("pets")(watched(FEWEST), dt=DT, seed=0, previous=None).disturbance).all()
 
 

@@ -204,17 +204,11 @@ class Explorer:
 
     def _play_plan(self, count: int, learned: Learned) -> Trial:
         rng = np.random.default_rng((self.seed, count, 2))
-        start = self._usual_start(count)
+        start = self.trial_env.reset(self._seed_of(count))
         self.plan, tracker = plan_trial(learned, self.goal, self.actuation, start, self.rules, rng, self.planning)
         for callback in self._callbacks:
             callback.on_plan(self._elapsed(count), self.plan)
         return self.trial_env.play(tracker, self.rules.steps, self._seed_of(count), self.rules)
-
-    def _usual_start(self, count: int) -> Array:
-        """Where trials start: what was put, else the mean of what was measured."""
-        if self.trial_env.start is not None:
-            return np.concatenate(self.trial_env.start)
-        return np.mean([trial.measured[0] for trial in self.trials[:count]], axis=0)
 
     def _seed_of(self, count: int) -> int:
         """The seed of a trial's reset and noise."""

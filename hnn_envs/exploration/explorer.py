@@ -11,7 +11,6 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from hnn_envs.arrays import Array
 from hnn_envs.errors import DataError, InvalidOptionError, TrainingError
 from hnn_envs.exploration.actions import ActionSpace, RandomActions, actuation_of_env
 from hnn_envs.exploration.callbacks import Callback

@@ -96,8 +96,10 @@ def test_physics_that_diverges_ends_an_episode_by_truncation_and_is_never_seen()
     environments = TrialVecEnv(Trials(task, Held(task, lambda step: np.full(4, np.nan)), noise=0.0, seed=0))
     environments.reset()
     seen, reward, done, infos = environments.step(np.zeros((1, 1)))
-    assert bool(done[0]) and infos[0]["TimeLimit.truncated"]
-    assert np.isfinite(seen).all() and np.isfinite(reward).all()
+    assert bool(done[0])
+    assert infos[0]["TimeLimit.truncated"]
+    assert np.isfinite(seen).all()
+    assert np.isfinite(reward).all()
     assert np.isfinite(infos[0]["terminal_observation"]).all()
 
 

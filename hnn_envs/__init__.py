@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from hnn_envs.dynamics import Dynamics, make_dynamics
     from hnn_envs.envs import PhysicsEnv, PhysicsVectorEnv
     from hnn_envs.envs.twin import twin
+    from hnn_envs.exploration.explorer import Explorer
+    from hnn_envs.exploration.goal import Goal
     from hnn_envs.learning import LearnedModel, learn
     from hnn_envs.models import register_family
     from hnn_envs.recordings.adapters import Adapter, Stop, register_adapter
@@ -34,6 +36,8 @@ __all__ = [
     "TASKS",
     "Adapter",
     "Dynamics",
+    "Explorer",
+    "Goal",
     "LearnedModel",
     "PhysicsEnv",
     "PhysicsVectorEnv",
@@ -60,6 +64,8 @@ _HOMES = {
     "make_dynamics": "dynamics",
     "PhysicsEnv": "envs",
     "PhysicsVectorEnv": "envs",
+    "Explorer": "exploration.explorer",
+    "Goal": "exploration.goal",
     "LearnedModel": "learning",
     "learn": "learning",
     "Adapter": "recordings.adapters",

@@ -6,7 +6,7 @@ has exact gradients, and curvatures by blocks, one for each state and each actio
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, cast
 
@@ -139,9 +139,44 @@ def goal_cost(
         bound: what a state at the limit costs.
     """
     spec, actuation = spec_of(task.system), actuation_of(task)
-    size = 2 * spec.dof
-    angles = np.array((*spec.angles, *(False,) * spec.dof))
-    pairs, paired, own = _pairs_of_angles(np.array(task.goal_cost), angles)
+    return distance_cost(
+        spec.angles,
+        np.array(task.goal),
+        np.array(task.goal_cost),
+        task.input_cost * actuation.sizes**2,
+        (task.low, task.high),
+        last=last,
+        margin=margin,
+        bound=bound,
+    )
+
+
+def distance_cost(
+    angles: Sequence[bool],
+    goal: Array,
+    cost: Array,
+    action_costs: Array,
+    limits: tuple[Array, Array],
+    *,
+    last: float | Array = 10.0,
+    margin: float = 0.75,
+    bound: float = 10.0,
+) -> GoalCost:
+    """The cost (x - goal)^T C (x - goal) of states, of angles as ``goal_cost`` says, and of the square of each action.
+
+    Args:
+        angles: which coordinates are angles.
+        goal: shape (2*dof,).
+        cost: C, shape (2*dof, 2*dof).
+        action_costs: shape (actions,).
+        limits: of the state, lower and upper, shape (2*dof,) each, infinite where there are none.
+        last: see ``goal_cost``.
+        margin: likewise.
+        bound: likewise.
+    """
+    size = len(goal)
+    turning = np.array((*angles, *(False,) * (size - len(angles))))
+    pairs, paired, own = _pairs_of_angles(cost, turning)
     rows = np.concatenate((np.eye(size), pairs))
     weights = np.zeros((len(rows), len(rows)))
     weights[:size, :size], weights[range(size, len(rows)), range(size, len(rows))] = own, paired
@@ -150,16 +185,16 @@ def goal_cost(
         last_weights[:size, :size] = last
     else:
         last_weights = last * weights
-    low, high = (task.goal + margin * (limit - task.goal) for limit in (task.low, task.high))
+    low, high = (goal + margin * (limit - goal) for limit in limits)
     with np.errstate(divide="ignore"):
-        bound_costs = bound / np.square((1 - margin) * np.minimum(task.high - task.goal, task.goal - task.low))
+        bound_costs = bound / np.square((1 - margin) * np.minimum(limits[1] - goal, goal - limits[0]))
     return GoalCost(
-        goal=np.array(task.goal),
+        goal=goal,
         rows=rows,
-        turning=np.concatenate((angles, np.ones(len(pairs), dtype=np.bool_))),
+        turning=np.concatenate((turning, np.ones(len(pairs), dtype=np.bool_))),
         weights=weights,
         last_weights=last_weights,
-        action_costs=task.input_cost * actuation.sizes**2,
+        action_costs=action_costs,
         low=low,
         high=high,
         bound_costs=bound_costs,

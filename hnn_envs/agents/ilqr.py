@@ -198,9 +198,10 @@ class _Problem:
             gains, u = followed.gains.reshape(gains.shape).copy(), actions.copy()
         for step in range(steps):
             if followed is not None:
-                u[:, step] = followed.action(step, states[:, step].reshape(followed.states[..., 0, :].shape)).reshape(
-                    count, width
-                )
+                here = states[:, step].reshape(followed.states[..., 0, :].shape)
+                wanted = followed.action(step, here).reshape(count, width)
+                # Once a trajectory has diverged there is nothing to answer, and the plan stands.
+                u[:, step] = np.where(np.isfinite(wanted), wanted, u[:, step])
             states[:, step + 1] = self.dynamics.step(states[:, step], self.actuation.to_inputs(u[:, step]))
         return Trajectory(states, u.copy(), gains, self.total(states, u))
 

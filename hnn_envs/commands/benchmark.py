@@ -16,6 +16,7 @@ from hnn_envs.commands import speed
 from hnn_envs.commands.console import Jobs, check_file, check_folder, console, names_in, plain_errors, say, timing
 from hnn_envs.commands.learning import learning
 from hnn_envs.commands.paper import paper
+from hnn_envs.commands.seconds import seconds
 from hnn_envs.commands.transfer import transfer
 from hnn_envs.evaluation.records import Row
 
@@ -24,6 +25,7 @@ app.command()(speed.speed)
 app.command()(transfer)
 app.command()(paper)
 app.command()(learning)
+app.command()(seconds)
 
 STABILITY_COLUMNS = {
     "max_relative_energy_error": "energy",

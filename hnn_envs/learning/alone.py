@@ -54,8 +54,6 @@ def fit_family(
     """
     if family not in (*FITS, PAIRWISE):
         raise UnknownNameError.of("family", family, (*FITS, PAIRWISE))
-    if recording.input_matrix is None:
-        raise InvalidOptionError(f"recording {recording.name!r} must say by input_matrix what its inputs push")
     watched = watch(recording)
     spans = tuple((number, float(run.times[0]), float(run.times[-1])) for number, run in enumerate(recording.runs))
     spec = describe_system(watched, recording.input_matrix)

@@ -10,7 +10,7 @@ import numpy as np
 
 from hnn_envs.arrays import Array, join
 from hnn_envs.checkpoints import Domain
-from hnn_envs.errors import DataError
+from hnn_envs.errors import DataError, InvalidOptionError
 from hnn_envs.recordings.windows import Watched
 from hnn_envs.systems import SystemSpec
 
@@ -22,13 +22,15 @@ STEPS_PER_SCALE = 500
 """Of a fourth-order method, per time scale; what systems of this package need."""
 
 
-def describe_system(watched: Watched, input_matrix: Matrix) -> SystemSpec:
+def describe_system(watched: Watched, input_matrix: Matrix | None) -> SystemSpec:
     """The description of the system of a recording.
 
     Raises:
-        DataError: the names in the recording cannot be those of a system.
+        InvalidOptionError: the names in the recording cannot be those of a system, or there is no input matrix.
     """
     recording = watched.recording
+    if input_matrix is None:
+        raise InvalidOptionError(f"recording {recording.name!r} must say by input_matrix what its inputs push")
     return SystemSpec(
         recording.name,
         recording.coordinates,

@@ -52,8 +52,19 @@ def _own_put(env: Env, q: Array, v: Array) -> None:
     if env.dynamics.spec.velocities:
         env.state = np.concatenate([q, v])
         return
-    # Velocities are linear in the momenta: the rows of M(q)^-1 are the velocities of unit momenta.
-    still = np.zeros_like(q)
-    columns = [_velocity(env, np.concatenate([q, unit])) for unit in np.eye(len(q))]
-    offset = _velocity(env, np.concatenate([q, still]))
-    env.state = np.concatenate([q, np.linalg.solve(np.stack(columns, axis=-1) - offset[:, None], v - offset)])
+    offset = _velocity(env, np.concatenate([q, np.zeros_like(q)]))
+    env.state = np.concatenate([q, np.linalg.solve(velocity_map(env, q), v - offset)])
+
+
+def velocity_map(env: Env, q: Array) -> Array:
+    """M(q)^-1, by which velocities follow from momenta, shape (dof, dof); the identity where states are of velocities.
+
+    Args:
+        env: of this package, without wrappers.
+        q: positions, shape (dof,).
+    """
+    if env.dynamics.spec.velocities:
+        return np.eye(len(q))
+    # Velocities are linear in the momenta: the columns are the velocities of unit momenta.
+    still, *columns = (_velocity(env, np.concatenate([q, each])) for each in (np.zeros_like(q), *np.eye(len(q))))
+    return np.stack(columns, axis=-1) - still[:, None]

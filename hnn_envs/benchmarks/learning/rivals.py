@@ -7,14 +7,11 @@ of a state is the velocity. The extra "rivals" brings the libraries.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import product
-from typing import Any
 
-import numpy as np
-
-from hnn_envs.arrays import Array, join, split
+from hnn_envs.arrays import Array
+from hnn_envs.benchmarks.learning.gaussian_process import fit_gaussian_process
+from hnn_envs.benchmarks.learning.sparse_equations import fit_sindy
 from hnn_envs.recordings.recording import Recording
 
 Step = Callable[[Array, Array], Array]
@@ -22,201 +19,11 @@ Step = Callable[[Array, Array], Array]
 
 NEEDS = {"gaussian-process": "sklearn", "sindy": "pysindy"}
 """What each rival is of, by the name that it is imported by."""
-POINTS = 1000
-"""Intervals that a Gaussian process is conditioned on, drawn at random where there are more."""
-TUNING_POINTS = 300
-"""Of these, the ones that its kernel is fitted to."""
-DEGREE = 3
-"""Of the polynomials of sparse regression."""
-THRESHOLDS = (0.0, 1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 3e-1)
-"""Coefficients of standardised terms that are smaller become zero."""
-HELD_OUT = 5
-"""Every so many intervals one is kept, to choose degree, threshold and ridge by."""
-RIDGES = (1e-6, 1e-2, 1.0)
-SUBSTEPS = 10
-"""Of Runge and Kutta's method in a step of what sparse regression found."""
 
 
 def is_installed(name: str) -> bool:
     """Whether a rival's library is there; True of what is no rival."""
     return name not in NEEDS or find_spec(NEEDS[name]) is not None
-
-
-@dataclass(frozen=True)
-class Intervals:
-    """A recording as pairs of states a step apart.
-
-    Attributes:
-        before: shape (n, 2*dof).
-        after: same shape.
-        inputs: held in between, shape (n, inputs).
-        dt: time of a step.
-        angles: which coordinates are angles.
-    """
-
-    before: Array
-    after: Array
-    inputs: Array
-    dt: float
-    angles: tuple[bool, ...]
-
-    @classmethod
-    def of(cls, recording: Recording) -> Intervals:
-        """All intervals of a recording of even times, whose inputs change with the states."""
-        states = [join(run.positions, run.velocities) for run in recording.runs]
-        return cls(
-            np.concatenate([along[:-1] for along in states]),
-            np.concatenate([along[1:] for along in states]),
-            np.concatenate([run.inputs for run in recording.runs]),
-            float(np.diff(recording.runs[0].times[:2])[0]),
-            tuple(coordinate.angle for coordinate in recording.coordinates),
-        )
-
-    def lifted(self, states: Array, inputs: Array) -> Array:
-        """What models see of states: angles by cosine and sine, all else as it is, shape (n, features)."""
-        q, v = split(states)
-        turning = np.array(self.angles, dtype=bool)
-        return np.concatenate((q[:, ~turning], np.cos(q[:, turning]), np.sin(q[:, turning]), v, inputs), axis=1)
-
-
-def fit_gaussian_process(recording: Recording, seed: int) -> Step:
-    """Gaussian processes from state and input to the change of state over a step, one for each component.
-
-    Kernel: squared exponential with a length for each feature, and white noise; as in PILCO (Deisenroth, Rasmussen
-    2011), with the mean of each change at the state's own velocity times the step where it is a coordinate's.
-    """
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
-
-    data = Intervals.of(recording)
-    features, targets = data.lifted(data.before, data.inputs), _beyond(data)
-    middle, width = features.mean(axis=0), features.std(axis=0)
-    width = np.where(width > 0, width, 1.0)
-    size = np.where(targets.std(axis=0) > 0, targets.std(axis=0), 1.0)
-    rows = np.random.default_rng((seed, 4)).permutation(len(features))[:POINTS]
-    seen, known = ((features - middle) / width)[rows], (targets / size)[rows]
-    few = slice(min(len(rows), TUNING_POINTS))
-    models: list[Any] = []
-    for column in known.T:
-        kernel = ConstantKernel(1.0, (1e-3, 1e4)) * RBF(np.full(seen.shape[1], 2.0), (1e-1, 1e3))
-        kernel += WhiteKernel(1e-3, (1e-10, 1.0))
-        tuned = GaussianProcessRegressor(kernel, alpha=1e-10, random_state=seed).fit(seen[few], column[few])
-        models.append(GaussianProcessRegressor(tuned.kernel_, alpha=1e-10, optimizer=None).fit(seen, column))
-
-    def step(states: Array, inputs: Array) -> Array:
-        asked = (data.lifted(states, inputs) - middle) / width
-        change = np.stack([model.predict(asked) for model in models], axis=1) * size
-        return _moved(states, change, data.dt)
-
-    return step
-
-
-def _beyond(data: Intervals) -> Array:
-    """Changes over a step, of coordinates beyond what the velocity at its start says."""
-    change = data.after - data.before
-    dof = change.shape[1] // 2
-    return join(change[:, :dof] - data.dt * data.before[:, dof:], change[:, dof:])
-
-
-def _moved(states: Array, beyond: Array, dt: float) -> Array:
-    """The inverse of ``_beyond``."""
-    dof = states.shape[1] // 2
-    return states + beyond + join(dt * states[:, dof:], np.zeros_like(states[:, dof:]))
-
-
-def fit_sindy(recording: Recording, seed: int) -> Step:
-    """Sparse regression of accelerations on a library (Brunton, Proctor, Kutz 2016), by PySINDy.
-
-    The library: polynomials of up to degree three in coordinates (angles by cosine and sine), velocities and inputs;
-    and signs of velocities, alone and times cosines and sines, for dry friction. Its terms are averaged over each
-    interval by Simpson's rule along the cubic through both states and are held against the change of velocity over it
-    (the integral form of Schaeffer and McCalla 2017): inputs jump between intervals, so that differences for
-    derivatives would not do.
-    """
-    from pysindy import STLSQ, PolynomialLibrary
-
-    data = Intervals.of(recording)
-    library = PolynomialLibrary(degree=DEGREE).fit(data.lifted(data.before[:2], data.inputs[:2]))
-    powers = np.asarray(library.powers_)
-    factors = _factors(powers)
-
-    def terms(states: Array, inputs: Array) -> Array:
-        lifted = data.lifted(states, inputs)
-        signs = np.sign(split(states)[1])
-        turning = lifted[:, len(data.angles) - sum(data.angles) :][:, : 2 * sum(data.angles)]
-        with_signs = [signs] + [signs * column[:, None] for column in turning.T]
-        return np.concatenate((_products(lifted, factors), *with_signs), axis=1)
-
-    middle = _between(data)
-    parts = [terms(each, data.inputs) for each in (data.before, middle, data.after)]
-    table = (parts[0] + 4 * parts[1] + parts[2]) / 6
-    rates = split(data.after - data.before)[1] / data.dt
-    degrees = np.concatenate((powers.sum(axis=1), np.zeros(table.shape[1] - len(powers))))
-    coefficients = _sparse(STLSQ, table, rates, degrees)
-
-    def field(states: Array, inputs: Array) -> Array:
-        return join(split(states)[1], terms(states, inputs) @ coefficients)
-
-    def step(states: Array, inputs: Array) -> Array:
-        h = data.dt / SUBSTEPS
-        for _ in range(SUBSTEPS):
-            k1 = field(states, inputs)
-            k2 = field(states + h / 2 * k1, inputs)
-            k3 = field(states + h / 2 * k2, inputs)
-            k4 = field(states + h * k3, inputs)
-            states = states + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-        return states
-
-    return step
-
-
-def _factors(powers: Array) -> Array:
-    """Which variables a term is the product of, shape (terms, DEGREE): 0 for none, else the variable's number plus 1.
-
-    PySINDy's own transform computes the same, in some hundred times the time where there are few states.
-    """
-    rows = [np.repeat(np.arange(1, len(row) + 1), row.astype(np.int64)) for row in powers]
-    return np.stack([np.pad(row, (0, DEGREE - len(row))) for row in rows])
-
-
-def _products(variables: Array, factors: Array) -> Array:
-    """Values of the terms, shape (n, terms)."""
-    table: Array = np.concatenate((np.ones((len(variables), 1)), variables), axis=1)
-    product: Array = table[:, factors[:, 0]]
-    for column in factors.T[1:]:
-        product = product * table[:, column]
-    return product
-
-
-def _between(data: Intervals) -> Array:
-    """States in the middle of intervals, on the cubic through both ends."""
-    (q0, v0), (q1, v1) = split(data.before), split(data.after)
-    return join((q0 + q1) / 2 + data.dt * (v0 - v1) / 8, 1.5 * (q1 - q0) / data.dt - (v0 + v1) / 4)
-
-
-def _sparse(method: Any, table: Array, rates: Array, degrees: Array) -> Array:
-    """Coefficients, shape (terms, dof), by the degree, threshold and ridge that predict best what was kept."""
-    width = np.sqrt(np.square(table).mean(axis=0))
-    width = np.where(width > 0, width, 1.0)
-    size = np.where(rates.std(axis=0) > 0, rates.std(axis=0), 1.0)
-    scaled, asked = table / width, rates / size
-    kept = np.arange(len(table)) % HELD_OUT == HELD_OUT - 1
-
-    def fitted(rows: Array, degree: int, threshold: float, ridge: float) -> Array:
-        terms = degrees <= degree
-        optimiser = method(threshold=threshold, alpha=ridge)
-        optimiser.fit(scaled[rows][:, terms], asked[rows])
-        found = np.zeros((len(terms), rates.shape[1]))
-        found[terms] = np.asarray(optimiser.coef_).T
-        return found
-
-    def error(choice: tuple[int, float, float]) -> float:
-        return float(np.square(scaled[kept] @ fitted(~kept, *choice) - asked[kept]).mean())
-
-    choices = list(product(range(1, DEGREE + 1), THRESHOLDS, RIDGES))
-    best = min(choices, key=error) if kept.any() else choices[0]
-    coefficients: Array = fitted(np.ones(len(table), dtype=bool), *best) / width[:, None] * size
-    return coefficients
 
 
 FITS: dict[str, Callable[[Recording, int], Step]] = {

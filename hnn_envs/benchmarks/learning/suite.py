@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed, parallel_config
 
-from hnn_envs.benchmarks.jobs import processes
+from hnn_envs.benchmarks.jobs import processes, results_of
 from hnn_envs.benchmarks.learning.cells import Cell, Condition, Result, read_label, run_cell
 from hnn_envs.benchmarks.learning.models import MODELS, RECIPES, check_model, is_recipe, suits
 from hnn_envs.benchmarks.learning.rivals import is_installed
@@ -148,16 +148,9 @@ def _check(seconds: Sequence[float], noise: Sequence[float], seeds: int, starts:
 def _run_all(cells: Sequence[Cell], folder: Path, jobs: int, progress: Progress) -> dict[Cell, Result]:
     results: dict[Cell, Result] = {}
     progress(0, len(cells), SUITE)
-    if jobs == 1:
-        for cell in cells:
-            results[cell] = run_cell(cell, folder)
-            progress(len(results), len(cells), f"{cell.system}, {cell.label}")
-        return results
-    with parallel_config("loky", inner_max_num_threads=1):
-        calls = (delayed(run_cell)(cell, folder) for cell in cells)
-        for cell, result in zip(cells, Parallel(n_jobs=jobs, return_as="generator")(calls), strict=True):
-            results[cell] = result
-            progress(len(results), len(cells), f"{cell.system}, {cell.label}")
+    for cell, result in zip(cells, results_of(partial(run_cell, folder=folder), cells, jobs), strict=True):
+        results[cell] = result
+        progress(len(results), len(cells), f"{cell.system}, {cell.label}")
     return results
 
 

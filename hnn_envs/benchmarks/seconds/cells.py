@@ -1,0 +1,144 @@
+"""One cell of the seconds benchmark: an agent, a task and a seed, and how much experience it took."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hnn_envs.benchmarks.seconds.challenges import GYMNASIUM, challenge_of
+from hnn_envs.benchmarks.seconds.model_free import BUDGETS, seconds_until_solved
+from hnn_envs.benchmarks.seconds.rivals import rival
+from hnn_envs.errors import DataError, InvalidOptionError, ResultsError, TrainingError, UnknownNameError
+from hnn_envs.evaluation.records import read_kept, write_kept
+from hnn_envs.exploration.explorer import Explorer
+from hnn_envs.exploration.learners import Learner
+from hnn_envs.exploration.machine_learner import MachineLearner
+from hnn_envs.fitting.pipeline import torch_threads
+from hnn_envs.parsing import Extended, parse
+from hnn_envs.storage import digest_of
+from hnn_envs.version import __version__
+
+OURS = "trigonometric"
+LEARNERS: dict[str, Callable[[], Learner]] = {
+    OURS: MachineLearner,
+    "pets": lambda: rival("pets"),
+    "gaussian-process": lambda: rival("gaussian-process"),
+    "sindy": lambda: rival("sindy"),
+}
+"""Agents that plan in what they learn, all by the same loop."""
+AGENTS = (*LEARNERS, *BUDGETS)
+MOST_SECONDS = 30.0
+"""Experience after which no other trial begins."""
+MOST_TRIALS = 60
+PROTOCOL = 1
+"""Raised where cells that were kept no longer hold what they would today."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is run together.
+
+    Attributes:
+        task: its name.
+        agent: one of ``AGENTS``.
+        seed: of all that is random.
+    """
+
+    task: str
+    agent: str
+    seed: int
+
+    @property
+    def label(self) -> str:
+        """What rows call it, such as "trigonometric@3"."""
+        return f"{self.agent}@{self.seed}"
+
+    def path(self, folder: Path) -> Path:
+        """The file that keeps its result."""
+        key = digest_of(asdict(self) | {"protocol": PROTOCOL, "version": __version__}, {})
+        return folder / f"{self.task}-{self.agent}-{self.seed}-{key[:16]}.json"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a cell.
+
+    Attributes:
+        seconds: experience before the trial that was solved; infinite where none was.
+        work: time that learning and planning took, on one core.
+        trials: how many were planned; 0 of agents that do not plan.
+    """
+
+    seconds: Extended
+    work: float
+    trials: int
+
+
+def check_agent(agent: str) -> None:
+    """Refuses an agent that does not exist.
+
+    Raises:
+        UnknownNameError: there is no such agent.
+    """
+    if agent not in AGENTS:
+        raise UnknownNameError.of("agent", agent, AGENTS)
+
+
+def suits(agent: str, task: str) -> bool:
+    """Whether an agent is there for a task: those without a model are trained in tasks of this package only."""
+    return agent in LEARNERS or task not in GYMNASIUM
+
+
+def run_cell(cell: Cell, folder: Path) -> Result:
+    """Runs a cell, or reads what was kept of it in ``folder``.
+
+    Raises:
+        ResultsError: what was kept is damaged.
+    """
+    path = cell.path(folder)
+    if path.is_file():
+        try:
+            return parse(Result, read_kept(path), "a kept cell", whole=True)
+        except (InvalidOptionError, ResultsError) as error:
+            raise ResultsError(f"{path} cannot be read ({error}); delete it to measure that cell again") from error
+    began = time.process_time()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # rivals' libraries warn of bounds that a kernel reached, and the like
+        seconds, trials = _explored(cell) if cell.agent in LEARNERS else (_trained(cell), 0)
+    result = Result(seconds, time.process_time() - began, trials)
+    write_kept(path, asdict(result) | {"seconds": seconds if math.isfinite(seconds) else str(seconds)})
+    return result
+
+
+def _explored(cell: Cell) -> tuple[float, int]:
+    """Experience until solved, and planned trials."""
+    asked = challenge_of(cell.task)
+    env = asked.make()
+    try:
+        explorer = Explorer(
+            env,
+            asked.goal,
+            learner=LEARNERS[cell.agent](),
+            noise=asked.noise,
+            start=asked.start,
+            first_seconds=asked.first * asked.second,
+            trial_seconds=asked.trial * asked.second,
+            hold_seconds=asked.held * asked.second,
+            seed=cell.seed,
+        )
+        with torch_threads(1):
+            found = explorer.run(MOST_SECONDS * asked.second, trials=MOST_TRIALS)
+    except (TrainingError, DataError):
+        return math.inf, 0
+    finally:
+        env.close()
+    planned = sum(trial.planned for trial in found.trials)
+    return (found.seconds / asked.second if found.solved else math.inf), planned
+
+
+def _trained(cell: Cell) -> float:
+    return seconds_until_solved(cell.task, cell.agent, cell.seed)

@@ -1,0 +1,263 @@
+"""The loop of an agent that needs almost no experience: act, record, learn, plan, and again, until a goal is held."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from hnn_envs.arrays import Array
+from hnn_envs.errors import DataError, InvalidOptionError, TrainingError
+from hnn_envs.exploration.actions import ActionSpace, RandomActions, actuation_of_env
+from hnn_envs.exploration.callbacks import Callback
+from hnn_envs.exploration.goal import Goal, goal_of
+from hnn_envs.exploration.kept import KeptTrials
+from hnn_envs.exploration.learners import Learned, Learner
+from hnn_envs.exploration.planning import Plan, Planning, plan_trial
+from hnn_envs.exploration.trials import FEWEST_STATES, Rules, Trial, TrialEnv
+from hnn_envs.parsing import user_path
+from hnn_envs.recordings.adapters import Adapter, State, adapter_of, make_env
+from hnn_envs.recordings.recording import Recording
+
+MOST_EMPTY = 20
+"""Trials in a row that end before a second state, after which nothing is to be hoped for."""
+CLOSE = 1e-9
+"""Rounding of times that are sums of steps."""
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """How an exploration went.
+
+    Attributes:
+        solved: whether the goal was held at the end of a trial.
+        seconds: experience before that trial; all there is where none was solved.
+        trials: all of them, random ones first.
+    """
+
+    solved: bool
+    seconds: float
+    trials: tuple[Trial, ...]
+
+    def __repr__(self) -> str:
+        outcome = "solved" if self.solved else "not solved"
+        return f"Exploration({outcome} after {self.seconds:g} s, {len(self.trials)} trials)"
+
+
+class Explorer:
+    """Explores an environment until a goal is held, with as little experience as possible.
+
+    It watches random actions for a moment, learns the physics from all that was watched so far, plans a trial in it,
+    and plays that, until a trial is solved: until the goal is held over the last second of one.
+
+    Everything random follows from the seed. With a folder, every trial is kept on disk as soon as it was played, and an
+    exploration that was interrupted goes on where it was, with the same result.
+
+    Args:
+        env: an environment, or its id: of this package, or any other whose state an adapter sees. Actions are
+            continuous, and drive an input each.
+        goal: what is to be held; by default what the task of an environment of this package says.
+        learner: what learns from experience; by default the family of mechanical systems that ``hnn_envs.learn`` fits.
+        noise: standard deviation of what is measured of every position and velocity.
+        start: positions and velocities that trials start from; by default where the environment resets to.
+        first_seconds: how long random actions are watched at first, in the environment's unit of time.
+        trial_seconds: the longest trial.
+        hold_seconds: how long the goal has to be held at its end.
+        planning: how trials are planned.
+        adapter: where the environment's state is; by default the registered one.
+        seed: of all that is random.
+        folder: where what was done is kept; None keeps nothing.
+        callbacks: told about everything that happens.
+        message: called with a line where something goes another way than planned.
+
+    Raises:
+        UnknownNameError: nothing is known of the environment's state.
+        InvalidOptionError: an argument out of range, actions of another kind, or no goal.
+        CheckpointError: the folder holds trials of another exploration.
+    """
+
+    def __init__(
+        self,
+        env: str | gymnasium.Env[Any, Any],
+        goal: Goal | None = None,
+        *,
+        learner: Learner | None = None,
+        noise: float = 0.0,
+        start: State | None = None,
+        first_seconds: float = 2.0,
+        trial_seconds: float = 4.0,
+        hold_seconds: float = 1.0,
+        planning: Planning | None = None,
+        adapter: Adapter | None = None,
+        seed: int = 0,
+        folder: str | Path | None = None,
+        callbacks: Sequence[Callback] = (),
+        message: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        if not (math.isfinite(noise) and noise >= 0):
+            raise InvalidOptionError(f"noise must be at least 0, not {noise!r}")
+        made = make_env(env) if isinstance(env, str) else env
+        base: Any = made.unwrapped
+        chosen = adapter or adapter_of(made)
+        if start is not None and chosen.put is None:
+            raise InvalidOptionError("a start needs an adapter that can put the environment into a state: put")
+        space = ActionSpace.of(made.action_space)
+        made.reset(seed=seed)
+        self.trial_env = TrialEnv(made, chosen, space, float(noise), _checked_start(start, chosen))
+        self.goal = goal_of(base) if goal is None else goal
+        self.actuation = actuation_of_env(base, chosen, space)
+        self.planning = Planning() if planning is None else planning
+        self._first = int(_seconds("first_seconds", first_seconds, self.dt) / self.dt + CLOSE)
+        steps, held = (
+            round(_seconds(name, value, self.dt) / self.dt)
+            for name, value in (("trial_seconds", trial_seconds), ("hold_seconds", hold_seconds))
+        )
+        if held > steps:
+            raise InvalidOptionError(f"hold_seconds {hold_seconds:g} must not be more than trial_seconds {steps:g}")
+        self.rules = Rules(steps, held, self.goal.reached)
+        self.seed = int(seed)
+        self._learner = _default_learner() if learner is None else learner
+        self._callbacks, self._message = tuple(callbacks), message
+        self._kept = KeptTrials(None if folder is None else user_path(folder) / "trials.safetensors", self._key(made))
+        self.trials: list[Trial] = self._kept.read(message)
+        self.learned: Learned | None = None
+        self.plan: Plan | None = None
+        for count in range(1, len(self.trials)):
+            self._learn(count)  # as it was done before these trials were played
+
+    @property
+    def dt(self) -> float:
+        """Time of a step."""
+        return self.trial_env.dt
+
+    @property
+    def seconds(self) -> float:
+        """Experience so far."""
+        return self._elapsed(len(self.trials))
+
+    @property
+    def solved(self) -> bool:
+        """Whether a trial was solved."""
+        return any(trial.solved for trial in self.trials)
+
+    def recording(self) -> Recording:
+        """All that was watched so far.
+
+        Raises:
+            DataError: that is less than three states in a row.
+        """
+        return self._recording(len(self.trials))
+
+    def run(self, seconds: float = 30.0, *, trials: int = 100) -> Exploration:
+        """Explores until a trial is solved, or so much was watched.
+
+        Args:
+            seconds: experience from which on no other trial begins.
+            trials: most trials in all.
+
+        Raises:
+            DataError: the environment gives states that are not finite, or its episodes end at once.
+        """
+        while not self.solved and self.seconds < seconds - CLOSE and len(self.trials) < trials:
+            self.step()
+        before = self._elapsed(len(self.trials) - 1 if self.solved else len(self.trials))
+        return Exploration(self.solved, before, tuple(self.trials))
+
+    def step(self) -> Trial:
+        """Learns, plans and plays one trial; a random one where there is nothing to plan in yet."""
+        count = len(self.trials)
+        self._learn(count)
+        trial = self._play_random(count) if self.learned is None else self._play_plan(count, self.learned)
+        self.trials.append(trial)
+        self._kept.write(self.trials)
+        for callback in self._callbacks:
+            callback.on_trial(self.seconds, trial)
+        if len(self.trials) >= MOST_EMPTY and not any(len(each.inputs) for each in self.trials[-MOST_EMPTY:]):
+            raise DataError(f"{self.trial_env.env}: {MOST_EMPTY} trials in a row ended before a second state")
+        return trial
+
+    def _learn(self, count: int) -> None:
+        """Learns from so many of the trials; what was learned before stays where that fails."""
+        if self._steps(count) < self._first:
+            return
+        try:
+            recording = self._recording(count)
+            learned = self._learner(recording, dt=self.dt, seed=self.seed, previous=self.learned)
+        except (TrainingError, DataError) as error:
+            instead = "more random actions" if self.learned is None else "what was learned before"
+            self._message(f"after {self._elapsed(count):g} s nothing usable was learned ({error}): {instead} instead")
+            return
+        self.learned = learned
+        for callback in self._callbacks:
+            callback.on_learned(self._elapsed(count), learned)
+
+    def _play_random(self, count: int) -> Trial:
+        left = self._first - self._steps(count)
+        steps = left if left > 0 else max(FEWEST_STATES, self._first // 2)
+        acting = RandomActions(np.random.default_rng((self.seed, count, 1)), self.actuation.actions)
+        return self.trial_env.play(acting, steps, self._seed_of(count))
+
+    def _play_plan(self, count: int, learned: Learned) -> Trial:
+        rng = np.random.default_rng((self.seed, count, 2))
+        start = self.trial_env.reset(self._seed_of(count))
+        self.plan, tracker = plan_trial(learned, self.goal, self.actuation, start, self.rules, rng, self.planning)
+        for callback in self._callbacks:
+            callback.on_plan(self._elapsed(count), self.plan)
+        return self.trial_env.play(tracker, self.rules.steps, self._seed_of(count), self.rules)
+
+    def _seed_of(self, count: int) -> int:
+        """The seed of a trial's reset and noise."""
+        return int(np.random.SeedSequence((self.seed, count)).generate_state(1)[0] % 2**31)
+
+    def _steps(self, count: int) -> int:
+        return sum(len(trial.inputs) for trial in self.trials[:count])
+
+    def _elapsed(self, count: int) -> float:
+        return self.dt * self._steps(count)
+
+    def _recording(self, count: int) -> Recording:
+        adapter = self.trial_env.adapter
+        runs = [trial.run(f"trial {number}") for number, trial in enumerate(self.trials[:count], start=1)]
+        usable = tuple(run for run in runs if run is not None)
+        if not usable:
+            raise DataError("nothing was watched yet from which anything can be learned: no trial has three states")
+        return Recording(self._name, adapter.coordinates, adapter.inputs, usable, adapter.input_matrix)
+
+    @property
+    def _name(self) -> str:
+        env = self.trial_env.env
+        return type(env.unwrapped).__name__ if env.spec is None else env.spec.id.rpartition("/")[2]
+
+    def _key(self, env: gymnasium.Env[Any, Any]) -> str:
+        """What the trials in a folder depend on."""
+        spec = "" if env.spec is None else env.spec.to_json()
+        start = None if self.trial_env.start is None else np.concatenate(self.trial_env.start).tolist()
+        parts = (spec, self.seed, self.trial_env.noise, self._first, self.rules.steps, self.rules.held, self.planning)
+        return repr((*parts, self.goal.state.tolist(), self.goal.cost.tolist(), self.goal.action_cost, start))
+
+
+def _default_learner() -> Learner:
+    from hnn_envs.exploration.machine_learner import MachineLearner
+
+    return MachineLearner()
+
+
+def _checked_start(start: State | None, adapter: Adapter) -> State | None:
+    if start is None:
+        return None
+    dof = len(adapter.coordinates)
+    q, v = (np.asarray(part, dtype=np.float64).reshape(-1) for part in start)
+    if q.shape != (dof,) or v.shape != (dof,) or not (np.isfinite(q).all() and np.isfinite(v).all()):
+        raise InvalidOptionError(f"a start is {dof} finite positions and as many velocities, not {start!r}")
+    return q, v
+
+
+def _seconds(name: str, value: float, dt: float) -> float:
+    if not (math.isfinite(value) and value >= dt):
+        raise InvalidOptionError(f"{name} must be at least a step, {dt:g}, not {value!r}")
+    return float(value)

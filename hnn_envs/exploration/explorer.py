@@ -11,7 +11,6 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from hnn_envs.arrays import Array
 from hnn_envs.errors import DataError, InvalidOptionError, TrainingError
 from hnn_envs.exploration.actions import ActionSpace, RandomActions, actuation_of_env
 from hnn_envs.exploration.callbacks import Callback
@@ -25,7 +24,7 @@ from hnn_envs.recordings.adapters import Adapter, State, adapter_of, make_env
 from hnn_envs.recordings.recording import Recording
 
 MOST_EMPTY = 20
-"""Trials in a row that end before a second state, after which nothing is to be hoped for."""
+"""Trials in a row that end before a third state, after which nothing is to be hoped for."""
 CLOSE = 1e-9
 """Rounding of times that are sums of steps."""
 
@@ -177,8 +176,10 @@ class Explorer:
         self._kept.write(self.trials)
         for callback in self._callbacks:
             callback.on_trial(self.seconds, trial)
-        if len(self.trials) >= MOST_EMPTY and not any(len(each.inputs) for each in self.trials[-MOST_EMPTY:]):
-            raise DataError(f"{self.trial_env.env}: {MOST_EMPTY} trials in a row ended before a second state")
+        if len(self.trials) >= MOST_EMPTY and all(
+            len(each.states) < FEWEST_STATES for each in self.trials[-MOST_EMPTY:]
+        ):
+            raise DataError(f"{self.trial_env.env}: {MOST_EMPTY} trials in a row ended before a third state")
         return trial
 
     def _learn(self, count: int) -> None:
@@ -204,17 +205,11 @@ class Explorer:
 
     def _play_plan(self, count: int, learned: Learned) -> Trial:
         rng = np.random.default_rng((self.seed, count, 2))
-        start = self._usual_start(count)
+        start = self.trial_env.reset(self._seed_of(count))
         self.plan, tracker = plan_trial(learned, self.goal, self.actuation, start, self.rules, rng, self.planning)
         for callback in self._callbacks:
             callback.on_plan(self._elapsed(count), self.plan)
         return self.trial_env.play(tracker, self.rules.steps, self._seed_of(count), self.rules)
-
-    def _usual_start(self, count: int) -> Array:
-        """Where trials start: what was put, else the mean of what was measured."""
-        if self.trial_env.start is not None:
-            return np.concatenate(self.trial_env.start)
-        return np.mean([trial.measured[0] for trial in self.trials[:count]], axis=0)
 
     def _seed_of(self, count: int) -> int:
         """The seed of a trial's reset and noise."""
@@ -241,7 +236,7 @@ class Explorer:
 
     def _key(self, env: gymnasium.Env[Any, Any]) -> str:
         """What the trials in a folder depend on."""
-        spec = "" if env.spec is None else env.spec.to_json()
+        spec = "" if env.spec is None else (env.spec.id, sorted(env.spec.kwargs.items()))
         start = None if self.trial_env.start is None else np.concatenate(self.trial_env.start).tolist()
         parts = (spec, self.seed, self.trial_env.noise, self._first, self.rules.steps, self.rules.held, self.planning)
         return repr((*parts, self.goal.state.tolist(), self.goal.cost.tolist(), self.goal.action_cost, start))

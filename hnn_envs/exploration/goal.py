@@ -43,6 +43,11 @@ class Goal:
     low: Array
     high: Array
 
+    def inside(self, states: Array) -> Array:
+        """Whether states (..., 2*dof) are within the limits, shape (...,); those that are not finite are not."""
+        within: Array = (np.isfinite(states) & (states >= self.low) & (states <= self.high)).all(-1)
+        return within
+
     def cost_of(self, angles: Sequence[bool], actions: int) -> GoalCost:
         """What trajectories cost.
 

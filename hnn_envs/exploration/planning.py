@@ -31,6 +31,7 @@ class Planning:
 
     Attributes:
         lengths: of plans, as shares of a trial, in the order in which they are tried.
+        longest: steps of a plan at the most; twice as many are rehearsed at the most.
         guesses: how many sequences of actions a plan is the best of.
         rounds: of ten iterations that are spent on a plan.
         iterations: by which the rest of a plan is improved at every step.
@@ -40,6 +41,7 @@ class Planning:
     """
 
     lengths: tuple[float, ...] = (0.375, 0.5, 0.625, 0.75)
+    longest: int = 80
     guesses: int = 24
     rounds: int = 10
     iterations: int = 3
@@ -129,11 +131,11 @@ def plan_trial(
     chosen = Planning() if planning is None else planning
     cost = goal.cost_of(learned.dynamics.spec.angles, actuation.actions)
     best: Plan | None = None
-    for length in chosen.lengths:
-        steps = max(1, round(length * rules.steps))
+    for steps in dict.fromkeys(min(chosen.longest, max(1, round(each * rules.steps))) for each in chosen.lengths):
         guesses = smooth_guesses(rng, chosen.guesses, steps, actuation.actions)
         found = plan_from(learned.dynamics, cost, actuation, start, guesses, rng, rounds=chosen.rounds)
-        held = rehearse(learned, Tracker(learned, cost, actuation, chosen, found), start, rules, actuation, rng, chosen)
+        tracker = Tracker(learned, cost, actuation, chosen, found)
+        held = rehearse(learned, tracker, goal, actuation, start, rules, rng, chosen)
         if best is None or held > best.rehearsed:
             best = Plan(found, held)
         if held >= chosen.enough:
@@ -145,24 +147,25 @@ def plan_trial(
 def rehearse(
     learned: Learned,
     tracker: Tracker,
+    goal: Goal,
+    actuation: Actuation,
     start: Array,
     rules: Rules,
-    actuation: Actuation,
     rng: np.random.Generator,
     planning: Planning,
 ) -> float:
     """The share of trials in the learned physics, with its noise and disturbances, that hold the goal."""
     x = np.repeat(np.asarray(start, dtype=np.float64)[None], planning.rehearsals, axis=0)
-    held = np.ones(len(x), dtype=np.bool_)
+    held, steps = np.ones(len(x), dtype=np.bool_), min(rules.steps, 2 * planning.longest)
     with np.errstate(all="ignore"):
-        for step in range(rules.steps):
+        for step in range(steps):
             actions = tracker(step, x + learned.noise * rng.standard_normal(x.shape))
             moved = learned.dynamics.step(x, actuation.to_inputs(actions))
             moved = moved + learned.disturbance * rng.standard_normal(x.shape)
-            held &= np.isfinite(moved).all(-1)
+            held &= goal.inside(moved)
             x = np.where(held[:, None], moved, x)
-            if step >= rules.steps - rules.held:
-                held &= rules.reached(x)
+            if step >= steps - rules.held:
+                held &= goal.reached(x)
             if not held.any():
                 return 0.0
     return float(held.mean())

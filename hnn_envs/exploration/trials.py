@@ -103,8 +103,19 @@ class TrialEnv:
         """Time of a step."""
         return self.adapter.step_of(self.env.unwrapped)
 
+    def reset(self, seed: int) -> Array:
+        """Brings the environment to where a trial starts, and gives the state there as it is measured, (2*dof,).
+
+        Raises:
+            DataError: a state that is not finite.
+        """
+        self.env.reset(seed=seed)
+        if self.start is not None and self.adapter.put is not None:
+            self.adapter.put(self.env.unwrapped, *self.start)
+        return self._measure(self._state(None), np.random.default_rng(seed))
+
     def play(self, acting: Acting, steps: int, seed: int, rules: Rules | None = None) -> Trial:
-        """Plays a trial.
+        """Plays a trial from where ``reset`` of the same seed starts it.
 
         Args:
             acting: what chooses the actions.
@@ -115,12 +126,8 @@ class TrialEnv:
         Raises:
             DataError: a state that is not finite.
         """
-        rng = np.random.default_rng((seed, 0))
-        self.env.reset(seed=seed)
-        if self.start is not None and self.adapter.put is not None:
-            self.adapter.put(self.env.unwrapped, *self.start)
+        measured, rng = [self.reset(seed)], np.random.default_rng((seed, 1))
         states, inputs = [self._state(None)], []
-        measured = [self._measure(states[0], rng)]
         ended = "whole"
         for step in range(steps):
             action = self.space.of_shares(acting(step, measured[-1]))

@@ -1,0 +1,59 @@
+"""What tests of exploration share: a learner that knows the truth, and environments that go wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from hnn_envs.dynamics import make_dynamics
+from hnn_envs.errors import TrainingError
+from hnn_envs.exploration.learners import Learned
+from hnn_envs.recordings.recording import Recording
+from hnn_envs.tasks import get_task
+
+CART_POLE = "hnn_envs:hnn_envs/CartPole-v0"
+REST = (np.zeros(2), np.zeros(2))
+NOISE = 1e-2
+
+
+class TrueLearner:
+    """Gives the true cart-pole, whatever was watched, and fails when it is told to.
+
+    Args:
+        failures: numbers of the calls that fail, from 0.
+    """
+
+    def __init__(self, *failures: int) -> None:
+        self.failures, self.recordings, self.before = failures, [], []  # type: ignore[var-annotated]
+
+    def __call__(self, recording: Recording, *, dt: float, seed: int, previous: Learned | None) -> Learned:
+        self.recordings.append(recording)
+        self.before.append(previous)
+        if len(self.recordings) - 1 in self.failures:
+            raise TrainingError("the fit diverged")
+        dynamics = make_dynamics(get_task("cart-pole").system, "ode", dt=dt, integrator="rk4", substeps=2)
+        return Learned(dynamics, np.full(4, NOISE), np.full(4, 1e-4))
+
+
+class Raises(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """An environment whose step raises after so many of them."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any], steps: int) -> None:
+        super().__init__(env)
+        self.left = steps
+
+    def step(self, action: Any) -> Any:
+        if self.left == 0:
+            raise RuntimeError("the motor is too hot")
+        self.left -= 1
+        return self.env.step(action)
+
+
+class EndsAtOnce(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """An environment whose episodes end after one step."""
+
+    def step(self, action: Any) -> Any:
+        seen, reward, _, truncated, info = self.env.step(action)
+        return seen, reward, True, truncated, info

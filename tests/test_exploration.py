@@ -1,0 +1,266 @@
+"""The loop of few seconds: it acts, records, learns, plans and plays until a goal is held, whatever happens."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from exploring import CART_POLE, NOISE, REST, EndsAtOnce, Raises, TrueLearner
+
+import hnn_envs
+from hnn_envs.errors import CheckpointError, DataError, InvalidOptionError
+from hnn_envs.exploration.actions import ActionSpace, RandomActions, actuation_of_env
+from hnn_envs.exploration.callbacks import Callback, Log
+from hnn_envs.exploration.explorer import MOST_EMPTY, Explorer
+from hnn_envs.exploration.goal import Goal, goal_of
+from hnn_envs.exploration.trials import Rules, TrialEnv
+from hnn_envs.recordings.adapters import adapter_of
+
+
+def explorer(env: Any = CART_POLE, **options: Any) -> Explorer:
+    chosen = {"learner": TrueLearner(), "noise": NOISE, "start": REST, "first_seconds": 0.5, **options}
+    return Explorer(env, **chosen)
+
+
+def same(one: Any, other: Any) -> bool:
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("states", "measured", "inputs"))
+
+
+def test_the_cart_pole_is_held_upright_after_half_a_second_where_the_physics_is_known() -> None:
+    found = explorer().run(5.0)
+    assert found.solved
+    assert found.seconds == pytest.approx(0.5)
+    assert [trial.planned for trial in found.trials] == [False, True]
+    assert len(found.trials[-1].inputs) == 80
+    assert (get_upright(found.trials[-1].states[-20:]) <= 0.25).all()
+
+
+def get_upright(states: np.ndarray) -> np.ndarray:
+    return hnn_envs.get_task("cart-pole").angle_from_upright(states)  # type: ignore[attr-defined]
+
+
+def test_the_same_seed_gives_the_same_trials_and_another_seed_others() -> None:
+    first, again, other = (explorer(seed=seed).run(5.0) for seed in (3, 3, 4))
+    assert all(same(one, two) for one, two in zip(first.trials, again.trials, strict=True))
+    assert not same(first.trials[0], other.trials[0])
+
+
+def test_what_is_learned_from_is_what_was_measured_and_not_the_state() -> None:
+    learner = TrueLearner()
+    found = explorer(learner=learner).run(5.0)
+    run, trial = learner.recordings[0].runs[0], found.trials[0]
+    np.testing.assert_array_equal(run.samples, trial.measured)
+    missed = trial.measured - trial.states
+    assert 0.5 * NOISE < missed.std() < 2 * NOISE
+
+
+def test_an_exploration_that_was_interrupted_goes_on_with_the_same_result(tmp_path: Path) -> None:
+    whole = explorer(learner=TrueLearner(1)).run(5.0)
+    begun = explorer(learner=TrueLearner(1), folder=tmp_path)
+    begun.step()
+    found = explorer(learner=TrueLearner(1), folder=tmp_path).run(5.0)
+    assert found.seconds == whole.seconds
+    assert all(same(one, two) for one, two in zip(found.trials, whole.trials, strict=True))
+
+
+def test_what_was_solved_is_not_played_again(tmp_path: Path) -> None:
+    found = explorer(folder=tmp_path).run(5.0)
+    learner = TrueLearner()
+    again = explorer(folder=tmp_path, learner=learner).run(5.0)
+    assert again.solved
+    assert again.seconds == found.seconds
+    assert len(again.trials) == len(found.trials)
+
+
+@pytest.mark.parametrize("options", [{"seed": 1}, {"noise": 0.02}, {"first_seconds": 1.0}, {"start": None}])
+def test_trials_of_another_exploration_are_refused(tmp_path: Path, options: dict[str, Any]) -> None:
+    explorer(folder=tmp_path).step()
+    with pytest.raises(CheckpointError, match="another environment, seed or options"):
+        explorer(folder=tmp_path, **options)
+
+
+def test_a_damaged_file_of_trials_is_refused(tmp_path: Path) -> None:
+    explorer(folder=tmp_path).step()
+    file = next(tmp_path.glob("*.safetensors"))
+    content = bytearray(file.read_bytes())
+    content[-5] ^= 1
+    file.write_bytes(bytes(content))
+    with pytest.raises(CheckpointError, match=file.name):
+        explorer(folder=tmp_path)
+
+
+def test_a_fit_that_fails_at_first_is_followed_by_more_random_actions() -> None:
+    said: list[str] = []
+    found = explorer(learner=TrueLearner(0), message=said.append).run(5.0)
+    assert [trial.planned for trial in found.trials[:3]] == [False, False, True]
+    assert "the fit diverged" in said[0]
+    assert "more random actions" in said[0]
+
+
+def test_a_fit_that_fails_later_leaves_what_was_learned_before() -> None:
+    said: list[str] = []
+    played = explorer(learner=TrueLearner(1), message=said.append)
+    played.step()
+    first = played.step() and played.learned
+    played.step()
+    assert played.learned is first
+    assert "what was learned before" in said[0]
+
+
+def test_a_learner_is_given_what_it_learned_before() -> None:
+    learner = TrueLearner()
+    played = explorer(learner=learner)
+    for _ in range(3):
+        played.step()
+    assert learner.before[0] is None
+    assert learner.before[1] is not None
+
+
+def test_an_environment_that_raises_loses_nothing_that_was_kept(tmp_path: Path) -> None:
+    env = gymnasium.make(CART_POLE)
+    broken = explorer(Raises(env, 15), folder=tmp_path)
+    broken.step()
+    with pytest.raises(RuntimeError, match="too hot"):
+        broken.step()
+    repaired = explorer(gymnasium.make(CART_POLE), folder=tmp_path)
+    assert len(repaired.trials) == 1
+    assert repaired.run(5.0).solved
+
+
+def test_episodes_that_end_at_once_are_given_up() -> None:
+    played = explorer(EndsAtOnce(gymnasium.make(CART_POLE)))
+    with pytest.raises(DataError, match="in a row"):
+        played.run(5.0)
+    assert len(played.trials) == MOST_EMPTY
+
+
+def test_callbacks_are_told_what_is_learned_planned_and_played() -> None:
+    class Notes(Callback):
+        def __init__(self) -> None:
+            self.seen: list[tuple[str, float]] = []
+
+        def on_learned(self, seconds: float, learned: Any) -> None:
+            self.seen.append(("learned", seconds))
+
+        def on_plan(self, seconds: float, plan: Any) -> None:
+            self.seen.append(("plan", seconds))
+
+        def on_trial(self, seconds: float, trial: Any) -> None:
+            self.seen.append(("trial", seconds))
+
+    notes = Notes()
+    explorer(callbacks=[notes]).run(5.0)
+    assert [what for what, _ in notes.seen] == ["trial", "learned", "plan", "trial"]
+    assert [seconds for _, seconds in notes.seen] == pytest.approx([0.5, 0.5, 0.5, 4.5])
+
+
+def test_a_log_holds_every_trial(tmp_path: Path) -> None:
+    found = explorer(callbacks=[Log(tmp_path)]).run(5.0)
+    written = list(tmp_path.iterdir())
+    assert written
+    if written[0].suffix == ".csv":
+        lines = written[0].read_text().splitlines()
+        assert len(lines) == 1 + len(found.trials)
+        assert "trial/solved" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"noise": -1.0}, "noise"),
+        ({"noise": math.nan}, "noise"),
+        ({"first_seconds": 0.0}, "first_seconds"),
+        ({"trial_seconds": math.inf}, "trial_seconds"),
+        ({"hold_seconds": 5.0}, "hold_seconds"),
+        ({"start": (np.zeros(1), np.zeros(2))}, "start"),
+        ({"start": (np.full(2, math.nan), np.zeros(2))}, "start"),
+    ],
+)
+def test_options_out_of_range_are_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidOptionError, match=words):
+        explorer(**options)
+
+
+def test_discrete_actions_are_refused() -> None:
+    with pytest.raises(InvalidOptionError, match="continuous"):
+        Explorer("CartPole-v1", Goal.at([0.0, 0.0], angles=[False, True]))
+
+
+def test_an_environment_without_a_goal_needs_one() -> None:
+    with pytest.raises(InvalidOptionError, match=r"Goal\.at"):
+        Explorer("Pendulum-v1")
+
+
+def test_a_goal_in_momenta_is_watched_in_velocities() -> None:
+    env: Any = gymnasium.make("hnn_envs:hnn_envs/Pendulum-v0").unwrapped
+    env.reset(seed=0)
+    goal, task = goal_of(env), env.task
+    velocity = 0.3  # v = 2 p
+    cost = (task.goal_cost @ [0.0, velocity / 2]) @ [0.0, velocity / 2]
+    assert goal.cost[1, 1] * velocity**2 == pytest.approx(cost)
+    assert goal.high[1] == pytest.approx(2 * task.largest_momentum)
+    assert goal.reached(np.array([[math.pi - 0.2, 0.0], [math.pi + 0.3, 0.0], [-math.pi, 0.0]])).tolist() == [
+        True,
+        False,
+        True,
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"positions": [0.0, 0.0]},
+        {"positions": [math.nan]},
+        {"positions": [0.0], "tolerance": [0.1, 0.2]},
+        {"positions": [0.0], "weights": [-1.0]},
+        {"positions": [0.0], "action_cost": 0.0},
+        {"positions": [0.0], "low": [0.0]},
+    ],
+)
+def test_goals_that_make_no_sense_are_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(InvalidOptionError):
+        Goal.at(arguments.pop("positions"), angles=[True], **arguments)
+
+
+def test_actions_are_shares_of_an_environments_bounds() -> None:
+    space = ActionSpace.of(gymnasium.spaces.Box(-2.0, 4.0, (1,), np.float32))
+    assert space.of_shares(np.array([-1.0])) == pytest.approx(-2.0)
+    assert space.of_shares(np.array([0.0])) == pytest.approx(1.0)
+    assert space.of_shares(np.array([7.0])) == pytest.approx(4.0)
+    assert space.of_shares(np.array([0.5])).dtype == np.float32
+
+
+def test_what_actions_drive_is_found_by_asking() -> None:
+    env = gymnasium.make("hnn_envs:hnn_envs/Acrobot-v0")
+    env.reset(seed=0)
+    found = actuation_of_env(env.unwrapped, adapter_of(env), ActionSpace.of(env.action_space))
+    assert (found.driven, found.sizes.tolist(), found.inputs) == ((1,), [3.0], 2)
+
+
+def test_random_actions_are_smooth_within_bounds_and_seeded() -> None:
+    first, again = (RandomActions(np.random.default_rng(1), 2) for _ in range(2))
+    drawn, same_drawn = (np.stack([each(step, None) for step in range(2000)]) for each in (first, again))
+    np.testing.assert_array_equal(drawn, same_drawn)
+    assert np.abs(drawn).max() <= 1
+    follow = np.corrcoef(drawn[:-1, 0], drawn[1:, 0])[0, 1]
+    assert 0.6 < follow < 0.8
+
+
+def test_a_trial_that_can_no_longer_be_solved_ends() -> None:
+    env = gymnasium.make(CART_POLE)
+    stage = TrialEnv(env, adapter_of(env), ActionSpace.of(env.action_space), 0.0, REST)
+    rules = Rules(40, 10, lambda states: get_upright(states) <= 0.25)
+    trial = stage.play(lambda step, seen: np.zeros(1), 40, 0, rules)
+    assert (trial.ended, trial.solved, len(trial.inputs)) == ("missed", False, 31)
+
+
+def test_a_trial_from_the_goal_is_solved_if_it_is_held() -> None:
+    env = gymnasium.make(CART_POLE)
+    up = np.array([0.0, math.pi])
+    stage = TrialEnv(env, adapter_of(env), ActionSpace.of(env.action_space), 0.0, (up, np.zeros(2)))
+    rules = Rules(10, 5, lambda states: get_upright(states) <= 0.25)
+    assert stage.play(lambda step, seen: np.zeros(1), 10, 0, rules).solved

@@ -53,7 +53,7 @@ def learned_machine(learned: Learned | None) -> Machine | None:
 def true_machine(explorer: Explorer) -> Machine | None:
     """The equations of an environment of this package; None where they are not known, or of another kind."""
     base: Any = explorer.trial_env.env.unwrapped
-    truth = base.dynamics.truth if isinstance(base, PhysicsEnv) else None
+    truth: Any = base.dynamics.truth if isinstance(base, PhysicsEnv) else None
     if isinstance(truth, Mechanical):
         return Machine(truth.mass_matrix, truth.potential)
     if isinstance(truth, Separable):
@@ -100,7 +100,8 @@ class Charting:
         states = np.broadcast_to(self._rest, (len(y), len(x), 2 * dof)).copy()
         states[..., self.entries[0]], states[..., self.entries[1]] = x, y[:, None]
         title = "energy H" if dof == 1 else "potential V"
-        return Plane(x, y, *shown, title, *(self._above(machine, states) for machine in machines))
+        known, true = (self._above(machine, states) for machine in machines)
+        return Plane(x, y, shown[0], shown[1], title, known, true)
 
     def path(self, trial: Trial, *, measured: bool = False) -> Array:
         """The coordinates of a trial that are shown, shape (steps + 1, 1 or 2); it ends near the goal's turn."""
@@ -161,14 +162,14 @@ class Charting:
         dof = len(self.explorer.trial_env.adapter.coordinates)
         states = np.broadcast_to(self._rest, (len(x), 2 * dof)).copy()
         states[:, self.entries[0]] = x
-        heights = [self._above(machine, states) for machine in (learned, truth)]
-        potential = Panel("potential V", *(None if each is None else each[:, None] for each in heights))
+        heights = [self._above(machine, states[:, None]) for machine in (learned, truth)]
+        potential = Panel("potential V", heights[0], heights[1])
         pairs = [(i, j) for i in range(dof) for j in range(i, dof)]
         known = truth or learned
         sizes = None if known is None else np.sqrt(np.diagonal(known.mass_matrix(states[:, :dof]).mean(axis=0)))
         entries = [_scaled_masses(machine, states[:, :dof], sizes, pairs) for machine in (learned, truth)]
         names = tuple(f"$M_{{{i + 1}{j + 1}}}$" for i, j in pairs)
-        return Curves(x, title, (potential, Panel("mass matrix M, scaled", *entries, names)))
+        return Curves(x, title, (potential, Panel("mass matrix M, scaled", entries[0], entries[1], names)))
 
 
 def _scaled_masses(

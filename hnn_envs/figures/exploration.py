@@ -1,4 +1,4 @@
-"""What was learned of an energy, beside the truth: curves along a coordinate or contours over two, and films of them."""
+"""What was learned of an energy beside the truth: curves along a coordinate, contours over two, and films of them."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from hnn_envs.storage import write_atomically
 DPI = 100
 FORMATS = {".gif": "GIF", ".webp": "WEBP"}
 COLOURS = 48
-"""Of a GIF."""
+"""Of a film."""
 KEPT, BAND = (ODE, HNN, ACTION, BASELINE, TEXT, PAPER), 20
-"""Colours that a GIF always has, and the height in pixels of the band that sees to it."""
+"""Colours that a film always has, and the height in pixels of the band that sees to it."""
 LEVELS = 12
 """Contours of an energy."""
 LARGER = 1.5
@@ -177,7 +177,7 @@ class Animation:
             figure.text(0.03, 1 - 0.1 / height, "", animated=True, fontweight="bold", **style),
             figure.text(0.985, 1 - 0.1 / height, "", animated=True, horizontalalignment="right", **style),
         )
-        self._canvas = FigureCanvasAgg(figure)
+        self._canvas: Any = FigureCanvasAgg(figure)
         self._canvas.draw()
         figure.set_layout_engine("none")
         self._still = self._canvas.copy_from_bbox(figure.bbox)
@@ -202,10 +202,10 @@ class Animation:
 
 def _draw_plane(axes: Axes, plane: Plane, seen: Array, goal: Array) -> Any:
     levels = _levels(plane.truth if plane.truth is not None else plane.learned)
+    if plane.learned is not None:
+        axes.contour(plane.x, plane.y, plane.learned, levels=levels, colors=HNN, linewidths=2.2, linestyles="solid")
     if plane.truth is not None:
         axes.contour(plane.x, plane.y, plane.truth, levels=levels, colors=ODE, linewidths=0.7, linestyles="solid")
-    if plane.learned is not None:
-        axes.contour(plane.x, plane.y, plane.learned, levels=levels, colors=HNN, linewidths=1.8, linestyles="solid")
     axes.plot(*seen.T, ".", color=mix(TEXT, PAPER, 0.55), markersize=2.5, zorder=1)
     axes.plot(*goal, "o", markersize=11, markerfacecolor="none", markeredgecolor=TEXT, markeredgewidth=1.3, zorder=6)
     axes.set(xlim=plane.x[[0, -1]], ylim=plane.y[[0, -1]], xlabel=plane.x_title, ylabel=plane.y_title)
@@ -223,8 +223,8 @@ def _draw_curves(axes: Sequence[Axes], curves: Curves, seen: Array, goal: Array)
             for number, column in enumerate(() if values is None else values.T):
                 shade = mix(style["color"], PAPER, SHADES[number % len(SHADES)])
                 place.plot(curves.x, column, **style | {"color": shade})
-        for name, value in zip(panel.names, _ends(panel), strict=False):
-            place.annotate(name, (curves.x[-1], value), (3, 0), textcoords="offset points", fontsize=8, va="center")
+        for value, names in _ends(panel).items():
+            place.annotate(names, (curves.x[-1], value), (3, 0), textcoords="offset points", fontsize=8, va="center")
         place.axvline(goal[0], color=GUIDE, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
         place.set(xlim=curves.x[[0, -1]], ylim=_limits(panel))
         place.set_title(panel.title, loc="left", fontsize=9, color=TEXT)
@@ -264,17 +264,20 @@ def _limits(panel: Panel) -> tuple[float, float]:
     every = [values for values in (panel.truth, panel.learned) if values is not None]
     if not every:
         return -1.0, 1.0
-    low, high = float(every[0].min()), float(every[0].max())
+    bounds = [(float(values.min()), float(values.max())) for values in every]
+    low, high = bounds[0]
     room = LARGER * max(high - low, 0.1 * abs(high), 1e-9)
-    low, high = max(low - room, min(float(v.min()) for v in every)), min(high + room, max(float(v.max()) for v in every))
+    low, high = max(low - room, min(each[0] for each in bounds)), min(high + room, max(each[1] for each in bounds))
     margin = MARGIN * max(high - low, 0.1 * abs(high), 1e-9)
     return low - margin, high + margin
 
 
-def _ends(panel: Panel) -> list[float]:
-    """Where curves end at the right."""
-    shown = panel.learned if panel.truth is None else panel.truth
-    return [] if shown is None else shown[-1].tolist()
+def _ends(panel: Panel) -> dict[float, str]:
+    """Where curves end at the right, and the names of those that end there."""
+    shown, found = panel.learned if panel.truth is None else panel.truth, dict[float, str]()
+    for name, value in zip(panel.names, [] if shown is None else np.round(shown[-1], 2).tolist(), strict=False):
+        found[value] = f"{found[value]}, {name}" if value in found else name
+    return found
 
 
 def _tidy(axes: Axes) -> None:
@@ -298,9 +301,8 @@ def write_film(path: Path, frames: Sequence[Array], milliseconds: Sequence[int])
     check_film(path)
     pictures = [Image.fromarray(frame) for frame in frames]
     kind, buffer = FORMATS[path.suffix.lower()], BytesIO()
-    options: dict[str, Any] = {"quality": 60, "method": 4} if kind == "WEBP" else {"optimize": True}
-    if kind == "GIF":
-        pictures = _in_one_palette(pictures)
+    options: dict[str, Any] = {"lossless": True, "method": 4} if kind == "WEBP" else {"optimize": True}
+    pictures = _in_one_palette(pictures)
     first, rest = pictures[0], pictures[1:]
     first.save(buffer, kind, save_all=True, append_images=rest, duration=list(milliseconds), loop=0, **options)
     write_atomically(path, buffer.getvalue())
@@ -317,7 +319,7 @@ def check_film(path: Path) -> None:
 
 
 def _in_one_palette(pictures: Sequence[Image.Image]) -> list[Image.Image]:
-    """With the same colours in all, so that a GIF holds only what changes."""
+    """With the same colours in all, so that a file holds only what changes."""
     chosen = pictures[:: max(1, len(pictures) // 12)]
     sheet = Image.new("RGB", (chosen[0].width, sum(each.height for each in chosen) + BAND * len(KEPT)))
     for number, colour in enumerate(KEPT):

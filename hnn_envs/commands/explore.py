@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
+import numpy as np
 import typer
 
 from hnn_envs.commands.console import check_folder, console, numbers_in, plain_errors, say
@@ -44,7 +45,7 @@ def explore(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Folder of the trials and the film; by default runs/explore/NAME.", file_okay=False),
     ] = None,
-    log: Annotated[bool, typer.Option("--log", help="Whether to write TensorBoard's events, too.")] = False,
+    log: Annotated[bool, typer.Option("--log", help="Whether to write a log for TensorBoard, too.")] = False,
 ) -> None:
     """Watch random actions, learn the physics, plan in it, try, and again until the goal is held.
 
@@ -61,7 +62,7 @@ def explore(
         asked = _asked(environment)
         env = asked.make()
         positions = numbers_in(goal, "goal"), numbers_in(start, "start")
-        aim, begin = _goal(asked, env, positions[0]), _start(asked, positions[1])
+        aim, begin = _goal(asked, env, positions[0]), _start(asked, env, positions[1])
         film, second = Film(), _second(asked, env)
         watching: list[Callback] = [film, *([Log(folder / "log")] if log else [])]
         explorer = Explorer(
@@ -151,7 +152,8 @@ def _goal(asked: Challenge, env: Any, positions: list[float]) -> Goal | None:
     return Goal.at(positions, angles=[coordinate.angle for coordinate in adapter.coordinates])
 
 
-def _start(asked: Challenge, positions: list[float]) -> State | None:
-    import numpy as np
-
-    return (np.array(positions), np.zeros(len(positions))) if positions else asked.start
+def _start(asked: Challenge, env: Any, positions: list[float]) -> State | None:
+    if not positions:
+        return asked.start
+    _adapter(env, positions, "start")
+    return np.array(positions), np.zeros(len(positions))

@@ -177,7 +177,7 @@ class Animation:
             figure.text(0.03, 1 - 0.1 / height, "", animated=True, fontweight="bold", **style),
             figure.text(0.985, 1 - 0.1 / height, "", animated=True, horizontalalignment="right", **style),
         )
-        self._canvas: Any = FigureCanvasAgg(figure)
+        self._canvas = _canvas_of(figure)
         self._canvas.draw()
         figure.set_layout_engine("none")
         self._still = self._canvas.copy_from_bbox(figure.bbox)
@@ -198,6 +198,11 @@ class Animation:
         for artist in (*self._drawn.move(path), *self._words):
             artist.axes.draw_artist(artist) if artist.axes else self._drawn.figure.draw_artist(artist)
         return np.asarray(self._canvas.buffer_rgba())[..., :3].copy()
+
+
+def _canvas_of(figure: Figure) -> Any:
+    """What draws a figure without a display; its methods have no types."""
+    return FigureCanvasAgg(figure)
 
 
 def _draw_plane(axes: Axes, plane: Plane, seen: Array, goal: Array) -> Any:

@@ -147,8 +147,16 @@ def test_what_has_no_energy_is_not_drawn(solved: tuple[Explorer, Film]) -> None:
     chart = Charting.of(explorer).chart(unknown)
     assert isinstance(chart, Curves)
     assert chart.panels[0].learned is None
-    figure = chart_figure(chart, np.zeros((0, 1)), np.array([np.pi]))
+    figure = chart_figure(chart, np.zeros((0, 1)), np.array([np.pi]), path=np.zeros((2, 1)), size=(4, 3))
     assert "nothing learned yet" in figure.axes[0].get_title(loc="right")
+
+
+def test_a_figure_shows_the_same_of_a_trial(solved: tuple[Explorer, Film]) -> None:
+    explorer, film = solved
+    titles = [film.figure(explorer, number).axes[0].get_title(loc="right") for number in (1, 2)]
+    assert titles == ["nothing learned yet  (thin: true)", "learned  (thin: true)"]
+    with pytest.raises(InvalidOptionError, match="from 1 to 2, not 3"):
+        film.figure(explorer, 3)
 
 
 def test_a_trial_that_turned_round_ends_where_the_goal_is_drawn(solved: tuple[Explorer, Film]) -> None:

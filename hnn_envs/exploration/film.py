@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import gymnasium
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
 
 from hnn_envs.arrays import Array
@@ -25,7 +26,7 @@ from hnn_envs.exploration.energies import Charting
 from hnn_envs.exploration.explorer import CLOSE, Explorer
 from hnn_envs.exploration.learners import Learned
 from hnn_envs.exploration.trials import Trial, TrialEnv
-from hnn_envs.figures.exploration import Animation, check_film, write_film
+from hnn_envs.figures.exploration import Animation, chart_figure, check_film, write_film
 from hnn_envs.parsing import user_path
 from hnn_envs.recordings.own_adapter import velocity_map
 from hnn_envs.systems.spec import SystemSpec
@@ -71,6 +72,24 @@ class Film(Callback):
         """What was known after so much experience, when the next trial was planned; None where nothing was."""
         known = [learned for time, learned in self._learned if time <= seconds + CLOSE]
         return known[-1] if known else None
+
+    def figure(self, explorer: Explorer, number: int, *, size: tuple[float, float] = (4.4, 3.6)) -> Figure:
+        """What was learned before a trial, and the way that the trial took.
+
+        Args:
+            explorer: whose callback this is.
+            number: of the trial, from 1.
+            size: in inches.
+
+        Raises:
+            InvalidOptionError: there is no such trial.
+        """
+        if not 1 <= number <= len(explorer.trials):
+            raise InvalidOptionError(f"number must be of a trial, from 1 to {len(explorer.trials)}, not {number}")
+        charting, before = Charting.of(explorer), number - 1
+        chart = charting.chart(self.learned_before(_before(explorer, before)))
+        path = charting.path(explorer.trials[before])
+        return chart_figure(chart, charting.seen(before), charting.goal, path=path, size=size)
 
     def write(self, explorer: Explorer, path: str | Path, *, trials: int = MOST_TRIALS) -> Path:
         """Writes the film of all that was done so far.

@@ -96,27 +96,19 @@ class Plane:
 Chart = Curves | Plane
 
 
-def chart_figure(
-    chart: Chart,
-    seen: Array,
-    goal: Array,
-    *,
-    path: Array | None = None,
-    size: tuple[float, float] = (4.4, 3.6),
-) -> Figure:
-    """What was learned, with what it was learned from.
+def chart_figure(chart: Chart, seen: Array, goal: Array, *, path: Array, size: tuple[float, float]) -> Figure:
+    """What was learned, with what it was learned from, and a trial.
 
     Args:
         chart: functions of one coordinate or of two.
         seen: coordinates at which it was learned, shape (k, 1 or 2).
         goal: those that are to be held, shape (1 or 2,).
-        path: those of a trial, shape (k, 1 or 2); None for none.
+        path: those of the trial, shape (k, 1 or 2).
         size: in inches.
     """
     drawn = Drawn(chart, seen, goal, size)
-    if path is not None:
-        for artist in drawn.move(path):
-            artist.set_animated(False)
+    for artist in drawn.move(path):
+        artist.set_animated(False)
     return drawn.figure
 
 

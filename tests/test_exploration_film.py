@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,17 @@ def test_a_trial_that_turned_round_ends_where_the_goal_is_drawn(solved: tuple[Ex
     path = Charting.of(explorer).path(explorer.trials[-1])
     assert abs(path[-1, 0] - np.pi) < 0.25
     assert path[0, 0] == pytest.approx(2 * np.pi * round(path[0, 0] / (2 * np.pi)))
+
+
+def test_a_trial_that_goes_round_and_round_stays_in_the_picture(solved: tuple[Explorer, Film]) -> None:
+    explorer, _ = solved
+    round_and_round = np.zeros((41, 4))
+    round_and_round[:, 1] = np.linspace(0.0, 12.0, 41)
+    last = explorer.trials[-1]
+    trial = replace(last, states=round_and_round, measured=round_and_round, inputs=last.inputs[:40])
+    path = Charting.of(explorer).path(trial)[:, 0]
+    assert (np.abs(path - np.pi) <= np.pi + 1e-9).all()
+    np.testing.assert_allclose(np.cos(path), np.cos(round_and_round[:, 1]), atol=1e-12)
 
 
 def test_other_environments_are_drawn_by_themselves_and_are_not_moved() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hnn_envs.arrays import Array, split
+from hnn_envs.arrays import Array, split, wrapped
 from hnn_envs.envs.single import PhysicsEnv
 from hnn_envs.exploration.explorer import Explorer
 from hnn_envs.exploration.learners import Learned
@@ -104,12 +104,20 @@ class Charting:
         return Plane(x, y, shown[0], shown[1], title, known, true)
 
     def path(self, trial: Trial, *, measured: bool = False) -> Array:
-        """The coordinates of a trial that are shown, shape (steps + 1, 1 or 2); it ends near the goal's turn."""
+        """The coordinates of a trial that are shown, shape (steps + 1, 1 or 2).
+
+        Angles are turned so that it ends near the goal, or a random one starts near it. Where they leave what is shown
+        all the same, they are folded into the turn about the goal.
+        """
         states = np.array(trial.measured if measured else trial.states)
         for index, coordinate in enumerate(self.explorer.trial_env.adapter.coordinates):
             if coordinate.angle:
-                at = trial.states[-1 if trial.planned else 0, index] - self.explorer.goal.state[index]
-                states[:, index] -= 2 * math.pi * np.round(at / (2 * math.pi))
+                goal = self.explorer.goal.state[index]
+                at = trial.states[-1 if trial.planned else 0, index] - goal
+                turned = 2 * math.pi * np.round(at / (2 * math.pi))
+                states[:, index] -= turned
+                if (np.abs(trial.states[:, index] - turned - goal) > TURNS).any():
+                    states[:, index] = goal + wrapped(states[:, index] - goal)
         return states[:, list(self.entries)]
 
     def seen(self, count: int) -> Array:

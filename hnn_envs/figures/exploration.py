@@ -22,16 +22,18 @@ from hnn_envs.storage import write_atomically
 
 DPI = 100
 FORMATS = {".gif": "GIF", ".webp": "WEBP"}
-COLOURS = 48
+COLOURS = 64
 """Of a film."""
 KEPT, BAND = (ODE, HNN, ACTION, BASELINE, TEXT, PAPER), 20
 """Colours that a film always has, and the height in pixels of the band that sees to it."""
-LEVELS = 12
+LEVELS = 9
 """Contours of an energy."""
 LARGER = 1.5
 """What was learned is seen whole where it goes beyond the truth by this share of its range at most."""
 MARGIN = 0.15
 """Above and below curves, as a share of their range."""
+PALEST = 0.55
+"""Share of paper where an energy is highest."""
 TRUE: dict[str, Any] = {"color": ODE, "linewidth": 0.8}
 LEARNED: dict[str, Any] = {"color": HNN, "linewidth": 2.2}
 SHADES = (0.0, 0.35, 0.6)
@@ -138,7 +140,7 @@ class Drawn:
         """Puts the trial where it got to, along coordinates (k, 1 or 2); the artists that changed."""
         if isinstance(self._chart, Plane):
             line, dot = self._moving
-            line.set_data(*path.T)
+            line.set_data(*_broken(path, self._chart).T)
             dot.set_data(*path[-1:].T)
             return [line, dot]
         place, shown = float(path[-1, 0]), self._chart.panels[0]
@@ -192,6 +194,13 @@ class Animation:
         return np.asarray(self._canvas.buffer_rgba())[..., :3].copy()
 
 
+def _broken(path: Array, plane: Plane) -> Array:
+    """The path with gaps where it goes on at the other side of the plane."""
+    half = 0.5 * np.array([plane.x[-1] - plane.x[0], plane.y[-1] - plane.y[0]])
+    jumps = np.flatnonzero((np.abs(np.diff(path, axis=0)) > half).any(axis=1)) + 1
+    return np.insert(path, jumps, np.nan, axis=0)
+
+
 def _canvas_of(figure: Figure) -> Any:
     """What draws a figure without a display; its methods have no types."""
     return FigureCanvasAgg(figure)
@@ -200,10 +209,12 @@ def _canvas_of(figure: Figure) -> Any:
 def _draw_plane(axes: Axes, plane: Plane, seen: Array, goal: Array) -> Any:
     levels = _levels(plane.truth if plane.truth is not None else plane.learned)
     if plane.learned is not None:
-        axes.contour(plane.x, plane.y, plane.learned, levels=levels, colors=HNN, linewidths=2.2, linestyles="solid")
+        shades = [mix(HNN, PAPER, share) for share in np.linspace(1.0, PALEST, LEVELS)]
+        axes.contourf(plane.x, plane.y, plane.learned, levels=levels, colors=shades, extend="max")
+        axes.contour(plane.x, plane.y, plane.learned, levels=levels, colors=HNN, linewidths=1.8, linestyles="solid")
     if plane.truth is not None:
         axes.contour(plane.x, plane.y, plane.truth, levels=levels, colors=ODE, linewidths=0.7, linestyles="solid")
-    axes.plot(*seen.T, ".", color=mix(TEXT, PAPER, 0.55), markersize=2.5, zorder=1)
+    axes.plot(*seen.T, ".", color=mix(TEXT, PAPER, 0.2), markersize=3, zorder=6)
     axes.plot(*goal, "o", markersize=11, markerfacecolor="none", markeredgecolor=TEXT, markeredgewidth=1.3, zorder=6)
     axes.set(xlim=plane.x[[0, -1]], ylim=plane.y[[0, -1]], xlabel=plane.x_title, ylabel=plane.y_title)
     axes.set_title(plane.title, loc="left", fontsize=9, color=TEXT)

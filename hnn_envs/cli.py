@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hnn_envs.commands import benchmark, compare, learn, listing, plan, play, record, report, train
+from hnn_envs.commands import benchmark, compare, explore, learn, listing, plan, play, record, report, train
 from hnn_envs.commands.console import say
 from hnn_envs.version import __version__
 
@@ -21,6 +21,7 @@ app.command("list")(listing.list_everything)
 app.command()(compare.compare)
 app.command()(play.play)
 app.command()(plan.plan)
+app.command()(explore.explore)
 app.command()(record.record)
 app.command()(train.train)
 app.command()(learn.learn)

@@ -19,6 +19,7 @@ SHORT = {
     "mpc.py": ["--episodes", "1", "--steps", "10"],
     "video.py": ["--steps", "5", "--out", "videos"],
     "own_task.py": ["--steps", "10"],
+    "explore.py": ["--seconds", "1"],
     "energy_kick.py": ["--frames", "40", "--out", "kick.gif"],
 }
 
@@ -37,7 +38,7 @@ def test_every_example_is_tested():
 @pytest.mark.parametrize("name", SHORT)
 def test_an_example_runs_from_top_to_bottom(name, monkeypatch, tmp_path, capsys):
     run(name, SHORT[name], monkeypatch, tmp_path)
-    assert re.search(r"return|swings", capsys.readouterr().out)
+    assert re.search(r"return|swings|solved", capsys.readouterr().out)
 
 
 def test_a_learned_pendulum_swings_wider_after_the_kick(monkeypatch, tmp_path, capsys):
@@ -46,6 +47,12 @@ def test_a_learned_pendulum_swings_wider_after_the_kick(monkeypatch, tmp_path, c
     assert before == pytest.approx(0.4, abs=0.01)
     assert after == pytest.approx(np.arccos(np.cos(0.4) - 4 / 5), abs=0.03)  # 5 (1 - cos q) rises by 4
     assert (tmp_path / "kick.gif").stat().st_size > 1000
+
+
+def test_pendulum_v1_is_explored_as_gymnasium_ships_it(monkeypatch, tmp_path, capsys):
+    run("explore.py", ["--pendulum", "--seconds", "1", "--out", "pendulum.webp"], monkeypatch, tmp_path)
+    assert "of random actions: whole" in capsys.readouterr().out
+    assert (tmp_path / "pendulum.webp").stat().st_size > 1000
 
 
 def test_the_pictures_are_there(monkeypatch, tmp_path):

@@ -24,6 +24,9 @@ from hnn_envs.exploration.learners import Learned
 from hnn_envs.exploration.trials import Rules
 from hnn_envs.tasks.actuation import Actuation
 
+GENTLE = (0.0, 0.1, 0.3)
+"""What the first guesses are scaled by: what stands already, and would fall, must not be pushed."""
+
 
 @dataclass(frozen=True)
 class Planning:
@@ -133,6 +136,7 @@ def plan_trial(
     best: Plan | None = None
     for steps in dict.fromkeys(min(chosen.longest, max(1, round(each * rules.steps))) for each in chosen.lengths):
         guesses = smooth_guesses(rng, chosen.guesses, steps, actuation.actions)
+        guesses[: len(GENTLE)] *= np.array(GENTLE)[: len(guesses), None, None]
         found = plan_from(learned.dynamics, cost, actuation, start, guesses, rng, rounds=chosen.rounds)
         tracker = Tracker(learned, cost, actuation, chosen, found)
         held = rehearse(learned, tracker, goal, actuation, start, rules, rng, chosen)

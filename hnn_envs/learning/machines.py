@@ -107,9 +107,11 @@ class SeriesFit:
             self._told(f"momentum balance of {len(names)} tables", step, IMPULSE_STEPS, error)
         return self.flat({name: value.numpy() for name, value in optimiser.parameters.items()})
 
-    def shoot(self, flat: Array, share: float, noise: Array, free: Array, *, last: bool = False) -> tuple[Array, Array]:
+    def shoot(
+        self, flat: Array, share: float, noise: Array, free: Array, *, last: bool = False, shots: int = SHOTS
+    ) -> tuple[Array, Array]:
         """Fits the free parameters over windows of a length; returns the parameters and the noise."""
-        windows, steps = self.windows(share, last=last), 2 * SHOTS if last else SHOTS
+        windows, steps = self.windows(share, last=last), 2 * shots if last else shots
         free = free & ~self._pinned
         shooting = self._shooting(windows, noise, free)
         what = f"shooting over {len(windows)} windows of {windows.steps} steps, {int(free.sum())} parameters"
@@ -149,8 +151,8 @@ class SeriesFit:
 
     def prune(self, flat: Array, share: float, noise: Array) -> Array:
         """Sets terms to zero that the recording does not ask for."""
-        sparse = np.isin(self._names, getattr(self._family, "sparse", ()))
-        used = (flat != 0) & ~self._pinned
+        sparse = self._sparse()
+        used = self._pruned_over(flat)
         if not used.any():
             raise TrainingError("nothing is left of the machine: no mass and no potential explain the recording")
         shooting = self._shooting(self.windows(share), noise, used)
@@ -160,9 +162,17 @@ class SeriesFit:
         jacobian = np.concatenate((jacobian, np.diag(1 / prior.deviation[used])))
         residuals = np.concatenate((residuals, prior.residuals(flat)[used]))
         kept = eliminate_by_evidence(flat[used], jacobian, residuals, sparse[used])
-        found = np.where(self._pinned, flat, 0.0)
+        found = flat.copy()
         found[used] = kept
         return self.without_idle(found)
+
+    def _pruned_over(self, flat: Array) -> Array:
+        """Which parameters go, or move where others go."""
+        return (flat != 0) & ~self._pinned
+
+    def _sparse(self) -> Array:
+        """Which parameters may be zero."""
+        return np.isin(self._names, getattr(self._family, "sparse", ()))
 
     def draws(self, parameters: Parameters, noise: Array, count: int) -> tuple[Parameters, ...]:
         """Parameters drawn from Laplace's approximation: sharp where the recording decides, the prior elsewhere.

@@ -250,13 +250,27 @@ def _measured(setting: Setting, chosen: Candidate, scores: dict[str, float]) -> 
     scale = calibration(fields.spread(watched, setting.shares.choice, setting.stepper, chosen.noise))
     metrics = {f"{SCORE}{name}": value for name, value in scores.items()}
     metrics |= measure(fields, watched, setting.shares.report, setting.stepper, scale, chosen.noise)
+    return Checkpoint(card_of(setting, chosen, metrics, scale), chosen.parameters, chosen.members)
+
+
+def card_of(setting: Setting, chosen: Candidate, metrics: dict[str, float], scale: float = 1.0) -> Card:
+    """The card of a fitted family.
+
+    Args:
+        setting: what it was learned from.
+        chosen: the family.
+        metrics: what is reported of it.
+        scale: what calibrates the spread of its members.
+    """
+    family, watched = make_family(chosen.family, chosen.settings), setting.watched
+    field = family.build(setting.spec, chosen.parameters)
     energies, offset = None, 0.0
-    if isinstance(fields.model, HamiltonianFlow):
-        learned = fields.model.hamiltonian.value(states_of(watched))
+    if isinstance(field, HamiltonianFlow):
+        learned = field.hamiltonian.value(states_of(watched))
         offset = float(learned.mean())
         energies = learned - offset
     text = recipe_text(setting, chosen)
-    card = Card(
+    return Card(
         name=f"learned/{chosen.family}",
         spec=setting.spec,
         family=chosen.family,
@@ -271,7 +285,6 @@ def _measured(setting: Setting, chosen: Candidate, scores: dict[str, float]) -> 
         dt=watched.dt,
         spread_scale=scale,
     )
-    return Checkpoint(card, chosen.parameters, chosen.members)
 
 
 def recipe_text(setting: Setting, chosen: Candidate) -> str:

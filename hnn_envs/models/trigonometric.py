@@ -230,6 +230,11 @@ class Config:
         total = self._degrees(spec, np.sum)
         return {"mass": np.broadcast_to(total, (_entries(spec), len(total))), "potential": total}
 
+    def degrees(self, spec: SystemSpec) -> dict[str, Array]:
+        """The same with the largest degree that a term has in an angle: chains of links have terms of degree one."""
+        largest = self._degrees(spec, np.max)
+        return {"mass": np.broadcast_to(largest, (_entries(spec), len(largest))), "potential": largest}
+
     def plausible(
         self, spec: SystemSpec, inertia: float, energy: float, time: float
     ) -> dict[str, tuple[Array, float | Array]]:
@@ -246,7 +251,7 @@ class Config:
         """
         masses = np.zeros((_entries(spec), self._count(spec)))
         masses[list(_diagonal(spec)), 0] = inertia
-        rare = np.where(self._degrees(spec, np.max) > 1, RARE, 1.0)
+        rare = np.where(self.degrees(spec)["potential"] > 1, RARE, 1.0)
         found: dict[str, tuple[Array, float | Array]] = {
             "mass": (masses, np.broadcast_to(LARGEST_MASS * inertia * rare, masses.shape)),
             "potential": (np.zeros_like(rare), LARGEST_POTENTIAL * energy * rare),

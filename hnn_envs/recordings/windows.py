@@ -62,13 +62,13 @@ class Windows:
         return Windows(self.dt, *(part[rows] for part in parts))
 
     def shown(self, path: Array) -> Array:
-        """What of a path on the grid (n, steps + 1, 2*dof) is sampled, shape (n, samples, observed).
+        """What of a path on the grid (..., n, steps + 1, 2*dof) is sampled, shape (..., n, samples, observed).
 
-        Between two grid points it is the cubic that meets both states.
+        Between two grid points it is the cubic that meets both states: linear in the path.
         """
         index, s = self._places
         rows = np.arange(len(self))[:, None]
-        (q0, v0), (q1, v1) = split(path[rows, index]), split(path[rows, index + 1])
+        (q0, v0), (q1, v1) = split(path[..., rows, index, :]), split(path[..., rows, index + 1, :])
         h = self.dt
         rise = q1 - q0
         q = q0 + s * (h * v0 + s * (3 * rise - h * (2 * v0 + v1) + s * (h * (v0 + v1) - 2 * rise)))

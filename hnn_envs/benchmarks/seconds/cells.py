@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hnn_envs.benchmarks.seconds.challenges import GYMNASIUM, challenge_of
+from hnn_envs.benchmarks.seconds.gymnasium_training import seconds_until_sac_solves
 from hnn_envs.benchmarks.seconds.model_free import BUDGETS, seconds_until_solved
 from hnn_envs.benchmarks.seconds.rivals import rival
 from hnn_envs.errors import DataError, InvalidOptionError, ResultsError, TrainingError, UnknownNameError
@@ -89,8 +90,8 @@ def check_agent(agent: str) -> None:
 
 
 def suits(agent: str, task: str) -> bool:
-    """Whether an agent is there for a task: those without a model are trained in tasks of this package only."""
-    return agent in LEARNERS or task not in GYMNASIUM
+    """Whether an agent is there for a task: PPO is trained in those of this package only."""
+    return agent != "ppo" or task not in GYMNASIUM
 
 
 def run_cell(cell: Cell, folder: Path) -> Result:
@@ -128,6 +129,7 @@ def _explored(cell: Cell) -> tuple[float, int]:
             first_seconds=asked.first * asked.second,
             trial_seconds=asked.trial * asked.second,
             hold_seconds=asked.held * asked.second,
+            planning=asked.planning,
             seed=cell.seed,
         )
         with torch_threads(1):
@@ -141,4 +143,6 @@ def _explored(cell: Cell) -> tuple[float, int]:
 
 
 def _trained(cell: Cell) -> float:
+    if cell.task in GYMNASIUM:
+        return seconds_until_sac_solves(challenge_of(cell.task), cell.seed)
     return seconds_until_solved(cell.task, cell.agent, cell.seed)

@@ -6,7 +6,6 @@ second half of a state is the velocity.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -23,7 +22,7 @@ from hnn_envs.errors import InvalidOptionError, TrainingError, UnknownNameError
 from hnn_envs.exploration.learners import Learned, Learner
 from hnn_envs.exploration.steps import StepModel
 from hnn_envs.learning.systems import describe_system
-from hnn_envs.recordings.recording import Recording
+from hnn_envs.recordings.recording import Recording, Run
 from hnn_envs.recordings.windows import watch
 
 FEWEST = 10
@@ -71,7 +70,7 @@ def _networks(recording: Recording, data: Intervals, seed: int) -> Fit:
     unseen = np.stack([~np.isin(np.arange(len(data.before)), drawn) for drawn in networks.drawn])[..., None]
     count = unseen.sum(axis=0)
     mean = (changes * unseen).sum(axis=0) / np.where(count > 0, count, np.nan)
-    return Fit(networks, data.beyond - mean, changes.var(axis=0, ddof=1).mean(axis=0) / len(changes))
+    return Fit(networks, data.beyond - mean, changes.var(axis=0, ddof=1).mean(axis=0))
 
 
 def _gaussian_process(recording: Recording, data: Intervals, seed: int) -> Fit:
@@ -118,18 +117,17 @@ def _learn(name: str, recording: Recording, dt: float, seed: int) -> Learned:
     _check(recording, dt)
     spec = describe_system(watch(recording), recording.input_matrix)
     data = Intervals.of(recording)
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # libraries warn of bounds that a kernel reached, and the like
+    with np.errstate(all="ignore"):
         try:
             step, missed, unsure = FITS[name](recording, data, seed)
-        except np.linalg.LinAlgError as error:
-            raise TrainingError(f"{name} could not be fitted to {recording.name}: {error}") from error
+        except np.linalg.LinAlgError as singular:
+            raise TrainingError(f"{name} could not be fitted to {recording.name}: {singular}") from singular
         slopes = step.jacobian(data.before, data.inputs)[0]
     known = np.isfinite(missed).all(axis=1)
     if not (known.sum() >= FEWEST // 2 and np.isfinite(slopes[known]).all() and np.isfinite(unsure).all()):
         raise TrainingError(f"{name} foretells states of {recording.name} that are not finite")
-    noise, wrong = noise_and_error(missed, slopes, data.runs)
-    return Learned(StepModel(spec, step, step.jacobian), np.sqrt(noise), np.sqrt(wrong + unsure))
+    noise, error = noise_and_error(missed, slopes, data)
+    return Learned(StepModel(spec, step, step.jacobian), np.sqrt(noise), np.sqrt(np.maximum(error, unsure)))
 
 
 def _check(recording: Recording, dt: float) -> None:
@@ -139,7 +137,7 @@ def _check(recording: Recording, dt: float) -> None:
         raise InvalidOptionError(f"recording {recording.name!r} has no velocities, which rivals learn from")
     if not all(np.allclose(np.diff(run.times), dt, rtol=EVEN, atol=0) for run in runs):
         raise InvalidOptionError(f"the states of recording {recording.name!r} must be {dt:g} apart")
-    if any(len(run.inputs) != len(run.times) - 1 for run in runs):
+    if not all(_is_held_over_steps(run, dt) for run in runs):
         raise InvalidOptionError(f"recording {recording.name!r} must have an input for every step")
     steps = sum(len(run.inputs) for run in runs)
     if steps < FEWEST:
@@ -148,17 +146,24 @@ def _check(recording: Recording, dt: float) -> None:
         raise TrainingError(f"nothing can be learned from {recording.name}, whose states or inputs are not finite")
 
 
-def noise_and_error(missed: Array, slopes: Array, runs: Array) -> tuple[Array, Array]:
+def _is_held_over_steps(run: Run, dt: float) -> bool:
+    starts = run.times[:-1]
+    return len(run.input_times) == len(starts) and np.allclose(run.input_times, starts, rtol=0, atol=EVEN * dt)
+
+
+def noise_and_error(missed: Array, slopes: Array, data: Intervals) -> tuple[Array, Array]:
     """Variances of the noise of states, and of the error of steps, that explain residuals of steps best.
 
     What a state was measured wrong by is in two residuals: as it is in that of the step to it, and carried on by the
     step in that of the step from it. The error of a step is in one. So the covariances of residuals, and of each with
-    the next, tell one from the other; both variances are their least-squares solution.
+    the next, tell one from the other; both variances are their least-squares solution. The noise is that of the half
+    of the steps that are foretold to change the state least, where errors are small and do not hide it (what was
+    measured to change least would be what noise moved back); the error, what of all residuals it leaves.
 
     Args:
-        missed: residuals in their order, shape (n, 2*dof); rows with NaN are left out.
+        missed: residuals of the intervals, shape (n, 2*dof); rows with NaN are left out.
         slopes: derivatives of the steps by the states, shape (n, 2*dof, 2*dof).
-        runs: number of the run that each is of, shape (n,).
+        data: the intervals.
 
     Returns:
         The variances of noise and of error, each of shape (2*dof,).
@@ -167,17 +172,26 @@ def noise_and_error(missed: Array, slopes: Array, runs: Array) -> tuple[Array, A
     size = np.sqrt(np.square(missed[known]).mean(axis=0))
     size = np.where(size > 0, size, 1.0)
     r, a = missed / size, slopes * size / size[:, None]
-    next_too = known[:-1] & known[1:] & (runs[:-1] == runs[1:])
+    change = data.after - missed - data.before
+    change = np.square(change / np.where(change[known].any(axis=0), change[known].std(axis=0), 1.0)).sum(axis=1)
+    noise = np.maximum(_noise(r, a, data.runs, known & (change <= np.median(change[known]))), LEAST)
+    error = np.square(r[known]).mean(axis=0) - noise - (np.square(a[known]) @ noise).mean(axis=0)
+    return noise * size**2, np.maximum(error, 0.0) * size**2
+
+
+def _noise(r: Array, a: Array, runs: Array, chosen: Array) -> Array:
+    """The variances of noise by the residuals r of chosen steps, whose derivatives are a."""
     count = r.shape[1]
     one = np.eye(count)[:, :, None] * np.eye(count)[:, None, :]
-    same = (r[known, :, None] * r[known, None, :]).mean(axis=0)
-    by_noise = one + np.einsum("nil,njl->ijl", a[known], a[known]) / known.sum()
+    same = np.einsum("ni,nj->ij", r[chosen], r[chosen]) / chosen.sum()
+    by_noise = one + np.einsum("nil,njl->ijl", a[chosen], a[chosen]) / chosen.sum()
     rows, asked = [np.concatenate((by_noise, one), axis=-1)], [same]
+    next_too = chosen[:-1] & chosen[1:] & (runs[:-1] == runs[1:])
     if next_too.any():
-        later = r[1:][next_too]
-        following = (later[:, :, None] * r[:-1][next_too][:, None, :]).mean(axis=0)
+        later, before = r[1:][next_too], r[:-1][next_too]
         carried = -a[1:][next_too].mean(axis=0)[..., None] * np.eye(count)
         rows.append(np.concatenate((carried, np.zeros_like(one)), axis=-1))
-        asked.append(following)
+        asked.append(np.einsum("ni,nj->ij", later, before) / len(later))
     found, _ = nnls(np.concatenate(rows).reshape(-1, 2 * count), np.concatenate(asked).ravel())
-    return np.maximum(found[:count], LEAST) * size**2, found[count:] * size**2
+    noise: Array = found[:count]
+    return noise

@@ -1,7 +1,7 @@
 """Explore a machine until it is solved: watch it for two seconds, learn its physics, plan in that, try, and again.
 
 python examples/explore.py                         # a pole on a cart, from rest hanging; a minute
-python examples/explore.py --task Acrobot --out runs/acrobot.webp
+python examples/explore.py --task Acrobot --first 1 --out acrobot.gif  # the film in the README
 python examples/explore.py --pendulum              # Pendulum-v1, as Gymnasium ships it
 
 What is measured has noise of 0.01 on every position and velocity. The film shows the trials, and beside each what was
@@ -19,7 +19,8 @@ from hnn_envs.exploration.film import Film
 parser = argparse.ArgumentParser()
 parser.add_argument("--task", default="CartPole", choices=("CartPole", "Acrobot", "Pendubot"), help="what to solve")
 parser.add_argument("--pendulum", action="store_true", help="Pendulum-v1 in its place")
-parser.add_argument("--seed", type=int, default=0)
+parser.add_argument("--seed", type=int, default=0, help="of all that is random")
+parser.add_argument("--first", type=float, default=2.0, help="seconds of random actions to begin with")
 parser.add_argument("--seconds", type=float, default=30.0, help="experience after which no other trial begins")
 parser.add_argument("--out", default="runs/explore.gif", help="the film, .gif or .webp")
 args = parser.parse_args()
@@ -49,8 +50,9 @@ if args.pendulum:  # wherever it resets to; its angle is 0 upright, and its inpu
     goal = hnn_envs.Goal.at([0.0], angles=[True], velocity_weights=[0.1], action_cost=0.004)
     explorer = hnn_envs.Explorer("Pendulum-v1", goal, seed=args.seed, callbacks=[Tell(), film])
 else:
-    options = {"noise": 0.01, "start": (np.zeros(2), np.zeros(2)), "seed": args.seed, "callbacks": [Tell(), film]}
-    explorer = hnn_envs.Explorer(f"hnn_envs:hnn_envs/{args.task}-v0", message=print, **options)
+    rest = np.zeros(2), np.zeros(2)
+    options = {"noise": 0.01, "start": rest, "first_seconds": args.first, "seed": args.seed, "message": print}
+    explorer = hnn_envs.Explorer(f"hnn_envs:hnn_envs/{args.task}-v0", callbacks=[Tell(), film], **options)
 found = explorer.run(args.seconds)
 print(f"{'solved' if found.solved else 'not solved'} after {found.seconds:.1f} s of experience")
 print(film.write(explorer, args.out))

@@ -127,7 +127,7 @@ class Drawn:
 
     def __init__(self, chart: Chart, seen: Array, goal: Array, size: tuple[float, float], head: float = 0.0) -> None:
         self.figure = Figure(figsize=size, dpi=DPI, layout="constrained")
-        self.figure.get_layout_engine().set(rect=(0.0, 0.0, 1.0, 1.0 - head))  # type: ignore[union-attr,call-arg]
+        self.figure.get_layout_engine().set(rect=(0.0, 0.0, 0.985, 1.0 - head))  # type: ignore[union-attr,call-arg]
         self._chart = chart
         if isinstance(chart, Plane):
             self._moving = _draw_plane(self.figure.subplots(), chart, seen, goal)

@@ -30,6 +30,9 @@ SMALLEST = 0.05
 ROOM = 1.5
 """Above the longest that can be seen, as a factor."""
 
+APART = 2.0
+"""Ratio of times from which on both have words at their ticks."""
+
 
 @dataclass(frozen=True)
 class LearningCurve:
@@ -111,8 +114,13 @@ def _panel(axes: Axes, curves: Sequence[LearningCurve]) -> None:
 
 
 def _watched_times(axes: Axes, times: Sequence[float]) -> None:
-    """Ticks where something was watched, on all panels, which share the axis."""
-    axes.set_xticks(list(times), [f"{time:g}" for time in times])
+    """Ticks where something was watched, on all panels, which share the axis; words only where there is room."""
+    words, last = [], math.inf
+    for time in reversed(times):
+        room = last / time >= APART
+        words.insert(0, f"{time:g}" if room else "")
+        last = time if room else last
+    axes.set_xticks(list(times), words)
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 

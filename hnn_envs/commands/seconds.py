@@ -25,8 +25,8 @@ def seconds(
     agents: Annotated[
         str,
         typer.Option(
-            help="Agents, of trigonometric,pets,gaussian-process,sindy, which plan in what they learn, and sac,ppo; by "
-            "default trigonometric; all for all."
+            help="Agents, of trigonometric,pets,gaussian-process,sindy, which plan in what they learn, "
+            "trigonometric+ppo, a policy trained in that, and sac,ppo; by default trigonometric; all for all."
         ),
     ] = "",
     seeds: Annotated[int, typer.Option(min=1, help="How often each agent is tried.")] = 20,

@@ -39,6 +39,7 @@ class Challenge:
         held: seconds at its end in which the goal is held.
         noise: standard deviation of what is measured of each component.
         planning: how trials are planned.
+        dt: seconds of a step of an environment of Gymnasium.
         target: seconds of experience within which 18 of 20 seeds are to solve it; None where nothing was promised.
     """
 
@@ -52,6 +53,7 @@ class Challenge:
     held: float = HELD_SECONDS
     noise: float = NOISE
     planning: Planning | None = None
+    dt: float = 0.05
     target: float | None = None
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from hnn_envs.benchmarks.jobs import processes, results_of
 from hnn_envs.benchmarks.learning.rivals import is_installed
 from hnn_envs.benchmarks.seconds.cells import OURS, Cell, Result, check_agent, run_cell, suits
-from hnn_envs.benchmarks.seconds.challenges import OWN, challenge_of
+from hnn_envs.benchmarks.seconds.challenges import GYMNASIUM, OWN, challenge_of
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.evaluation.records import Row
 from hnn_envs.progress import Progress, silent
@@ -104,6 +104,11 @@ def _rows(task: str, agent: str, results: dict[Cell, Result]) -> list[Row]:
     rows.append(Row(SUITE, task, agent, "solved_share", float(np.isfinite(seconds).mean())))
     if target is not None:
         rows.append(Row(SUITE, task, agent, "share_within_target", float((seconds <= target).mean()), reference=SHARE))
+    shares = [result.share for result in found.values() if result.share is not None]
+    if shares:
+        rows.append(Row(SUITE, task, agent, "policy_solved_share", float(np.mean(shares))))
+    if task in GYMNASIUM:
+        rows.append(Row(SUITE, task, agent, "median_transitions_until_solved", median(seconds) / asked.dt))
     work = float(np.median([each.work for each in found.values()]))
     return [*rows, Row(SUITE, task, agent, "median_work", work, unit="s")]
 

@@ -6,14 +6,27 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from exploring import TrueLearner
 from typer.testing import CliRunner
 
+from hnn_envs.checkpoints import checkpoint_path
 from hnn_envs.cli import app
+from hnn_envs.dynamics import make_dynamics
 from hnn_envs.exploration import machine_learner
+from hnn_envs.learning import LearnedModel
 
 QUICK = ["--first", "0.5", "--seed", "0"]
+
+
+def true_path(steps: int) -> np.ndarray:
+    """Positions of the true cart-pole that is let go at an angle of 1 rad."""
+    dynamics = make_dynamics("cart-pole", "ode", dt=0.05)
+    path = [np.array([0.0, 1.0, 0.0, 0.0])]
+    for _ in range(steps):
+        path.append(dynamics.step(path[-1], np.zeros(1)))
+    return np.stack(path)[:, :2]
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +34,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs in a folder of its own, with a learner that knows the cart-pole."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(machine_learner, "MachineLearner", TrueLearner)
+    shipped = LearnedModel.load(checkpoint_path("cart-pole", "hnn"))
+    monkeypatch.setattr(machine_learner, "model_of", lambda learned, recording: shipped)
 
 
 def run(*arguments: str) -> Any:
@@ -35,9 +50,27 @@ def test_a_line_tells_of_every_trial_and_there_is_a_film() -> None:
     lines = run("cart-pole", *QUICK, "--out", "here", "--log").stdout.splitlines()
     assert lines[0] == "trial 1, after 0.0 s: random, 0.5 s, whole"
     assert lines[1] == "trial 2, after 0.5 s: planned, 4.0 s, solved"
-    assert lines[-2:] == ["solved after 0.5 s of experience", "film: here/film.gif"]
+    assert lines[-3:] == ["solved after 0.5 s of experience", "model: here/model.safetensors", "film: here/film.gif"]
+    assert LearnedModel.load("here/model.safetensors").spec.dof == 2
     assert Path("here/film.gif").stat().st_size > 1000
     assert list(Path("here/log").iterdir())
+
+
+def test_the_model_is_of_all_trials_and_foretells_what_comes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.undo()
+    assert "model: " in run("cart-pole", "--first", "0.8", "--seed", "0", "--out", str(tmp_path / "here")).stdout
+    model = LearnedModel.load(tmp_path / "here" / "model.safetensors")
+    assert model.checkpoint.card.metrics["seconds"] == pytest.approx(4.8)
+    q, _ = model.predict(np.array([0.0, 1.0]), np.zeros(2), np.zeros((20, 1)))
+    np.testing.assert_allclose(q, true_path(20), atol=0.1)
+
+
+def test_where_the_last_fit_fails_no_model_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    learners = iter((TrueLearner(), TrueLearner(0)))
+    monkeypatch.setattr(machine_learner, "MachineLearner", lambda: next(learners))
+    assert "no model is written" in run("cart-pole", *QUICK, "--out", "here").stdout
+    assert not Path("here/model.safetensors").exists()
+    assert Path("here/film.gif").exists()
 
 
 def test_run_again_it_goes_on_where_it_was() -> None:

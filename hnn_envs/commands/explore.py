@@ -9,7 +9,7 @@ import numpy as np
 import typer
 
 from hnn_envs.commands.console import check_folder, console, numbers_in, plain_errors, say
-from hnn_envs.errors import InvalidOptionError
+from hnn_envs.errors import InvalidOptionError, TrainingError
 
 if TYPE_CHECKING:
     from hnn_envs.benchmarks.seconds.challenges import Challenge
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hnn_envs.exploration.trials import Trial
     from hnn_envs.recordings.adapters import Adapter, State
 
-FILM = "film.gif"
+FILM, MODEL = "film.gif", "model.safetensors"
 
 
 def explore(
@@ -43,14 +43,15 @@ def explore(
     seed: Annotated[int, typer.Option(min=0, help="Of all that is random.")] = 0,
     out: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Folder of the trials and the film; by default runs/explore/NAME.", file_okay=False),
+        typer.Option(help="Folder of trials, model and film; by default runs/explore/NAME.", file_okay=False),
     ] = None,
     log: Annotated[bool, typer.Option("--log", help="Whether to write a log for TensorBoard, too.")] = False,
 ) -> None:
     """Watch random actions, learn the physics, plan in it, try, and again until the goal is held.
 
     A trial lasts 4 s, and is solved where the goal is held over its last second. Interrupted, it goes on where it was
-    when run again with the same OUT. The film shows the trials, and what was learned before each.
+    when run again with the same OUT. The film shows the trials, and what was learned before each. The model is learned
+    from all of them; ``hnn-envs plan``, ``play`` and ``compare`` take it.
     """
     from hnn_envs.exploration.callbacks import Callback, Log
     from hnn_envs.exploration.explorer import Explorer
@@ -79,6 +80,7 @@ def explore(
             message=say,
         )
         _run(explorer, seconds * second, second)
+        _save_model(explorer, folder / MODEL)
         path = film.write(explorer, folder / FILM)
     say(f"film: {path}")
 
@@ -97,6 +99,22 @@ def _run(explorer: Explorer, seconds: float, second: float) -> None:
         before += 1
     outcome = "solved" if found.solved else "not solved"
     say(f"{outcome} after {found.seconds / second:.1f} s of experience")
+
+
+def _save_model(explorer: Explorer, path: Path) -> None:
+    """Learns once more, from the last trial too, and writes the model; where nothing was learned, there is none."""
+    from hnn_envs.exploration import machine_learner
+
+    if explorer.learned is None:
+        return
+    recording, learner = explorer.recording(), machine_learner.MachineLearner()
+    try:
+        learned = learner(recording, dt=explorer.dt, seed=explorer.seed, previous=explorer.learned)
+    except TrainingError as error:
+        say(f"no model is written, since nothing usable was learned from all trials ({error})")
+        return
+    machine_learner.model_of(learned, recording).save(path)
+    say(f"model: {path}")
 
 
 def _tell(explorer: Explorer, number: int, trial: Trial, second: float) -> None:

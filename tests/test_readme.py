@@ -50,6 +50,16 @@ SHORTER = {
     "hnn-envs benchmark learning": (
         "hnn-envs benchmark learning --systems double-pendulum --dynamics hnn --seconds 20 --starts 2 --jobs 1"
     ),
+    "hnn-envs benchmark learning --full": (
+        "hnn-envs benchmark learning --systems pendulum --dynamics sindy --seconds 1 --noise 0 --starts 2 --jobs 1"
+    ),
+    "hnn-envs benchmark seconds": "hnn-envs benchmark seconds --tasks pendulum --seeds 1 --jobs 1",
+    "hnn-envs benchmark seconds --agents all": (
+        "hnn-envs benchmark seconds --tasks pendulum --agents trigonometric,sindy --seeds 1 --jobs 1"
+    ),
+    "hnn-envs benchmark seconds --tasks Pendulum-v1,InvertedDoublePendulum-v5 --agents trigonometric,sac": (
+        "hnn-envs benchmark seconds --tasks Pendulum-v1 --seeds 1 --jobs 1"
+    ),
     "hnn-envs benchmark paper": "hnn-envs benchmark paper --systems pendulum --jobs 1",
     "hnn-envs benchmark paper --retrain --seeds 5": (
         "hnn-envs benchmark paper --retrain --seeds 1 --systems pendulum --dynamics paper/structured --jobs 1"

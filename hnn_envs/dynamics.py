@@ -382,6 +382,11 @@ def _checked(spec: SystemSpec, checkpoint: Checkpoint) -> Checkpoint:
             f"the checkpoint was trained for another {spec.name!r}, of {own.dof} coordinates and {len(own.inputs)} "
             f"inputs, not {spec.dof} and {len(spec.inputs)}"
         )
+    if own.velocities != spec.velocities:
+        kinds = ("velocities", "momenta") if own.velocities else ("momenta", "velocities")
+        raise CheckpointError(
+            f"the checkpoint was trained for another {spec.name!r}, with states of {kinds[0]}, not of {kinds[1]}"
+        )
     return checkpoint
 
 

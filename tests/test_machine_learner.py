@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import gymnasium
 import numpy as np
 import pytest
 
+import hnn_envs
 from hnn_envs.arrays import Array
 from hnn_envs.dynamics import make_dynamics
-from hnn_envs.errors import InvalidOptionError, TrainingError
+from hnn_envs.errors import CheckpointError, InvalidOptionError, TrainingError
 from hnn_envs.exploration.learners import Learned
 from hnn_envs.exploration.machine_learner import MachineLearner, model_of
 from hnn_envs.fitting.chained import ChainedShooting
@@ -141,6 +143,15 @@ def test_a_fit_that_goes_on_from_a_wrong_machine_is_replaced_by_one_that_begins_
     wrong = replace(before, kept=replace(before.kept, fit=replace(fit, parameters=far, noise=1e-3 * fit.noise)))
     errors, changes = missed(learned(recording, wrong), "pendulum")
     assert np.quantile(np.abs(errors) / changes.std(axis=0), 0.9) < 0.1
+
+
+def test_what_was_learned_of_velocities_does_not_step_an_environment_of_momenta(tmp_path: Path) -> None:
+    env = gymnasium.make("hnn_envs:hnn_envs/Pendulum-v0")
+    recording = hnn_envs.record(env, seconds=2.0, seed=0)
+    learned = MachineLearner()(recording, dt=env.unwrapped.dynamics.dt, seed=0, previous=None)  # type: ignore[attr-defined]
+    model_of(learned, recording, "pendulum").save(tmp_path / "pendulum.safetensors")
+    with pytest.raises(CheckpointError, match="velocities, not of momenta"):
+        gymnasium.make("hnn_envs:hnn_envs/Pendulum-v0", dynamics=str(tmp_path / "pendulum.safetensors"))
 
 
 def test_the_same_seed_gives_the_same_floats():

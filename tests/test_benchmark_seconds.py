@@ -15,6 +15,7 @@ from hnn_envs.benchmarks.seconds.challenges import GYMNASIUM, challenge_of
 from hnn_envs.cli import app
 from hnn_envs.errors import InvalidOptionError, ResultsError, UnknownNameError
 from hnn_envs.evaluation.records import read_rows
+from hnn_envs.figures.seconds import SecondsUntilSolved, seconds_figure
 from hnn_envs.tasks import get_task
 from hnn_envs.tasks.optional import second_of
 
@@ -141,7 +142,22 @@ def test_the_command_writes_rows_and_shows_a_table(tmp_path: Path, measured: lis
     assert done.exit_code == 0, done.output
     assert "1 to never" in done.output
     assert "2 of 3" in done.output
+    assert (tmp_path / "kept" / "seconds.png").stat().st_size > 10_000
     assert {row.dynamics.partition("@")[0] for row in read_rows(path)} == {OURS, "sac"}
+
+
+def test_the_figure_has_a_panel_for_each_task_and_shows_what_never_solved_it_apart() -> None:
+    found = [
+        SecondsUntilSolved("pendulum", OURS, (2.0, 2.0, 5.0), 2.0),
+        SecondsUntilSolved("pendulum", "sac", (100.0, math.inf, math.inf)),
+        SecondsUntilSolved("acrobot", OURS, (2.0,), 15.0),
+    ]
+    panels = seconds_figure(found).axes
+    assert [panel.get_title() for panel in panels] == ["pendulum", "acrobot"]
+    drawn = [line for line in panels[0].lines if line.get_fillstyle() == "none" and len(line.get_xdata())]
+    assert len(drawn[0].get_xdata()) == 2
+    assert min(drawn[0].get_xdata()) > 100
+    assert panels[0].get_xticklabels()[-1].get_text() == "never"
 
 
 def test_all_stands_for_all_agents(tmp_path: Path, measured: list[Cell]) -> None:

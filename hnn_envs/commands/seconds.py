@@ -32,7 +32,7 @@ def seconds(
     seeds: Annotated[int, typer.Option(min=1, help="How often each agent is tried.")] = 20,
     first_seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
     jobs: Jobs = None,
-    out: Annotated[Path, typer.Option(help="Folder for results and kept work.", file_okay=False)] = Path(
+    out: Annotated[Path, typer.Option(help="Folder for results, figure and kept work.", file_okay=False)] = Path(
         "runs/seconds"
     ),
     json: Annotated[
@@ -47,10 +47,11 @@ def seconds(
     velocity. Killed, it goes on with what is left when run again with the same OUT. The Gaussian process and SINDy need
     the extra `rivals` of hnn_envs.
     """
-    from hnn_envs.benchmarks.seconds import AGENTS, run
+    from hnn_envs.benchmarks.seconds import AGENTS, agents_of, run
     from hnn_envs.evaluation.records import write_rows
+    from hnn_envs.figures.seconds import seconds_figure
 
-    results = json or out / "seconds.json"
+    results, picture = json or out / "seconds.json", out / "seconds.png"
     with plain_errors(), counting() as bar:
         check_folder(out)
         check_file(results)
@@ -66,8 +67,11 @@ def seconds(
             message=say,
         )
         write_rows(results, rows)
+        figure = seconds_figure(agents_of(rows))
+        for path in (picture, picture.with_suffix(".svg")):
+            figure.savefig(path, dpi=120)
     console.print(seconds_table(rows))
-    say(f"results: {results}")
+    say(f"results: {results}, {picture}, {picture.with_suffix('.svg')}")
 
 
 def seconds_table(rows: Sequence[Row]) -> Table:

@@ -29,7 +29,6 @@ SMALLEST = 0.05
 """Prediction times below are drawn here: a logarithmic axis has no zero."""
 ROOM = 1.5
 """Above the longest that can be seen, as a factor."""
-
 APART = 2.0
 """Ratio of times from which on both have words at their ticks."""
 
@@ -115,7 +114,8 @@ def _panel(axes: Axes, curves: Sequence[LearningCurve]) -> None:
 
 def _watched_times(axes: Axes, times: Sequence[float]) -> None:
     """Ticks where something was watched, on all panels, which share the axis; words only where there is room."""
-    words, last = [], math.inf
+    words: list[str] = []
+    last = math.inf
     for time in reversed(times):
         room = last / time >= APART
         words.insert(0, f"{time:g}" if room else "")

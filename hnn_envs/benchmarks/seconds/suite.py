@@ -15,6 +15,7 @@ from hnn_envs.benchmarks.seconds.cells import OURS, Cell, Result, check_agent, r
 from hnn_envs.benchmarks.seconds.challenges import GYMNASIUM, OWN, challenge_of
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.evaluation.records import Row
+from hnn_envs.figures.seconds import SecondsUntilSolved
 from hnn_envs.progress import Progress, silent
 
 SUITE = "seconds"
@@ -124,4 +125,13 @@ def seconds_of(rows: Sequence[Row], task: str, agent: str) -> list[float]:
         row.value
         for row in rows
         if row.metric == "seconds_until_solved" and row.system == task and row.dynamics.rpartition("@")[0] == agent
+    ]
+
+
+def agents_of(rows: Sequence[Row]) -> list[SecondsUntilSolved]:
+    """What the figure shows: every agent on every task."""
+    return [
+        SecondsUntilSolved(row.system, row.dynamics, tuple(seconds_of(rows, row.system, row.dynamics)), row.reference)
+        for row in rows
+        if row.metric == "median_seconds_until_solved"
     ]

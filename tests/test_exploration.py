@@ -131,6 +131,31 @@ def test_an_environment_that_raises_loses_nothing_that_was_kept(tmp_path: Path) 
     assert repaired.run(5.0).solved
 
 
+class StopsOnce(Callback):
+    """Interrupts what is done next, as a key does, when the plan of a number is made."""
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+
+    def on_plan(self, seconds: float, plan: Any) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def test_a_step_that_was_interrupted_and_is_taken_again_learns_once() -> None:
+    learner, undisturbed = TrueLearner(), explorer()
+    played = explorer(learner=learner, callbacks=[StopsOnce(1)])
+    played.step()
+    with pytest.raises(KeyboardInterrupt):
+        played.step()
+    played.step()
+    undisturbed.step()
+    undisturbed.step()
+    assert learner.before == [None]
+    assert all(same(one, two) for one, two in zip(played.trials, undisturbed.trials, strict=True))
+
+
 def test_episodes_that_end_at_once_are_given_up() -> None:
     played = explorer(EndsAtOnce(gymnasium.make(CART_POLE)))
     with pytest.raises(DataError, match="in a row"):

@@ -126,6 +126,7 @@ class Explorer:
         self.trials: list[Trial] = self._kept.read(message)
         self.learned: Learned | None = None
         self.plan: Plan | None = None
+        self._learned_from = 0
         for count in range(1, len(self.trials)):
             self._learn(count)  # as it was done before these trials were played
 
@@ -183,17 +184,22 @@ class Explorer:
         return trial
 
     def _learn(self, count: int) -> None:
-        """Learns from so many of the trials; what was learned before stays where that fails."""
-        if self._steps(count) < self._first:
+        """Learns from so many of the trials; what was learned before stays where that fails.
+
+        A step that was interrupted after that, and is taken again, does not learn the same twice: the second fit would
+        begin where the first one ended, and the result would be another.
+        """
+        if self._steps(count) < self._first or count == self._learned_from:
             return
         try:
             recording = self._recording(count)
             learned = self._learner(recording, dt=self.dt, seed=self.seed, previous=self.learned)
         except (TrainingError, DataError) as error:
             instead = "more random actions" if self.learned is None else "what was learned before"
+            self._learned_from = count
             self._message(f"after {self._elapsed(count):g} s nothing usable was learned ({error}): {instead} instead")
             return
-        self.learned = learned
+        self.learned, self._learned_from = learned, count
         for callback in self._callbacks:
             callback.on_learned(self._elapsed(count), learned)
 

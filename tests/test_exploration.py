@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
-from exploring import CART_POLE, NOISE, REST, EndsAtOnce, Raises, TrueLearner
+from exploring import CART_POLE, NOISE, REST, Diverges, EndsAtOnce, Raises, TrueLearner
 
 import hnn_envs
-from hnn_envs.errors import CheckpointError, DataError, InvalidOptionError
+from hnn_envs.errors import CheckpointError, DataError, IntegrationError, InvalidOptionError
 from hnn_envs.exploration.actions import ActionSpace, RandomActions, actuation_of_env
 from hnn_envs.exploration.callbacks import Callback, Log
 from hnn_envs.exploration.explorer import MOST_EMPTY, Explorer
 from hnn_envs.exploration.goal import Goal, goal_of
+from hnn_envs.exploration.learners import Learned
+from hnn_envs.exploration.planning import Planning
+from hnn_envs.exploration.steps import StepModel
 from hnn_envs.exploration.trials import Rules, TrialEnv
 from hnn_envs.recordings.adapters import adapter_of
 
@@ -108,6 +113,44 @@ def test_a_fit_that_fails_later_leaves_what_was_learned_before() -> None:
     first = played.step() and played.learned
     played.step()
     assert played.learned is first
+    assert "what was learned before" in said[0]
+
+
+def raising(error: Exception) -> Callable[[Learned], Learned]:
+    def change(learned: Learned) -> Learned:
+        raise error
+
+    return change
+
+
+def nowhere(learned: Learned) -> Learned:
+    """What was learned, with steps that lead to no number."""
+    step = learned.dynamics.step
+    model = StepModel(learned.dynamics.spec, lambda x, u: np.nan * step(x, u), learned.dynamics.jacobian)
+    return replace(learned, dynamics=model)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (raising(np.linalg.LinAlgError("Singular matrix")), "Singular matrix"),
+        (raising(FloatingPointError("overflow")), "overflow"),
+        (raising(IntegrationError("no solution")), "no solution"),
+        (nowhere, "none that is finite"),
+        (lambda learned: replace(learned, noise=np.nan * learned.noise), "learned noise"),
+        (lambda learned: replace(learned, disturbance=np.full(4, math.inf)), "learned disturbance"),
+        (lambda learned: replace(learned, noise=np.zeros(2)), "learned noise"),
+    ],
+)
+def test_a_fit_that_diverges_leaves_what_was_learned_before(change: Callable[[Learned], Learned], words: str) -> None:
+    said: list[str] = []
+    played = explorer(learner=Diverges(change), message=said.append, planning=Planning(lengths=(0.1,), rounds=1))
+    played.step()
+    first = played.step() and played.learned
+    played.step()
+    assert first is not None
+    assert played.learned is first
+    assert words in said[0]
     assert "what was learned before" in said[0]
 
 

@@ -194,7 +194,8 @@ class Explorer:
         try:
             recording = self._recording(count)
             learned = self._learner(recording, dt=self.dt, seed=self.seed, previous=self.learned)
-        except (TrainingError, DataError) as error:
+            learned.check(recording)
+        except (TrainingError, DataError, ArithmeticError, np.linalg.LinAlgError) as error:
             instead = "more random actions" if self.learned is None else "what was learned before"
             self._learned_from = count
             self._message(f"after {self._elapsed(count):g} s nothing usable was learned ({error}): {instead} instead")

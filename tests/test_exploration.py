@@ -243,7 +243,12 @@ def test_a_log_holds_every_trial(tmp_path: Path) -> None:
         ({"noise": math.nan}, "noise"),
         ({"first_seconds": 0.0}, "first_seconds"),
         ({"trial_seconds": math.inf}, "trial_seconds"),
-        ({"hold_seconds": 5.0}, "hold_seconds"),
+        ({"hold_seconds": 5.0}, "hold_seconds must not be more than trial_seconds, 4, not 5"),
+        ({"seed": -1}, "seed must be an integer of at least 0, not -1"),
+        ({"seed": 1.5}, "seed must be an integer of at least 0, not 1.5"),
+        ({"start": (np.zeros(2),)}, "a start is 2 finite positions and as many velocities"),
+        ({"start": "ab"}, "a start is 2 finite positions and as many velocities"),
+        ({"goal": Goal.at([0.0], angles=[True])}, "the goal must be of 2 positions, not of 1"),
         ({"start": (np.zeros(1), np.zeros(2))}, "start"),
         ({"start": (np.full(2, math.nan), np.zeros(2))}, "start"),
     ],
@@ -251,6 +256,34 @@ def test_a_log_holds_every_trial(tmp_path: Path) -> None:
 def test_options_out_of_range_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidOptionError, match=words):
         explorer(**options)
+
+
+def test_seconds_that_are_no_number_are_refused() -> None:
+    with pytest.raises(InvalidOptionError, match="seconds must be a number, not nan"):
+        explorer().run(math.nan)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"dt": 0.0}, "dt must be finite and positive, not 0.0"),
+        ({"dt": -1.0}, "dt must be finite and positive, not -1.0"),
+        ({"input_matrix": None}, "must say by input_matrix"),
+    ],
+)
+def test_adapters_with_which_nothing_can_be_learned_are_refused_at_once(changes: dict[str, Any], words: str) -> None:
+    env = gymnasium.make(CART_POLE)
+    env.reset(seed=0)
+    with pytest.raises(InvalidOptionError, match=words):
+        Explorer(env, adapter=replace(adapter_of(env), **changes))
+
+
+def test_a_state_of_another_size_than_the_adapter_says_is_refused() -> None:
+    env = gymnasium.make(CART_POLE)
+    env.reset(seed=0)
+    adapter = replace(adapter_of(env), state=lambda own: (own.state[:1], own.state[2:]))
+    with pytest.raises(DataError, match="2 coordinates, and its state 1 positions and 2 velocities"):
+        explorer(env, adapter=adapter, start=None).run()
 
 
 def test_discrete_actions_are_refused() -> None:

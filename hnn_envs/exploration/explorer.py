@@ -76,7 +76,8 @@ class Explorer:
 
     Raises:
         UnknownNameError: nothing is known of the environment's state.
-        InvalidOptionError: an argument out of range, actions of another kind, or no goal.
+        InvalidOptionError: an argument out of range, actions of another kind, no goal, one of another size, or an
+            adapter that does not say what its inputs push where the learner is the default one.
         CheckpointError: the folder holds trials of another exploration.
     """
 
@@ -99,16 +100,19 @@ class Explorer:
         message: Callable[[str], object] = lambda _: None,
     ) -> None:
         if not (math.isfinite(noise) and noise >= 0):
-            raise InvalidOptionError(f"noise must be at least 0, not {noise!r}")
+            raise InvalidOptionError(f"noise must be finite and at least 0, not {noise!r}")
+        self.seed = _checked_seed(seed)
         made = make_env(env) if isinstance(env, str) else env
         base: Any = made.unwrapped
         chosen = adapter or adapter_of(made)
+        _check_adapter(chosen, made, learner)
         if start is not None and chosen.put is None:
             raise InvalidOptionError("a start needs an adapter that can put the environment into a state: put")
         space = ActionSpace.of(made.action_space)
-        made.reset(seed=seed)
+        made.reset(seed=self.seed)
         self.trial_env = TrialEnv(made, chosen, space, float(noise), _checked_start(start, chosen))
         self.goal = goal_of(base) if goal is None else goal
+        self.goal.check(len(chosen.coordinates))
         self.actuation = actuation_of_env(base, chosen, space)
         self.planning = Planning() if planning is None else planning
         self._first = int(_seconds("first_seconds", first_seconds, self.dt) / self.dt + CLOSE)
@@ -117,9 +121,10 @@ class Explorer:
             for name, value in (("trial_seconds", trial_seconds), ("hold_seconds", hold_seconds))
         )
         if held > steps:
-            raise InvalidOptionError(f"hold_seconds {hold_seconds:g} must not be more than trial_seconds {steps:g}")
+            raise InvalidOptionError(
+                f"hold_seconds must not be more than trial_seconds, {trial_seconds:g}, not {hold_seconds:g}"
+            )
         self.rules = Rules(steps, held, self.goal.reached)
-        self.seed = int(seed)
         self._learner = _default_learner() if learner is None else learner
         self._callbacks, self._message = tuple(callbacks), message
         self._kept = KeptTrials(None if folder is None else user_path(folder) / "trials.safetensors", self._key(made))
@@ -161,8 +166,12 @@ class Explorer:
             trials: most trials in all.
 
         Raises:
-            DataError: the environment gives states that are not finite, or its episodes end at once.
+            InvalidOptionError: seconds that are no number.
+            DataError: the environment gives states that are not finite, or of another size than its adapter says, or
+                its episodes end at once.
         """
+        if math.isnan(seconds):
+            raise InvalidOptionError(f"seconds must be a number, not {seconds!r}")
         while not self.solved and self.seconds < seconds - CLOSE and len(self.trials) < trials:
             self.step()
         before = self._elapsed(len(self.trials) - 1 if self.solved else len(self.trials))
@@ -255,14 +264,34 @@ def _default_learner() -> Learner:
     return MachineLearner()
 
 
+def _checked_seed(seed: object) -> int:
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise InvalidOptionError(f"seed must be an integer of at least 0, not {seed!r}")
+    return int(seed)
+
+
 def _checked_start(start: State | None, adapter: Adapter) -> State | None:
     if start is None:
         return None
     dof = len(adapter.coordinates)
-    q, v = (np.asarray(part, dtype=np.float64).reshape(-1) for part in start)
-    if q.shape != (dof,) or v.shape != (dof,) or not (np.isfinite(q).all() and np.isfinite(v).all()):
+    try:
+        parts = [np.asarray(part, dtype=np.float64).reshape(-1) for part in start]
+    except (TypeError, ValueError):
+        parts = []
+    if len(parts) != 2 or any(part.shape != (dof,) or not np.isfinite(part).all() for part in parts):
         raise InvalidOptionError(f"a start is {dof} finite positions and as many velocities, not {start!r}")
-    return q, v
+    return parts[0], parts[1]
+
+
+def _check_adapter(adapter: Adapter, env: gymnasium.Env[Any, Any], learner: Learner | None) -> None:
+    """Refuses an adapter with which nothing could be learned, before anything is watched."""
+    dt = adapter.step_of(env.unwrapped)
+    if not (math.isfinite(dt) and dt > 0):
+        raise InvalidOptionError(f"the adapter's dt must be finite and positive, not {dt!r}")
+    if learner is None and adapter.input_matrix is None:
+        raise InvalidOptionError(
+            "the adapter must say by input_matrix what its inputs push, or another learner must be given"
+        )
 
 
 def _seconds(name: str, value: float, dt: float) -> float:

@@ -258,6 +258,25 @@ def test_options_out_of_range_are_refused(options: dict[str, Any], words: str) -
         explorer(**options)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"lengths": ()}, r"lengths must be shares of a trial, above 0 and up to 1, not \(\)"),
+        ({"lengths": (0.5, -1.0)}, "lengths"),
+        ({"longest": 0}, "longest must be a positive integer, not 0"),
+        ({"guesses": 0}, "guesses"),
+        ({"rounds": 0}, "rounds"),
+        ({"iterations": 0}, "iterations"),
+        ({"least": 0}, "least"),
+        ({"rehearsals": 0}, "rehearsals"),
+        ({"enough": 2.0}, "enough must be a share, from 0 to 1, not 2.0"),
+    ],
+)
+def test_planning_out_of_range_is_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidOptionError, match=words):
+        Planning(**options)
+
+
 def test_seconds_that_are_no_number_are_refused() -> None:
     with pytest.raises(InvalidOptionError, match="seconds must be a number, not nan"):
         explorer().run(math.nan)

@@ -277,6 +277,19 @@ def test_planning_out_of_range_is_refused(options: dict[str, Any], words: str) -
         Planning(**options)
 
 
+def test_a_time_limit_that_lets_no_trial_end_is_refused() -> None:
+    env = gymnasium.wrappers.TimeLimit(gymnasium.make(CART_POLE), 79)
+    with pytest.raises(InvalidOptionError, match=r"trial_seconds must be at most 3.95, .* after 79 steps, not 4"):
+        explorer(gymnasium.wrappers.RecordEpisodeStatistics(env))
+    assert explorer(gymnasium.make(CART_POLE, max_episode_steps=80)).rules.steps == 80
+
+
+def test_a_time_limit_that_is_shorter_than_the_first_seconds_makes_several_random_trials() -> None:
+    env = gymnasium.make(CART_POLE, max_episode_steps=10)
+    played = explorer(env, first_seconds=1.2, trial_seconds=0.5, hold_seconds=0.1)
+    assert [len(played.step().inputs) for _ in range(3)] == [10, 10, 4]
+
+
 def test_seconds_that_are_no_number_are_refused() -> None:
     with pytest.raises(InvalidOptionError, match="seconds must be a number, not nan"):
         explorer().run(math.nan)

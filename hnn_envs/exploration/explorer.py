@@ -18,7 +18,7 @@ from hnn_envs.exploration.goal import Goal, goal_of
 from hnn_envs.exploration.kept import KeptTrials
 from hnn_envs.exploration.learners import Learned, Learner
 from hnn_envs.exploration.planning import Plan, Planning, plan_trial
-from hnn_envs.exploration.trials import FEWEST_STATES, Rules, Trial, TrialEnv
+from hnn_envs.exploration.trials import FEWEST_STATES, Rules, Trial, TrialEnv, longest_episode
 from hnn_envs.parsing import user_path
 from hnn_envs.recordings.adapters import Adapter, State, adapter_of, make_env
 from hnn_envs.recordings.recording import Recording
@@ -65,7 +65,7 @@ class Explorer:
         noise: standard deviation of what is measured of every position and velocity.
         start: positions and velocities that trials start from; by default where the environment resets to.
         first_seconds: how long random actions are watched at first, in the environment's unit of time.
-        trial_seconds: the longest trial.
+        trial_seconds: the longest trial; a time limit of the environment must not be shorter.
         hold_seconds: how long the goal has to be held at its end.
         planning: how trials are planned.
         adapter: where the environment's state is; by default the registered one.
@@ -123,6 +123,12 @@ class Explorer:
         if held > steps:
             raise InvalidOptionError(
                 f"hold_seconds must not be more than trial_seconds, {trial_seconds:g}, not {hold_seconds:g}"
+            )
+        limit = longest_episode(made)
+        if limit < steps:
+            raise InvalidOptionError(
+                f"trial_seconds must be at most {limit * self.dt:g}, since a time limit ends episodes after {limit:g} "
+                f"steps, not {trial_seconds:g}"
             )
         self.rules = Rules(steps, held, self.goal.reached)
         self._learner = _default_learner() if learner is None else learner

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -80,12 +81,22 @@ class Trial:
         return Run(name, times, self.measured[:, :dof], self.measured[:, dof:], times[:-1], self.inputs)
 
 
+def longest_episode(env: gymnasium.Env[Any, Any]) -> float:
+    """Steps after which the time limits of an environment's wrappers end its episodes; infinite where none does."""
+    limit, layer = math.inf, env
+    while isinstance(layer, gymnasium.Wrapper):
+        if isinstance(layer, gymnasium.wrappers.TimeLimit):
+            limit = min(limit, layer._max_episode_steps)
+        layer = layer.env
+    return limit
+
+
 @dataclass(frozen=True)
 class TrialEnv:
     """An environment in which trials are played.
 
     Attributes:
-        env: with its wrappers, but for those that end episodes by time.
+        env: with its wrappers.
         adapter: how its state and its inputs are seen.
         space: of its actions.
         noise: standard deviation of what is measured of each component.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -35,6 +36,22 @@ class TrueLearner:
             raise TrainingError("the fit diverged")
         dynamics = make_dynamics(get_task("cart-pole").system, "ode", dt=dt, integrator="rk4", substeps=2)
         return Learned(dynamics, np.full(4, NOISE), np.full(4, 1e-4))
+
+
+class Diverges(TrueLearner):
+    """Does something to what it learned, or raises, from its second call on.
+
+    Args:
+        change: what is done to it.
+    """
+
+    def __init__(self, change: Callable[[Learned], Learned]) -> None:
+        super().__init__()
+        self._change = change
+
+    def __call__(self, recording: Recording, *, dt: float, seed: int, previous: Learned | None) -> Learned:
+        learned = super().__call__(recording, dt=dt, seed=seed, previous=previous)
+        return learned if len(self.recordings) == 1 else self._change(learned)
 
 
 class Raises(gymnasium.Wrapper[Any, Any, Any, Any]):

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
-from exploring import CART_POLE, NOISE, REST, EndsAtOnce, Raises, TrueLearner
+from exploring import CART_POLE, NOISE, REST, Diverges, EndsAtOnce, Raises, TrueLearner
 
 import hnn_envs
-from hnn_envs.errors import CheckpointError, DataError, InvalidOptionError
+from hnn_envs.errors import CheckpointError, DataError, IntegrationError, InvalidOptionError
 from hnn_envs.exploration.actions import ActionSpace, RandomActions, actuation_of_env
 from hnn_envs.exploration.callbacks import Callback, Log
 from hnn_envs.exploration.explorer import MOST_EMPTY, Explorer
 from hnn_envs.exploration.goal import Goal, goal_of
+from hnn_envs.exploration.learners import Learned
+from hnn_envs.exploration.planning import Planning
+from hnn_envs.exploration.steps import StepModel
 from hnn_envs.exploration.trials import Rules, TrialEnv
 from hnn_envs.recordings.adapters import adapter_of
 
@@ -111,6 +116,44 @@ def test_a_fit_that_fails_later_leaves_what_was_learned_before() -> None:
     assert "what was learned before" in said[0]
 
 
+def raising(error: Exception) -> Callable[[Learned], Learned]:
+    def change(learned: Learned) -> Learned:
+        raise error
+
+    return change
+
+
+def nowhere(learned: Learned) -> Learned:
+    """What was learned, with steps that lead to no number."""
+    step = learned.dynamics.step
+    model = StepModel(learned.dynamics.spec, lambda x, u: np.nan * step(x, u), learned.dynamics.jacobian)
+    return replace(learned, dynamics=model)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (raising(np.linalg.LinAlgError("Singular matrix")), "Singular matrix"),
+        (raising(FloatingPointError("overflow")), "overflow"),
+        (raising(IntegrationError("no solution")), "no solution"),
+        (nowhere, "none that is finite"),
+        (lambda learned: replace(learned, noise=np.nan * learned.noise), "learned noise"),
+        (lambda learned: replace(learned, disturbance=np.full(4, math.inf)), "learned disturbance"),
+        (lambda learned: replace(learned, noise=np.zeros(2)), "learned noise"),
+    ],
+)
+def test_a_fit_that_diverges_leaves_what_was_learned_before(change: Callable[[Learned], Learned], words: str) -> None:
+    said: list[str] = []
+    played = explorer(learner=Diverges(change), message=said.append, planning=Planning(lengths=(0.1,), rounds=1))
+    played.step()
+    first = played.step() and played.learned
+    played.step()
+    assert first is not None
+    assert played.learned is first
+    assert words in said[0]
+    assert "what was learned before" in said[0]
+
+
 def test_a_learner_is_given_what_it_learned_before() -> None:
     learner = TrueLearner()
     played = explorer(learner=learner)
@@ -129,6 +172,31 @@ def test_an_environment_that_raises_loses_nothing_that_was_kept(tmp_path: Path) 
     repaired = explorer(gymnasium.make(CART_POLE), folder=tmp_path)
     assert len(repaired.trials) == 1
     assert repaired.run(5.0).solved
+
+
+class StopsOnce(Callback):
+    """Interrupts what is done next, as a key does, when the plan of a number is made."""
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+
+    def on_plan(self, seconds: float, plan: Any) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def test_a_step_that_was_interrupted_and_is_taken_again_learns_once() -> None:
+    learner, undisturbed = TrueLearner(), explorer()
+    played = explorer(learner=learner, callbacks=[StopsOnce(1)])
+    played.step()
+    with pytest.raises(KeyboardInterrupt):
+        played.step()
+    played.step()
+    undisturbed.step()
+    undisturbed.step()
+    assert learner.before == [None]
+    assert all(same(one, two) for one, two in zip(played.trials, undisturbed.trials, strict=True))
 
 
 def test_episodes_that_end_at_once_are_given_up() -> None:
@@ -175,7 +243,12 @@ def test_a_log_holds_every_trial(tmp_path: Path) -> None:
         ({"noise": math.nan}, "noise"),
         ({"first_seconds": 0.0}, "first_seconds"),
         ({"trial_seconds": math.inf}, "trial_seconds"),
-        ({"hold_seconds": 5.0}, "hold_seconds"),
+        ({"hold_seconds": 5.0}, "hold_seconds must not be more than trial_seconds, 4, not 5"),
+        ({"seed": -1}, "seed must be an integer of at least 0, not -1"),
+        ({"seed": 1.5}, "seed must be an integer of at least 0, not 1.5"),
+        ({"start": (np.zeros(2),)}, "a start is 2 finite positions and as many velocities"),
+        ({"start": "ab"}, "a start is 2 finite positions and as many velocities"),
+        ({"goal": Goal.at([0.0], angles=[True])}, "the goal must be of 2 positions, not of 1"),
         ({"start": (np.zeros(1), np.zeros(2))}, "start"),
         ({"start": (np.full(2, math.nan), np.zeros(2))}, "start"),
     ],
@@ -183,6 +256,66 @@ def test_a_log_holds_every_trial(tmp_path: Path) -> None:
 def test_options_out_of_range_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidOptionError, match=words):
         explorer(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"lengths": ()}, r"lengths must be shares of a trial, above 0 and up to 1, not \(\)"),
+        ({"lengths": (0.5, -1.0)}, "lengths"),
+        ({"longest": 0}, "longest must be a positive integer, not 0"),
+        ({"guesses": 0}, "guesses"),
+        ({"rounds": 0}, "rounds"),
+        ({"iterations": 0}, "iterations"),
+        ({"least": 0}, "least"),
+        ({"rehearsals": 0}, "rehearsals"),
+        ({"enough": 2.0}, "enough must be a share, from 0 to 1, not 2.0"),
+    ],
+)
+def test_planning_out_of_range_is_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidOptionError, match=words):
+        Planning(**options)
+
+
+def test_a_time_limit_that_lets_no_trial_end_is_refused() -> None:
+    env = gymnasium.wrappers.TimeLimit(gymnasium.make(CART_POLE), 79)
+    with pytest.raises(InvalidOptionError, match=r"trial_seconds must be at most 3.95, .* after 79 steps, not 4"):
+        explorer(gymnasium.wrappers.RecordEpisodeStatistics(env))
+    assert explorer(gymnasium.make(CART_POLE, max_episode_steps=80)).rules.steps == 80
+
+
+def test_a_time_limit_that_is_shorter_than_the_first_seconds_makes_several_random_trials() -> None:
+    env = gymnasium.make(CART_POLE, max_episode_steps=10)
+    played = explorer(env, first_seconds=1.2, trial_seconds=0.5, hold_seconds=0.1)
+    assert [len(played.step().inputs) for _ in range(3)] == [10, 10, 4]
+
+
+def test_seconds_that_are_no_number_are_refused() -> None:
+    with pytest.raises(InvalidOptionError, match="seconds must be a number, not nan"):
+        explorer().run(math.nan)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"dt": 0.0}, "dt must be finite and positive, not 0.0"),
+        ({"dt": -1.0}, "dt must be finite and positive, not -1.0"),
+        ({"input_matrix": None}, "must say by input_matrix"),
+    ],
+)
+def test_adapters_with_which_nothing_can_be_learned_are_refused_at_once(changes: dict[str, Any], words: str) -> None:
+    env = gymnasium.make(CART_POLE)
+    env.reset(seed=0)
+    with pytest.raises(InvalidOptionError, match=words):
+        Explorer(env, adapter=replace(adapter_of(env), **changes))
+
+
+def test_a_state_of_another_size_than_the_adapter_says_is_refused() -> None:
+    env = gymnasium.make(CART_POLE)
+    env.reset(seed=0)
+    adapter = replace(adapter_of(env), state=lambda own: (own.state[:1], own.state[2:]))
+    with pytest.raises(DataError, match="2 coordinates, and its state 1 positions and 2 velocities"):
+        explorer(env, adapter=adapter, start=None).run()
 
 
 def test_discrete_actions_are_refused() -> None:

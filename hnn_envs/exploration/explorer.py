@@ -18,7 +18,7 @@ from hnn_envs.exploration.goal import Goal, goal_of
 from hnn_envs.exploration.kept import KeptTrials
 from hnn_envs.exploration.learners import Learned, Learner
 from hnn_envs.exploration.planning import Plan, Planning, plan_trial
-from hnn_envs.exploration.trials import FEWEST_STATES, Rules, Trial, TrialEnv
+from hnn_envs.exploration.trials import FEWEST_STATES, Rules, Trial, TrialEnv, longest_episode
 from hnn_envs.parsing import user_path
 from hnn_envs.recordings.adapters import Adapter, State, adapter_of, make_env
 from hnn_envs.recordings.recording import Recording
@@ -65,7 +65,7 @@ class Explorer:
         noise: standard deviation of what is measured of every position and velocity.
         start: positions and velocities that trials start from; by default where the environment resets to.
         first_seconds: how long random actions are watched at first, in the environment's unit of time.
-        trial_seconds: the longest trial.
+        trial_seconds: the longest trial; a time limit of the environment must not be shorter.
         hold_seconds: how long the goal has to be held at its end.
         planning: how trials are planned.
         adapter: where the environment's state is; by default the registered one.
@@ -76,7 +76,8 @@ class Explorer:
 
     Raises:
         UnknownNameError: nothing is known of the environment's state.
-        InvalidOptionError: an argument out of range, actions of another kind, or no goal.
+        InvalidOptionError: an argument out of range, actions of another kind, no goal, one of another size, or an
+            adapter that does not say what its inputs push where the learner is the default one.
         CheckpointError: the folder holds trials of another exploration.
     """
 
@@ -99,16 +100,19 @@ class Explorer:
         message: Callable[[str], object] = lambda _: None,
     ) -> None:
         if not (math.isfinite(noise) and noise >= 0):
-            raise InvalidOptionError(f"noise must be at least 0, not {noise!r}")
+            raise InvalidOptionError(f"noise must be finite and at least 0, not {noise!r}")
+        self.seed = _checked_seed(seed)
         made = make_env(env) if isinstance(env, str) else env
         base: Any = made.unwrapped
         chosen = adapter or adapter_of(made)
+        _check_adapter(chosen, made, learner)
         if start is not None and chosen.put is None:
             raise InvalidOptionError("a start needs an adapter that can put the environment into a state: put")
         space = ActionSpace.of(made.action_space)
-        made.reset(seed=seed)
+        made.reset(seed=self.seed)
         self.trial_env = TrialEnv(made, chosen, space, float(noise), _checked_start(start, chosen))
         self.goal = goal_of(base) if goal is None else goal
+        self.goal.check(len(chosen.coordinates))
         self.actuation = actuation_of_env(base, chosen, space)
         self.planning = Planning() if planning is None else planning
         self._first = int(_seconds("first_seconds", first_seconds, self.dt) / self.dt + CLOSE)
@@ -117,15 +121,23 @@ class Explorer:
             for name, value in (("trial_seconds", trial_seconds), ("hold_seconds", hold_seconds))
         )
         if held > steps:
-            raise InvalidOptionError(f"hold_seconds {hold_seconds:g} must not be more than trial_seconds {steps:g}")
+            raise InvalidOptionError(
+                f"hold_seconds must not be more than trial_seconds, {trial_seconds:g}, not {hold_seconds:g}"
+            )
+        limit = longest_episode(made)
+        if limit < steps:
+            raise InvalidOptionError(
+                f"trial_seconds must be at most {limit * self.dt:g}, since a time limit ends episodes after {limit:g} "
+                f"steps, not {trial_seconds:g}"
+            )
         self.rules = Rules(steps, held, self.goal.reached)
-        self.seed = int(seed)
         self._learner = _default_learner() if learner is None else learner
         self._callbacks, self._message = tuple(callbacks), message
         self._kept = KeptTrials(None if folder is None else user_path(folder) / "trials.safetensors", self._key(made))
         self.trials: list[Trial] = self._kept.read(message)
         self.learned: Learned | None = None
         self.plan: Plan | None = None
+        self._learned_from = 0
         for count in range(1, len(self.trials)):
             self._learn(count)  # as it was done before these trials were played
 
@@ -160,8 +172,12 @@ class Explorer:
             trials: most trials in all.
 
         Raises:
-            DataError: the environment gives states that are not finite, or its episodes end at once.
+            InvalidOptionError: seconds that are no number.
+            DataError: the environment gives states that are not finite, or of another size than its adapter says, or
+                its episodes end at once.
         """
+        if math.isnan(seconds):
+            raise InvalidOptionError(f"seconds must be a number, not {seconds!r}")
         while not self.solved and self.seconds < seconds - CLOSE and len(self.trials) < trials:
             self.step()
         before = self._elapsed(len(self.trials) - 1 if self.solved else len(self.trials))
@@ -183,17 +199,23 @@ class Explorer:
         return trial
 
     def _learn(self, count: int) -> None:
-        """Learns from so many of the trials; what was learned before stays where that fails."""
-        if self._steps(count) < self._first:
+        """Learns from so many of the trials; what was learned before stays where that fails.
+
+        A step that was interrupted after that, and is taken again, does not learn the same twice: the second fit would
+        begin where the first one ended, and the result would be another.
+        """
+        if self._steps(count) < self._first or count == self._learned_from:
             return
         try:
             recording = self._recording(count)
             learned = self._learner(recording, dt=self.dt, seed=self.seed, previous=self.learned)
-        except (TrainingError, DataError) as error:
+            learned.check(recording)
+        except (TrainingError, DataError, ArithmeticError, np.linalg.LinAlgError) as error:
             instead = "more random actions" if self.learned is None else "what was learned before"
+            self._learned_from = count
             self._message(f"after {self._elapsed(count):g} s nothing usable was learned ({error}): {instead} instead")
             return
-        self.learned = learned
+        self.learned, self._learned_from = learned, count
         for callback in self._callbacks:
             callback.on_learned(self._elapsed(count), learned)
 
@@ -248,14 +270,34 @@ def _default_learner() -> Learner:
     return MachineLearner()
 
 
+def _checked_seed(seed: object) -> int:
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise InvalidOptionError(f"seed must be an integer of at least 0, not {seed!r}")
+    return int(seed)
+
+
 def _checked_start(start: State | None, adapter: Adapter) -> State | None:
     if start is None:
         return None
     dof = len(adapter.coordinates)
-    q, v = (np.asarray(part, dtype=np.float64).reshape(-1) for part in start)
-    if q.shape != (dof,) or v.shape != (dof,) or not (np.isfinite(q).all() and np.isfinite(v).all()):
+    try:
+        parts = [np.asarray(part, dtype=np.float64).reshape(-1) for part in start]
+    except (TypeError, ValueError):
+        parts = []
+    if len(parts) != 2 or any(part.shape != (dof,) or not np.isfinite(part).all() for part in parts):
         raise InvalidOptionError(f"a start is {dof} finite positions and as many velocities, not {start!r}")
-    return q, v
+    return parts[0], parts[1]
+
+
+def _check_adapter(adapter: Adapter, env: gymnasium.Env[Any, Any], learner: Learner | None) -> None:
+    """Refuses an adapter with which nothing could be learned, before anything is watched."""
+    dt = adapter.step_of(env.unwrapped)
+    if not (math.isfinite(dt) and dt > 0):
+        raise InvalidOptionError(f"the adapter's dt must be finite and positive, not {dt!r}")
+    if learner is None and adapter.input_matrix is None:
+        raise InvalidOptionError(
+            "the adapter must say by input_matrix what its inputs push, or another learner must be given"
+        )
 
 
 def _seconds(name: str, value: float, dt: float) -> float:

@@ -48,6 +48,15 @@ class Goal:
         within: Array = (np.isfinite(states) & (states >= self.low) & (states <= self.high)).all(-1)
         return within
 
+    def check(self, dof: int) -> None:
+        """Makes sure that it is of a system with so many coordinates.
+
+        Raises:
+            InvalidOptionError: it is of another one.
+        """
+        if self.state.shape != (2 * dof,):
+            raise InvalidOptionError(f"the goal must be of {dof} positions, not of {len(self.state) // 2}")
+
     def cost_of(self, angles: Sequence[bool], actions: int) -> GoalCost:
         """What trajectories cost.
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+
 from hnn_envs.agents.ilqr import DiscreteDynamics
 from hnn_envs.arrays import Array
+from hnn_envs.errors import TrainingError
 from hnn_envs.recordings.recording import Recording
 
 
@@ -26,6 +29,27 @@ class Learned:
     disturbance: Array
     kept: Any = None
 
+    def check(self, recording: Recording) -> None:
+        """Makes sure that plans can be made in it, as they cannot after a fit that diverged.
+
+        Args:
+            recording: what it was learned from.
+
+        Raises:
+            TrainingError: noise or disturbances that are no sizes, or watched states that it steps to no finite ones.
+        """
+        size = 2 * len(recording.coordinates)
+        for name, values in (("noise", self.noise), ("disturbance", self.disturbance)):
+            if np.shape(values) != (size,) or not (np.isfinite(values).all() and (np.asarray(values) >= 0).all()):
+                raise TrainingError(f"the learned {name} must be {size} finite numbers, at least 0, not {values}")
+        for run in recording.runs:
+            with np.errstate(all="ignore"):
+                stepped = self.dynamics.step(run.samples[:-1], run.inputs)
+            lost = ~np.isfinite(stepped).all(-1)
+            if lost.any():
+                state = run.samples[:-1][lost][0].tolist()
+                raise TrainingError(f"the learned physics steps the watched state {state} to none that is finite")
+
 
 class Learner(Protocol):
     """Learns from all experience so far."""
@@ -40,6 +64,7 @@ class Learner(Protocol):
             previous: what was learned from less of the same; None at first, and where that was of no use.
 
         Raises:
-            TrainingError: nothing usable could be learned.
+            TrainingError: nothing usable could be learned; numerical errors, such as ``np.linalg.LinAlgError`` and
+                ``FloatingPointError``, are taken for the same.
         """
         ...

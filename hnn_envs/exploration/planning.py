@@ -18,10 +18,12 @@ from hnn_envs.agents.costs import GoalCost
 from hnn_envs.agents.ilqr import Trajectory, optimise, stacked
 from hnn_envs.agents.ilqr_planning import plan_from, smooth_guesses
 from hnn_envs.arrays import Array
+from hnn_envs.errors import InvalidOptionError
 from hnn_envs.exploration.goal import Goal
 from hnn_envs.exploration.kalman import Estimate, KalmanFilter
 from hnn_envs.exploration.learners import Learned
 from hnn_envs.exploration.trials import Rules
+from hnn_envs.parsing import check_counts
 from hnn_envs.tasks.actuation import Actuation
 
 GENTLE = (0.0, 0.1, 0.3)
@@ -41,6 +43,9 @@ class Planning:
         least: steps that a plan has at least while it is played.
         rehearsals: of a plan.
         enough: share of them that has to hold the goal.
+
+    Raises:
+        InvalidOptionError: a number out of range.
     """
 
     lengths: tuple[float, ...] = (0.375, 0.5, 0.625, 0.75)
@@ -51,6 +56,13 @@ class Planning:
     least: int = 20
     rehearsals: int = 10
     enough: float = 0.9
+
+    def __post_init__(self) -> None:
+        check_counts(self, "longest", "guesses", "rounds", "iterations", "least", "rehearsals")
+        if not self.lengths or not all(0 < each <= 1 for each in self.lengths):
+            raise InvalidOptionError(f"lengths must be shares of a trial, above 0 and up to 1, not {self.lengths!r}")
+        if not 0 <= self.enough <= 1:
+            raise InvalidOptionError(f"enough must be a share, from 0 to 1, not {self.enough!r}")
 
 
 @dataclass(frozen=True)

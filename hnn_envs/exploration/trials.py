@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -80,12 +81,22 @@ class Trial:
         return Run(name, times, self.measured[:, :dof], self.measured[:, dof:], times[:-1], self.inputs)
 
 
+def longest_episode(env: gymnasium.Env[Any, Any]) -> float:
+    """Steps after which the time limits of an environment's wrappers end its episodes; infinite where none does."""
+    limit, layer = math.inf, env
+    while isinstance(layer, gymnasium.Wrapper):
+        if isinstance(layer, gymnasium.wrappers.TimeLimit):
+            limit = min(limit, layer._max_episode_steps)
+        layer = layer.env
+    return limit
+
+
 @dataclass(frozen=True)
 class TrialEnv:
     """An environment in which trials are played.
 
     Attributes:
-        env: with its wrappers, but for those that end episodes by time.
+        env: with its wrappers.
         adapter: how its state and its inputs are seen.
         space: of its actions.
         noise: standard deviation of what is measured of each component.
@@ -107,7 +118,7 @@ class TrialEnv:
         """Brings the environment to where a trial starts, and gives the state there as it is measured, (2*dof,).
 
         Raises:
-            DataError: a state that is not finite.
+            DataError: a state that is not finite, or of another size than the adapter says.
         """
         self.env.reset(seed=seed)
         if self.start is not None and self.adapter.put is not None:
@@ -124,7 +135,7 @@ class TrialEnv:
             rules: when a trial with a plan is solved, and when it is no longer of use; None of random actions.
 
         Raises:
-            DataError: a state that is not finite.
+            DataError: a state that is not finite, or of another size than the adapter says.
         """
         measured, rng = [self.reset(seed)], np.random.default_rng((seed, 1))
         states, inputs = [self._state(None)], []
@@ -153,6 +164,11 @@ class TrialEnv:
     def _state(self, before: Array | None) -> Array:
         """The state, whose angles go on from those before."""
         q, v = (np.asarray(part, dtype=np.float64).reshape(-1) for part in self.adapter.state(self.env.unwrapped))
+        if not len(q) == len(v) == len(self.adapter.coordinates):
+            raise DataError(
+                f"{self.env}: the adapter has {len(self.adapter.coordinates)} coordinates, and its state "
+                f"{len(q)} positions and {len(v)} velocities"
+            )
         if not (np.isfinite(q).all() and np.isfinite(v).all()):
             raise DataError(f"{self.env}: state {[*q.tolist(), *v.tolist()]} is not finite")
         q = q.copy()

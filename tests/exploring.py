@@ -11,7 +11,9 @@ import numpy as np
 from hnn_envs.dynamics import make_dynamics
 from hnn_envs.errors import TrainingError
 from hnn_envs.exploration.learners import Learned
+from hnn_envs.recordings.adapters import Adapter
 from hnn_envs.recordings.recording import Recording
+from hnn_envs.systems import Coordinate, Input
 from hnn_envs.tasks import get_task
 
 CART_POLE = "hnn_envs:hnn_envs/CartPole-v0"
@@ -74,3 +76,30 @@ class EndsAtOnce(gymnasium.Wrapper[Any, Any, Any, Any]):
     def step(self, action: Any) -> Any:
         seen, reward, _, truncated, info = self.env.step(action)
         return seen, reward, True, truncated, info
+
+
+class Slider(gymnasium.Env[Any, Any]):
+    """A user's own environment: a mass of 1 that a force of at most 1 pushes along a line."""
+
+    action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float64)
+    observation_space = gymnasium.spaces.Box(-10.0, 10.0, (2,), np.float64)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self.state = np.zeros(2)
+        return self.state, {}
+
+    def step(self, action: Any) -> Any:
+        velocity = self.state[1] + 0.05 * float(action[0])
+        self.state = np.array([self.state[0] + 0.05 * velocity, velocity])
+        return self.state, 0.0, False, False, {}
+
+
+SLIDER = Adapter(
+    coordinates=(Coordinate("x", "m", False, "v", "m/s"),),
+    inputs=(Input("force", "N"),),
+    dt=0.05,
+    state=lambda env: (env.state[:1], env.state[1:]),
+    input=lambda env, action: np.asarray(action),
+    input_matrix=((1.0,),),
+)

@@ -11,7 +11,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from exploring import CART_POLE, NOISE, REST, Diverges, EndsAtOnce, Raises, TrueLearner
+from exploring import CART_POLE, NOISE, REST, SLIDER, Diverges, EndsAtOnce, Raises, Slider, TrueLearner
 
 import hnn_envs
 from hnn_envs.errors import CheckpointError, DataError, IntegrationError, InvalidOptionError
@@ -24,6 +24,8 @@ from hnn_envs.exploration.planning import Planning
 from hnn_envs.exploration.steps import StepModel
 from hnn_envs.exploration.trials import Rules, TrialEnv
 from hnn_envs.recordings.adapters import adapter_of
+
+SLIDER_GOAL = Goal.at([1.0], angles=[False])
 
 
 def explorer(env: Any = CART_POLE, **options: Any) -> Explorer:
@@ -84,8 +86,48 @@ def test_what_was_solved_is_not_played_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [{"seed": 1}, {"noise": 0.02}, {"first_seconds": 1.0}, {"start": None}])
 def test_trials_of_another_exploration_are_refused(tmp_path: Path, options: dict[str, Any]) -> None:
     explorer(folder=tmp_path).step()
-    with pytest.raises(CheckpointError, match="another environment, seed or options"):
+    with pytest.raises(CheckpointError, match="another environment, goal, learner, seed or options"):
         explorer(folder=tmp_path, **options)
+
+
+def at_rest_upright(tolerance: float) -> Goal:
+    return Goal.at([0.0, math.pi], angles=[False, True], tolerance=tolerance, low=np.full(4, -9.0))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"goal": at_rest_upright(0.2)},
+        {"goal": replace(at_rest_upright(0.1), low=np.full(4, -5.0))},
+        {"goal": at_rest_upright(0.1), "learner": Diverges(lambda learned: learned)},
+    ],
+)
+def test_trials_of_another_goal_or_learner_are_refused(tmp_path: Path, options: dict[str, Any]) -> None:
+    explorer(folder=tmp_path, goal=at_rest_upright(0.1)).step()
+    assert len(explorer(folder=tmp_path, goal=at_rest_upright(0.1)).trials) == 1
+    with pytest.raises(CheckpointError, match="another environment, goal, learner, seed or options"):
+        explorer(folder=tmp_path, **options)
+
+
+def test_trials_of_an_environment_without_an_id_are_not_taken_for_those_of_another(tmp_path: Path) -> None:
+    class Another(Slider):
+        """The same, of another class."""
+
+    played = Explorer(Slider(), SLIDER_GOAL, adapter=SLIDER, first_seconds=0.5, folder=tmp_path)
+    played.step()
+    with pytest.raises(CheckpointError, match="another environment"):
+        Explorer(Another(), SLIDER_GOAL, adapter=SLIDER, first_seconds=0.5, folder=tmp_path)
+
+
+def test_objects_that_an_environment_was_made_with_do_not_keep_it_from_going_on(tmp_path: Path) -> None:
+    def made(told: object) -> gymnasium.Env[Any, Any]:
+        env = gymnasium.make(CART_POLE)
+        env.unwrapped.spec.kwargs["told"] = told  # type: ignore[union-attr]
+        return env
+
+    one, two = object(), object()
+    explorer(made(one), folder=tmp_path).step()
+    assert len(explorer(made(two), folder=tmp_path).trials) == 1
 
 
 def test_a_damaged_file_of_trials_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from hnn_envs.recordings.recording import Recording
 
 MOST_EMPTY = 20
 """Trials in a row that end before a third state, after which nothing is to be hoped for."""
+ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+"""What is another in every process where an object without a text of its own is shown."""
 CLOSE = 1e-9
 """Rounding of times that are sums of steps."""
 
@@ -257,11 +260,12 @@ class Explorer:
         return type(env.unwrapped).__name__ if env.spec is None else env.spec.id.rpartition("/")[2]
 
     def _key(self, env: gymnasium.Env[Any, Any]) -> str:
-        """What the trials in a folder depend on."""
-        spec = "" if env.spec is None else (env.spec.id, sorted(env.spec.kwargs.items()))
+        """What the trials in a folder depend on; it must be the same in every process."""
+        spec = () if env.spec is None else (env.spec.id, sorted(env.spec.kwargs.items()))
         start = None if self.trial_env.start is None else np.concatenate(self.trial_env.start).tolist()
-        parts = (spec, self.seed, self.trial_env.noise, self._first, self.rules.steps, self.rules.held, self.planning)
-        return repr((*parts, self.goal.state.tolist(), self.goal.cost.tolist(), self.goal.action_cost, start))
+        kinds = [type(each).__qualname__ for each in (env.unwrapped, self._learner)]
+        parts = (spec, kinds, self.seed, self.trial_env.noise, self._first, self.rules.steps, self.rules.held)
+        return ADDRESS.sub("", repr((*parts, self.planning, self.goal.key(), start)))
 
 
 def _default_learner() -> Learner:

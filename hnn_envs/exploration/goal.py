@@ -23,6 +23,9 @@ VELOCITY_COST = 1.0 / 64.0
 ACTION_COST = 0.05
 """What the square of an action costs, next to 1 for that of a coordinate."""
 
+NEAR = np.geomspace(1e-4, 1e4, 801)
+"""Distances at which goals are told from each other, each 2 % larger than the one before."""
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -47,6 +50,14 @@ class Goal:
         """Whether states (..., 2*dof) are within the limits, shape (...,); those that are not finite are not."""
         within: Array = (np.isfinite(states) & (states >= self.low) & (states <= self.high)).all(-1)
         return within
+
+    def key(self) -> tuple[Any, ...]:
+        """What tells it from others: its numbers, and how far along each position it counts as reached, nearly."""
+        dof = len(self.state) // 2
+        away = np.concatenate([side * NEAR[:, None, None] * np.eye(dof, 2 * dof) for side in (1.0, -1.0)])
+        counted = self.reached(self.state + away).sum(0).tolist()
+        numbers = [each.tolist() for each in (self.state, self.cost, self.low, self.high)]
+        return (*numbers, self.action_cost, counted)
 
     def check(self, dof: int) -> None:
         """Makes sure that it is of a system with so many coordinates.

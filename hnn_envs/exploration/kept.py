@@ -64,7 +64,7 @@ class KeptTrials:
             card = parse(_Card, file.values, "its card")
             if card.key != self._key:
                 raise CheckpointError(
-                    f"{self._path} is of an exploration with another environment, seed or options; "
+                    f"{self._path} is of an exploration with another environment, goal, learner, seed or options; "
                     "remove it, or name another folder"
                 )
             tables = file.read()

@@ -211,3 +211,12 @@ def test_positions_are_of_the_same_time_as_velocities(name: str, most: float) ->
         misses.append(np.diff(run.positions, axis=0) - dt * (v[1:] + v[:-1]) / 2)
         scales.append(dt * np.diff(v, axis=0))
     assert np.abs(np.concatenate(misses)).max() < most * np.abs(np.concatenate(scales)).max()
+
+
+def test_inputs_are_those_that_the_machine_gets_whatever_wrappers_make_of_actions() -> None:
+    plain = gymnasium.make("Pendulum-v1")
+    scaled = gymnasium.wrappers.RescaleAction(gymnasium.make("Pendulum-v1"), -1.0, 1.0)
+    given = hnn_envs.record(plain, lambda seen: np.array([1.0], dtype=np.float32), seconds=1.0, seed=0)
+    shared = hnn_envs.record(scaled, lambda seen: np.array([0.5], dtype=np.float32), seconds=1.0, seed=0)
+    np.testing.assert_allclose(shared.runs[0].inputs, given.runs[0].inputs)
+    np.testing.assert_allclose(shared.runs[0].positions, given.runs[0].positions)

@@ -88,9 +88,24 @@ class Adapter:
     input_matrix: tuple[tuple[float, ...], ...] | None = None
     wide: Callable[[Env, np.random.Generator], State] | None = None
 
+    def inputs_of(self, env: gymnasium.Env[Any, Any], action: Any) -> Array:
+        """The inputs, shape (inputs,), that an action stands for, which the wrappers of an environment may change."""
+        own = own_action(env, action)
+        return np.array(self.input(env.unwrapped, own), dtype=np.float64).reshape(-1)
+
     def step_of(self, env: Env) -> float:
         """Time that a step covers."""
         return float(self.dt(env) if callable(self.dt) else self.dt)
+
+
+def own_action(env: gymnasium.Env[Any, Any], action: Any) -> Any:
+    """What wrappers that change actions, such as RescaleAction, make of an action: what the environment itself gets."""
+    layer = env
+    while isinstance(layer, gymnasium.Wrapper):
+        if isinstance(layer, gymnasium.ActionWrapper):
+            action = layer.action(action)
+        layer = layer.env
+    return action
 
 
 ADAPTERS: Registry[Adapter | Callable[[Env], Adapter]] = Registry(

@@ -154,7 +154,7 @@ class _Watcher:
         states, inputs = [self._state()], []
         for _ in range(min(most, self._most)):
             action = self._env.action_space.sample() if self._policy is None else self._policy(seen)
-            inputs.append(np.array(self._adapter.input(self._env.unwrapped, action), dtype=np.float64).reshape(-1))
+            inputs.append(self._adapter.inputs_of(self._env, action))
             seen, _, terminated, truncated, _ = self._env.step(action)
             if self._adapter.stopped(self._env.unwrapped):
                 inputs.pop()

@@ -70,6 +70,29 @@ class Raises(gymnasium.Wrapper[Any, Any, Any, Any]):
         return self.env.step(action)
 
 
+class EndsAfter(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """An environment that says after so many steps that the episode is over for good."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any], steps: int) -> None:
+        super().__init__(env)
+        self.left = steps
+
+    def step(self, action: Any) -> Any:
+        self.left -= 1
+        seen, reward, terminated, truncated, info = self.env.step(action)
+        return seen, reward, terminated or self.left == 0, truncated, info
+
+
+class CountsResets(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """An environment that counts how often it is reset."""
+
+    resets = 0
+
+    def reset(self, **options: Any) -> Any:
+        self.resets += 1
+        return self.env.reset(**options)
+
+
 class EndsAtOnce(gymnasium.Wrapper[Any, Any, Any, Any]):
     """An environment whose episodes end after one step."""
 

@@ -6,14 +6,28 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
-from exploring import CART_POLE, NOISE, REST, SLIDER, Diverges, EndsAtOnce, Raises, Slider, TrueLearner
+from exploring import (
+    CART_POLE,
+    NOISE,
+    REST,
+    SLIDER,
+    CountsResets,
+    Diverges,
+    EndsAfter,
+    EndsAtOnce,
+    Raises,
+    Slider,
+    TrueLearner,
+)
 
 import hnn_envs
+from hnn_envs.dynamics import make_dynamics
 from hnn_envs.errors import CheckpointError, DataError, IntegrationError, InvalidOptionError
 from hnn_envs.exploration.actions import ActionSpace, RandomActions, actuation_of_env
 from hnn_envs.exploration.callbacks import Callback, Log
@@ -24,6 +38,7 @@ from hnn_envs.exploration.planning import Planning
 from hnn_envs.exploration.steps import StepModel
 from hnn_envs.exploration.trials import Rules, TrialEnv
 from hnn_envs.recordings.adapters import adapter_of
+from hnn_envs.tasks.regulate import Regulate
 
 SLIDER_GOAL = Goal.at([1.0], angles=[False])
 
@@ -412,7 +427,7 @@ def test_actions_are_shares_of_an_environments_bounds() -> None:
 def test_what_actions_drive_is_found_by_asking() -> None:
     env = gymnasium.make("hnn_envs:hnn_envs/Acrobot-v0")
     env.reset(seed=0)
-    found = actuation_of_env(env.unwrapped, adapter_of(env), ActionSpace.of(env.action_space))
+    found = actuation_of_env(env, adapter_of(env), ActionSpace.of(env.action_space))
     assert (found.driven, found.sizes.tolist(), found.inputs) == ((1,), [3.0], 2)
 
 
@@ -429,8 +444,44 @@ def test_a_trial_that_can_no_longer_be_solved_ends() -> None:
     env = gymnasium.make(CART_POLE)
     stage = TrialEnv(env, adapter_of(env), ActionSpace.of(env.action_space), 0.0, REST)
     rules = Rules(40, 10, lambda states: get_upright(states) <= 0.25)
-    trial = stage.play(lambda step, seen: np.zeros(1), 40, 0, rules)
+    trial = stage.play(stage.reset(0), lambda step, seen: np.zeros(1), 40, rules)
     assert (trial.ended, trial.solved, len(trial.inputs)) == ("missed", False, 31)
+
+
+def test_what_actions_drive_is_found_through_wrappers_that_change_them() -> None:
+    env = gymnasium.wrappers.RescaleAction(gymnasium.make("Pendulum-v1"), -1.0, 1.0)
+    played = Explorer(env, Goal.at([0.0], angles=[True]), first_seconds=0.5)
+    assert played.actuation.sizes.tolist() == [2.0]
+    trial = played.step()
+    assert 1.0 < np.abs(trial.inputs).max() <= 2.0
+
+
+def test_a_trial_that_the_environment_ends_for_good_is_not_solved_not_even_at_its_last_step() -> None:
+    env = EndsAfter(gymnasium.make(CART_POLE), 10)
+    up = np.array([0.0, math.pi])
+    stage = TrialEnv(env, adapter_of(env), ActionSpace.of(env.action_space), 0.0, (up, np.zeros(2)))
+    rules = Rules(10, 5, lambda states: get_upright(states) <= 0.25)
+    trial = stage.play(stage.reset(0), lambda step, seen: np.zeros(1), 10, rules)
+    assert (trial.ended, trial.solved, len(trial.inputs)) == ("left", False, 10)
+
+
+def test_a_trial_resets_its_environment_once() -> None:
+    env = CountsResets(gymnasium.make(CART_POLE))
+    played = explorer(env)
+    before = env.resets
+    played.step()
+    played.step()
+    assert env.resets - before == 2
+
+
+def test_a_task_of_several_inputs_costs_each_as_it_says() -> None:
+    dynamics = make_dynamics("double-pendulum", "ode", dt=0.05)
+    limits = np.array([math.pi, math.pi, 20.0, 30.0])
+    task = Regulate(
+        dynamics.spec, low=tuple(-limits), high=tuple(limits), max_input=(2.0, 3.0), input_weights=(0.1, 0.5)
+    )
+    found = goal_of(SimpleNamespace(task=task, dynamics=dynamics)).cost_of((True, True), 2).action_costs
+    np.testing.assert_allclose(found, np.array([0.1 * 4.0, 0.5 * 9.0]) / task.largest_cost)
 
 
 def test_a_trial_from_the_goal_is_solved_if_it_is_held() -> None:
@@ -438,4 +489,4 @@ def test_a_trial_from_the_goal_is_solved_if_it_is_held() -> None:
     up = np.array([0.0, math.pi])
     stage = TrialEnv(env, adapter_of(env), ActionSpace.of(env.action_space), 0.0, (up, np.zeros(2)))
     rules = Rules(10, 5, lambda states: get_upright(states) <= 0.25)
-    assert stage.play(lambda step, seen: np.zeros(1), 10, 0, rules).solved
+    assert stage.play(stage.reset(0), lambda step, seen: np.zeros(1), 10, rules).solved

@@ -118,7 +118,7 @@ def _save_model(explorer: Explorer, path: Path) -> None:
 
 
 def _tell(explorer: Explorer, number: int, trial: Trial, second: float) -> None:
-    experience = explorer.dt * sum(len(each.inputs) for each in explorer.trials[:number]) / second
+    experience = explorer.seconds_before(number) / second
     kind = "planned" if trial.planned else "random"
     end = "solved" if trial.solved else trial.ended
     say(f"trial {number + 1}, after {experience:.1f} s: {kind}, {trial.seconds / second:.1f} s, {end}")

@@ -10,7 +10,7 @@ import numpy as np
 
 from hnn_envs.arrays import Array
 from hnn_envs.errors import InvalidOptionError
-from hnn_envs.recordings.adapters import Adapter, Env
+from hnn_envs.recordings.adapters import Adapter
 from hnn_envs.tasks.actuation import Actuation
 
 REMEMBERED = 0.7
@@ -53,8 +53,13 @@ class ActionSpace:
         return values.astype(self.dtype).reshape(self.shape)
 
 
-def actuation_of_env(env: Env, adapter: Adapter, space: ActionSpace) -> Actuation:
+def actuation_of_env(env: gymnasium.Env[Any, Any], adapter: Adapter, space: ActionSpace) -> Actuation:
     """Which input each action drives, and how strongly, found by asking the adapter.
+
+    Args:
+        env: with its wrappers.
+        adapter: how it is seen.
+        space: of its actions.
 
     Raises:
         InvalidOptionError: an action that drives none or several inputs, or not in proportion.
@@ -62,7 +67,7 @@ def actuation_of_env(env: Env, adapter: Adapter, space: ActionSpace) -> Actuatio
     width = len(space.low)
 
     def inputs(shares: Array) -> Array:
-        return np.asarray(adapter.input(env, space.of_shares(shares)), dtype=np.float64).reshape(-1)
+        return adapter.inputs_of(env, space.of_shares(shares))
 
     unit = np.eye(width)
     forward, back = (np.stack([inputs(sign * each) for each in unit]) for sign in (1.0, -1.0))

@@ -19,7 +19,7 @@ from hnn_envs.exploration.goal import Goal, goal_of
 from hnn_envs.exploration.kept import KeptTrials
 from hnn_envs.exploration.learners import Learned, Learner
 from hnn_envs.exploration.planning import Plan, Planning, plan_trial
-from hnn_envs.exploration.trials import FEWEST_STATES, Rules, Trial, TrialEnv, longest_episode
+from hnn_envs.exploration.trials import FEWEST_STATES, Rules, Start, Trial, TrialEnv, longest_episode
 from hnn_envs.parsing import user_path
 from hnn_envs.recordings.adapters import Adapter, State, adapter_of, make_env
 from hnn_envs.recordings.recording import Recording
@@ -116,7 +116,7 @@ class Explorer:
         self.trial_env = TrialEnv(made, chosen, space, float(noise), _checked_start(start, chosen))
         self.goal = goal_of(base) if goal is None else goal
         self.goal.check(len(chosen.coordinates))
-        self.actuation = actuation_of_env(base, chosen, space)
+        self.actuation = actuation_of_env(made, chosen, space)
         self.planning = Planning() if planning is None else planning
         self._first = int(_seconds("first_seconds", first_seconds, self.dt) / self.dt + CLOSE)
         steps, held = (
@@ -152,12 +152,16 @@ class Explorer:
     @property
     def seconds(self) -> float:
         """Experience so far."""
-        return self._elapsed(len(self.trials))
+        return self.seconds_before(len(self.trials))
 
     @property
     def solved(self) -> bool:
         """Whether a trial was solved."""
         return any(trial.solved for trial in self.trials)
+
+    def seconds_before(self, number: int) -> float:
+        """Experience before a trial, by its number from 0 on."""
+        return self.dt * self._steps(number)
 
     def recording(self) -> Recording:
         """All that was watched so far.
@@ -183,7 +187,7 @@ class Explorer:
             raise InvalidOptionError(f"seconds must be a number, not {seconds!r}")
         while not self.solved and self.seconds < seconds - CLOSE and len(self.trials) < trials:
             self.step()
-        before = self._elapsed(len(self.trials) - 1 if self.solved else len(self.trials))
+        before = self.seconds_before(len(self.trials) - 1 if self.solved else len(self.trials))
         return Exploration(self.solved, before, tuple(self.trials))
 
     def step(self) -> Trial:
@@ -216,35 +220,36 @@ class Explorer:
         except (TrainingError, DataError, ArithmeticError, np.linalg.LinAlgError) as error:
             instead = "more random actions" if self.learned is None else "what was learned before"
             self._learned_from = count
-            self._message(f"after {self._elapsed(count):g} s nothing usable was learned ({error}): {instead} instead")
+            self._message(
+                f"after {self.seconds_before(count):g} s nothing usable was learned ({error}): {instead} instead"
+            )
             return
         self.learned, self._learned_from = learned, count
         for callback in self._callbacks:
-            callback.on_learned(self._elapsed(count), learned)
+            callback.on_learned(self.seconds_before(count), learned)
 
     def _play_random(self, count: int) -> Trial:
         left = self._first - self._steps(count)
         steps = left if left > 0 else max(FEWEST_STATES, self._first // 2)
         acting = RandomActions(np.random.default_rng((self.seed, count, 1)), self.actuation.actions)
-        return self.trial_env.play(acting, steps, self._seed_of(count))
+        return self.trial_env.play(self._start(count), acting, steps)
 
     def _play_plan(self, count: int, learned: Learned) -> Trial:
         rng = np.random.default_rng((self.seed, count, 2))
-        start = self.trial_env.reset(self._seed_of(count))
-        self.plan, tracker = plan_trial(learned, self.goal, self.actuation, start, self.rules, rng, self.planning)
+        start = self._start(count)
+        problem = learned, self.goal, self.actuation, start.measured, self.rules
+        self.plan, tracker = plan_trial(*problem, rng, self.planning)
         for callback in self._callbacks:
-            callback.on_plan(self._elapsed(count), self.plan)
-        return self.trial_env.play(tracker, self.rules.steps, self._seed_of(count), self.rules)
+            callback.on_plan(self.seconds_before(count), self.plan)
+        return self.trial_env.play(start, tracker, self.rules.steps, self.rules)
 
-    def _seed_of(self, count: int) -> int:
-        """The seed of a trial's reset and noise."""
-        return int(np.random.SeedSequence((self.seed, count)).generate_state(1)[0] % 2**31)
+    def _start(self, count: int) -> Start:
+        """Resets the environment, with a seed of its own for each trial."""
+        seed = np.random.SeedSequence((self.seed, count)).generate_state(1)[0]
+        return self.trial_env.reset(int(seed % 2**31))
 
     def _steps(self, count: int) -> int:
         return sum(len(trial.inputs) for trial in self.trials[:count])
-
-    def _elapsed(self, count: int) -> float:
-        return self.dt * self._steps(count)
 
     def _recording(self, count: int) -> Recording:
         adapter = self.trial_env.adapter

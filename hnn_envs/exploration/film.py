@@ -87,7 +87,7 @@ class Film(Callback):
         if not 1 <= number <= len(explorer.trials):
             raise InvalidOptionError(f"number must be of a trial, from 1 to {len(explorer.trials)}, not {number}")
         charting, before = Charting.of(explorer), number - 1
-        chart = charting.chart(self.learned_before(_before(explorer, before)))
+        chart = charting.chart(self.learned_before(explorer.seconds_before(before)))
         path = charting.path(explorer.trials[before])
         return chart_figure(chart, charting.seen(before), charting.goal, path=path, size=size)
 
@@ -125,7 +125,7 @@ class Film(Callback):
 
     def _frames(self, explorer: Explorer, charting: Charting, number: int, every: int) -> list[Array]:
         """A trial, its outcome on its last frame."""
-        trial, before = explorer.trials[number], _before(explorer, number)
+        trial, before = explorer.trials[number], explorer.seconds_before(number)
         path, (second, unit) = charting.path(trial), _second(explorer)
         scene = _scene(explorer.trial_env, trial)
         animation = Animation(charting.chart(self.learned_before(before)), charting.seen(number), charting.goal, CHART)
@@ -141,11 +141,6 @@ class Film(Callback):
 def _chosen(count: int, most: int) -> list[int]:
     """The first trial and the last ones; all where there are few."""
     return list(range(count)) if count <= most else [*range(min(1, most - 1)), *range(count - max(1, most - 1), count)]
-
-
-def _before(explorer: Explorer, number: int) -> float:
-    """Experience before a trial."""
-    return explorer.dt * sum(len(trial.inputs) for trial in explorer.trials[:number])
 
 
 def _second(explorer: Explorer) -> tuple[float, str]:

@@ -14,6 +14,7 @@ from hnn_envs.arrays import Array, wrapped
 from hnn_envs.errors import InvalidOptionError
 from hnn_envs.recordings.adapters import Env
 from hnn_envs.recordings.own_adapter import velocity_map
+from hnn_envs.tasks.actuation import actuation_of
 from hnn_envs.tasks.optional import UprightTask
 
 TOLERANCE = 0.25
@@ -34,14 +35,14 @@ class Goal:
     Attributes:
         state: positions and velocities, shape (2*dof,).
         cost: C of the cost (x - state)^T C (x - state), shape (2*dof, 2*dof).
-        action_cost: of the square of each action, which is in [-1, 1].
+        action_cost: of the square of each action, which is in [-1, 1]: one for all, or one for each, shape (actions,).
         reached: states (..., 2*dof) -> whether they count as being there, shape (...,).
         low, high: limits of the state, shape (2*dof,), infinite where there are none.
     """
 
     state: Array
     cost: Array
-    action_cost: float
+    action_cost: float | Array
     reached: Callable[[Array], Array]
     low: Array
     high: Array
@@ -57,7 +58,7 @@ class Goal:
         away = np.concatenate([side * NEAR[:, None, None] * np.eye(dof, 2 * dof) for side in (1.0, -1.0)])
         counted = self.reached(self.state + away).sum(0).tolist()
         numbers = [each.tolist() for each in (self.state, self.cost, self.low, self.high)]
-        return (*numbers, self.action_cost, counted)
+        return (*numbers, np.ravel(self.action_cost).tolist(), counted)
 
     def check(self, dof: int) -> None:
         """Makes sure that it is of a system with so many coordinates.
@@ -75,7 +76,7 @@ class Goal:
             angles: which coordinates are angles.
             actions: how many there are.
         """
-        costs = np.full(actions, self.action_cost)
+        costs = np.broadcast_to(self.action_cost, actions)
         return distance_cost(angles, self.state, self.cost, costs, (self.low, self.high))
 
     @classmethod
@@ -126,14 +127,7 @@ class Goal:
         if not action_cost > 0:
             raise InvalidOptionError(f"action_cost must be positive, not {action_cost!r}")
         limits = _limits(low, dof, -np.inf), _limits(high, dof, np.inf)
-        turning = np.array(angles, dtype=np.bool_)
-        allowed = each["tolerance"]
-
-        def reached(states: Array) -> Array:
-            away = states[..., :dof] - q
-            near: Array = (np.abs(np.where(turning, wrapped(away), away)) <= allowed).all(-1)
-            return near
-
+        reached = _near(q, angles, each["tolerance"])
         cost = np.diag(np.concatenate((each["weights"], each["velocity_weights"])))
         return cls(np.concatenate((q, np.zeros(dof))), cost, float(action_cost), reached, *limits)
 
@@ -168,18 +162,31 @@ def _of_task(env: Env, task: QuadraticTask) -> Goal:
     back = np.eye(2 * dof)
     back[dof:, dof:] = np.linalg.inv(to_velocity)
     limits = [np.concatenate((side[:dof], _scaled(np.abs(to_velocity), side[dof:]))) for side in (task.low, task.high)]
-    costs = np.broadcast_to(task.input_cost * np.square(task.max_input), 1)
+    action_costs = task.input_cost * actuation_of(task).sizes ** 2
+    reached = (
+        _upright(task) if isinstance(task, UprightTask) else _near(goal[:dof], env.dynamics.spec.angles, TOLERANCE)
+    )
+    return Goal(goal, back.T @ task.goal_cost @ back, action_costs, reached, *limits)
+
+
+def _upright(task: UprightTask) -> Callable[[Array], Array]:
+    def reached(states: Array) -> Array:
+        near: Array = task.angle_from_upright(states) <= TOLERANCE
+        return near
+
+    return reached
+
+
+def _near(q: Array, angles: Sequence[bool], tolerance: float | Array) -> Callable[[Array], Array]:
+    """Whether all positions of states are within a tolerance of q, angles the shorter way round."""
+    turning = np.array(angles, dtype=np.bool_)
 
     def reached(states: Array) -> Array:
-        if isinstance(task, UprightTask):
-            near: Array = task.angle_from_upright(states) <= TOLERANCE
-            return near
-        away = states[..., :dof] - goal[:dof]
-        turning = np.array(env.dynamics.spec.angles)
-        held: Array = (np.abs(np.where(turning, wrapped(away), away)) <= TOLERANCE).all(-1)
-        return held
+        away = states[..., : len(q)] - q
+        near: Array = (np.abs(np.where(turning, wrapped(away), away)) <= tolerance).all(-1)
+        return near
 
-    return Goal(goal, back.T @ task.goal_cost @ back, float(costs[0]), reached, *limits)
+    return reached
 
 
 def _scaled(matrix: Array, sides: Array) -> Array:

@@ -81,6 +81,21 @@ class Trial:
         return Run(name, times, self.measured[:, :dof], self.measured[:, dof:], times[:-1], self.inputs)
 
 
+@dataclass(frozen=True)
+class Start:
+    """Where a trial starts.
+
+    Attributes:
+        state: [positions, velocities], shape (2*dof,).
+        measured: the same with the noise of measurement.
+        seed: of the noise that follows.
+    """
+
+    state: Array
+    measured: Array
+    seed: int
+
+
 def longest_episode(env: gymnasium.Env[Any, Any]) -> float:
     """Steps after which the time limits of an environment's wrappers end its episodes; infinite where none does."""
     limit, layer = math.inf, env
@@ -114,8 +129,11 @@ class TrialEnv:
         """Time of a step."""
         return self.adapter.step_of(self.env.unwrapped)
 
-    def reset(self, seed: int) -> Array:
-        """Brings the environment to where a trial starts, and gives the state there as it is measured, (2*dof,).
+    def reset(self, seed: int) -> Start:
+        """Brings the environment to where a trial starts.
+
+        Args:
+            seed: of the environment's reset and of the noise of the trial.
 
         Raises:
             DataError: a state that is not finite, or of another size than the adapter says.
@@ -123,26 +141,27 @@ class TrialEnv:
         self.env.reset(seed=seed)
         if self.start is not None and self.adapter.put is not None:
             self.adapter.put(self.env.unwrapped, *self.start)
-        return self._measure(self._state(None), np.random.default_rng(seed))
+        state = self._state(None)
+        return Start(state, self._measure(state, np.random.default_rng(seed)), seed)
 
-    def play(self, acting: Acting, steps: int, seed: int, rules: Rules | None = None) -> Trial:
-        """Plays a trial from where ``reset`` of the same seed starts it.
+    def play(self, start: Start, acting: Acting, steps: int, rules: Rules | None = None) -> Trial:
+        """Plays a trial from where ``reset`` has just brought the environment.
 
         Args:
+            start: what that gave.
             acting: what chooses the actions.
             steps: most of them.
-            seed: of the environment's reset and of the noise.
             rules: when a trial with a plan is solved, and when it is no longer of use; None of random actions.
 
         Raises:
             DataError: a state that is not finite, or of another size than the adapter says.
         """
-        measured, rng = [self.reset(seed)], np.random.default_rng((seed, 1))
-        states, inputs = [self._state(None)], []
+        measured, rng = [start.measured], np.random.default_rng((start.seed, 1))
+        states, inputs = [start.state], []
         ended = "whole"
         for step in range(steps):
             action = self.space.of_shares(acting(step, measured[-1]))
-            u = np.array(self.adapter.input(self.env.unwrapped, action), dtype=np.float64).reshape(-1)
+            u = self.adapter.inputs_of(self.env, action)
             _, _, terminated, truncated, _ = self.env.step(action)
             if self.adapter.stopped(self.env.unwrapped):
                 ended = "stop"
@@ -151,7 +170,7 @@ class TrialEnv:
             states.append(self._state(states[-1]))
             measured.append(self._measure(states[-1], rng))
             if terminated or truncated:
-                ended = "left" if step + 1 < steps else "whole"
+                ended = "left" if terminated or step + 1 < steps else "whole"
                 break
             if rules is not None and rules.missed(step + 1, states[-1]):
                 ended = "missed"

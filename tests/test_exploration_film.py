@@ -16,7 +16,7 @@ from hnn_envs.dynamics import make_dynamics
 from hnn_envs.errors import InvalidOptionError, TrainingError
 from hnn_envs.exploration.energies import Charting, learned_machine, true_machine
 from hnn_envs.exploration.explorer import Explorer
-from hnn_envs.exploration.film import Film, _chosen, _scene
+from hnn_envs.exploration.film import Film, _chosen, _rendering, _scene
 from hnn_envs.exploration.goal import Goal
 from hnn_envs.exploration.learners import Learned
 from hnn_envs.figures.exploration import Curves, Plane, chart_figure, write_film
@@ -182,8 +182,10 @@ def test_other_environments_are_drawn_by_themselves_and_are_not_moved() -> None:
     explorer = random_explorer("Pendulum-v1", goal=Goal.at([0.0], angles=[True]))
     inner: Any = explorer.trial_env.env.unwrapped
     before = np.array(inner.state)
-    scene = _scene(explorer.trial_env, explorer.trials[0])
-    first, last = scene(0), scene(len(explorer.trials[0].states) - 1)
+    with _rendering(explorer.trial_env) as render:
+        assert render is not None
+        scene = _scene(explorer.trial_env, explorer.trials[0], render)
+        first, last = scene(0), scene(len(explorer.trials[0].states) - 1)
     assert first.shape == last.shape == (300, 300, 3)
     assert (first != last).any()
     np.testing.assert_array_equal(inner.state, before)
@@ -195,5 +197,28 @@ def test_an_environment_that_draws_nothing_is_shown_by_its_coordinates() -> None
         metadata = {"render_modes": []}  # noqa: RUF012 - Gymnasium's
 
     explorer = random_explorer(Silent(gymnasium.make("Pendulum-v1")), goal=Goal.at([0.0], angles=[True]))
-    scene = _scene(explorer.trial_env, explorer.trials[0])
+    with _rendering(explorer.trial_env) as render:
+        assert render is None
+    scene = _scene(explorer.trial_env, explorer.trials[0], None)
     assert (scene(0) != scene(5)).any()
+
+
+def test_an_environment_that_cannot_draw_without_a_display_is_shown_by_its_coordinates(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class NoDisplayError(Exception):
+        """As MuJoCo's FatalError, which is of no other kind."""
+
+    seen: list[str] = []
+
+    def fail(env: Any) -> Any:
+        seen.append("render")
+        raise NoDisplayError("an OpenGL platform library has not been loaded")
+
+    explorer = random_explorer("Pendulum-v1", goal=Goal.at([0.0], angles=[True]))
+    inner = type(explorer.trial_env.env.unwrapped)
+    monkeypatch.setattr(inner, "render", fail)
+    monkeypatch.setattr(inner, "close", lambda env: seen.append("close"))
+    written = Film().write(explorer, tmp_path / "film.gif")
+    assert written.stat().st_size > 10_000
+    assert seen == ["render", "close"]

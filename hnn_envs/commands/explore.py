@@ -25,7 +25,14 @@ def explore(
     environment: Annotated[
         str, typer.Argument(help="A task, such as cart-pole, or an environment's id, such as Pendulum-v1.")
     ] = "cart-pole",
-    noise: Annotated[float, typer.Option(min=0, help="Of what is measured of each position and velocity.")] = 0.01,
+    noise: Annotated[
+        Optional[float],  # noqa: UP045 - typer
+        typer.Option(
+            min=0,
+            help="Of what is measured of each position and velocity; by default 0.01, and none of what benchmark "
+            "seconds takes from Gymnasium.",
+        ),
+    ] = None,
     seconds: Annotated[float, typer.Option(min=0, help="Experience after which no other trial begins.")] = 30.0,
     first: Annotated[
         Optional[float],  # noqa: UP045 - typer
@@ -69,11 +76,12 @@ def explore(
         explorer = Explorer(
             env,
             aim,
-            noise=noise,
+            noise=asked.noise if noise is None else noise,
             start=begin,
             first_seconds=second * (asked.first if first is None else first),
             trial_seconds=second * asked.trial,
             hold_seconds=second * asked.held,
+            planning=asked.planning,
             seed=seed,
             folder=folder,
             callbacks=watching,
@@ -128,7 +136,7 @@ def _asked(name: str) -> Challenge:
     """What the benchmark of seconds asks there, or the environment as it is."""
     import gymnasium
 
-    from hnn_envs.benchmarks.seconds.challenges import GYMNASIUM, Challenge, challenge_of
+    from hnn_envs.benchmarks.seconds.challenges import FIRST_SECONDS, GYMNASIUM, Challenge, challenge_of
     from hnn_envs.ids import environment_of
     from hnn_envs.recordings.adapters import make_env
     from hnn_envs.tasks import TASKS, get_task
@@ -138,8 +146,8 @@ def _asked(name: str) -> Challenge:
         return challenge_of(name)
     if name in TASKS:
         made, keywords = environment_of(name)
-        return Challenge(name, lambda: gymnasium.make(made, **keywords), None, None, 1.0, 2.0)
-    return Challenge(name, lambda: make_env(name), None, None, 1.0, 2.0)
+        return Challenge(name, lambda: gymnasium.make(made, **keywords), None, None, 1.0, FIRST_SECONDS)
+    return Challenge(name, lambda: make_env(name), None, None, 1.0, FIRST_SECONDS)
 
 
 def _second(asked: Challenge, env: Any) -> float:

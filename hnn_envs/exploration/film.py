@@ -5,7 +5,8 @@ What was learned is drawn by ``hnn_envs.figures.exploration``, from arrays; whic
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -48,6 +49,8 @@ TRAIL = 40
 
 Scene: TypeAlias = Callable[[int], Array]
 """The number of a state -> its picture, uint8, shape (height, width, 3)."""
+Render: TypeAlias = Callable[[Array], Array]
+"""A state (2*dof,) -> its picture."""
 
 
 class Film(Callback):
@@ -116,20 +119,23 @@ class Film(Callback):
         frames: list[Array] = []
         durations: list[int] = []
         usual = max(FASTEST, round(1000 * explorer.dt * every / _second(explorer)[0]))
-        for number in shown:
-            made = self._frames(explorer, charting, number, every)
-            frames += made
-            durations += [usual] * (len(made) - 1) + [LAST]
+        with _rendering(explorer.trial_env) as render:
+            for number in shown:
+                made = self._frames(explorer, charting, number, every, render)
+                frames += made
+                durations += [usual] * (len(made) - 1) + [LAST]
         write_film(target, frames, durations)
         return target
 
-    def _frames(self, explorer: Explorer, charting: Charting, number: int, every: int) -> list[Array]:
+    def _frames(
+        self, explorer: Explorer, charting: Charting, number: int, every: int, render: Render | None
+    ) -> list[Array]:
         """A trial, its outcome on its last frame."""
         trial, before = explorer.trials[number], explorer.seconds_before(number)
         path, (second, unit) = charting.path(trial), _second(explorer)
-        scene = _scene(explorer.trial_env, trial)
         animation = Animation(charting.chart(self.learned_before(before)), charting.seen(number), charting.goal, CHART)
         last, name = len(trial.states) - 1, f"trial {number + 1}, {'planned' if trial.planned else 'random'}"
+        scene = _scene(explorer.trial_env, trial, render)
         found = []
         for state in [*range(0, last, every), last]:
             words, colour = (_outcome(trial, name), _colour(trial)) if state == last else (name, TEXT)
@@ -166,13 +172,14 @@ def _colour(trial: Trial) -> str:
     return ACTION if trial.solved else BASELINE if trial.planned else TEXT
 
 
-def _scene(trial_env: TrialEnv, trial: Trial) -> Scene:
+def _scene(trial_env: TrialEnv, trial: Trial, render: Render | None) -> Scene:
     """A trial as its task draws it, or as the environment does; else by its coordinates."""
     env: Any = trial_env.env.unwrapped
     if isinstance(env, PhysicsEnv):
         return _own_scene(env, trial)
-    rendered = _rendered_scene(trial_env, trial)
-    return _plain_scene(trial_env, trial) if rendered is None else rendered
+    if render is None:
+        return _plain_scene(trial_env, trial)
+    return lambda number: render(trial.states[number])
 
 
 def _own_scene(env: PhysicsEnv, trial: Trial) -> Scene:
@@ -199,24 +206,45 @@ def _view(env: PhysicsEnv, states: Array, shares: Array, dt: float, number: int)
     )
 
 
-def _rendered_scene(trial_env: TrialEnv, trial: Trial) -> Scene | None:
-    """By another environment of the same kind that draws; None where there is none, or where it cannot be set."""
+@contextmanager
+def _rendering(trial_env: TrialEnv) -> Iterator[Render | None]:
+    """Another environment of the same kind that draws states; None where it does not, or cannot without a display.
+
+    It is tried once only: MuJoCo's renderer ends the process where it fails a second time.
+    """
     spec, put = trial_env.env.spec, trial_env.adapter.put
-    if spec is None or put is None or "rgb_array" not in trial_env.env.metadata.get("render_modes", []):
-        return None
-    twin = gymnasium.make(spec, render_mode="rgb_array")
-    twin.reset(seed=0)
+    own = isinstance(trial_env.env.unwrapped, PhysicsEnv)
+    if own or spec is None or put is None or "rgb_array" not in trial_env.env.metadata.get("render_modes", []):
+        yield None
+        return
     dof = len(trial_env.adapter.coordinates)
+    twin = gymnasium.make(spec, render_mode="rgb_array")
 
-    def draw(number: int) -> Array:
-        put(twin.unwrapped, trial.states[number, :dof], trial.states[number, dof:])
-        picture = Image.fromarray(np.asarray(twin.render()))
-        side = min(picture.size)
-        left, top = (picture.width - side) // 2, (picture.height - side) // 2
-        square = picture.crop((left, top, left + side, top + side))
-        return np.asarray(square.resize(SCENE, Image.Resampling.LANCZOS))
+    def render(state: Array) -> Array:
+        put(twin.unwrapped, state[:dof], state[dof:])
+        return _square(twin.render())
 
-    return draw
+    try:
+        twin.reset(seed=0)
+        yield render if _draws(twin) else None
+    finally:
+        twin.close()
+
+
+def _draws(env: gymnasium.Env[Any, Any]) -> bool:
+    try:
+        return env.render() is not None
+    except Exception:  # renderers raise what they like: MuJoCo's error without OpenGL has no base of its own
+        return False
+
+
+def _square(rendered: Any) -> Array:
+    """The middle of a picture, of the size of a scene."""
+    picture = Image.fromarray(np.asarray(rendered))
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    square = picture.crop((left, top, left + side, top + side))
+    return np.asarray(square.resize(SCENE, Image.Resampling.LANCZOS))
 
 
 def _plain_scene(trial_env: TrialEnv, trial: Trial) -> Scene:
@@ -230,7 +258,7 @@ def _plain_scene(trial_env: TrialEnv, trial: Trial) -> Scene:
 
     def draw(number: int) -> Array:
         trail = trial.states[max(0, number - TRAIL) : number + 1]
-        view = View(trial.states[number], trail, still, nothing, nothing, name, number * trial.dt, OTHER)
+        view = View(trial.states[number], trail, still, nothing, nothing, "environment", number * trial.dt, OTHER)
         return draw_frame(picture, view, size=SCENE)
 
     return draw

@@ -9,6 +9,7 @@ HLW below is Hairer, Lubich and Wanner, Geometric Numerical Integration, second 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,11 @@ ENCOUNTER_DISTANCE = 0.5  # closer than that, the three-body task is over
 def never_missing(values: Array) -> Array:
     """NaN, which a diverged trajectory leaves behind, as infinity."""
     return np.where(np.isnan(values), np.inf, values)
+
+
+def upper_median(values: Sequence[float] | Array) -> float:
+    """The median of numbers that may be infinite; of an even number of them the larger of the two in the middle."""
+    return float(np.sort(np.asarray(values, dtype=np.float64))[len(values) // 2])
 
 
 def relative_energy_error(energies: Array, target: Array, scale: Array) -> Array:

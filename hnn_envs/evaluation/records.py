@@ -9,7 +9,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hnn_envs.errors import InvalidOptionError, ResultsError
 from hnn_envs.parsing import Extended, parse, parse_json
@@ -19,6 +19,7 @@ from hnn_envs.version import __version__
 LARGEST_FILE = 2**26
 """Bytes; the largest file that the suites write has some millions."""
 DIGEST = "digest"
+Kept = TypeVar("Kept")
 CURVES_FORMAT = 2
 """The layout of curves.json, which the stability benchmark writes and the report reads."""
 
@@ -117,6 +118,23 @@ def read_kept(path: Path) -> dict[str, Any]:
     if table.pop(DIGEST, None) != digest_of(table, {}):
         raise ResultsError(f"results {path} were changed after they were written: their digest does not match")
     return table
+
+
+def read_kept_as(kind: type[Kept], path: Path, what: str) -> Kept:
+    """What ``write_kept`` wrote of an object, with every entry of it.
+
+    Args:
+        kind: its class.
+        path: the file.
+        what: is measured again without the file, such as "cell".
+
+    Raises:
+        ResultsError: the file is missing, damaged, changed or of another class, with the reason.
+    """
+    try:
+        return parse(kind, read_kept(path), f"a kept {what}", whole=True)
+    except (InvalidOptionError, ResultsError) as error:
+        raise ResultsError(f"{path} cannot be read ({error}); delete it to measure that {what} again") from error
 
 
 def _plain(value: Any) -> Any:

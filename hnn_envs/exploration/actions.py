@@ -52,6 +52,11 @@ class ActionSpace:
         values = self.low + 0.5 * (np.clip(shares, -1.0, 1.0) + 1.0) * (self.high - self.low)
         return values.astype(self.dtype).reshape(self.shape)
 
+    def to_shares(self, action: Array) -> Array:
+        """The inverse of ``of_shares``, shape (actions,)."""
+        values = np.asarray(action, dtype=np.float64).reshape(-1)
+        return np.clip(2.0 * (values - self.low) / (self.high - self.low) - 1.0, -1.0, 1.0)
+
 
 def actuation_of_env(env: gymnasium.Env[Any, Any], adapter: Adapter, space: ActionSpace) -> Actuation:
     """Which input each action drives, and how strongly, found by asking the adapter.

@@ -14,20 +14,17 @@ from hnn_envs.dynamics import Dynamics
 from hnn_envs.errors import InvalidOptionError, TrainingError
 from hnn_envs.exploration.learners import Learned
 from hnn_envs.fitting.pipeline import torch_threads
+from hnn_envs.learning.alone import setting_of_all
 from hnn_envs.learning.few import FewSeconds, fit_few
 from hnn_envs.learning.fixed_steps import METHOD
-from hnn_envs.learning.kept import Kept
 from hnn_envs.learning.model import LearnedModel
 from hnn_envs.learning.pipeline import Candidate, card_of, series_settings
 from hnn_envs.learning.setting import Setting, Told
-from hnn_envs.learning.shares import Shares
-from hnn_envs.learning.systems import describe_system
 from hnn_envs.learning.trust import deviation
 from hnn_envs.models import Parameters
 from hnn_envs.models.trigonometric import Config
 from hnn_envs.parsing import Positive
 from hnn_envs.recordings.recording import Recording
-from hnn_envs.recordings.windows import watch
 
 FAMILY = "trigonometric"
 WORSE = 1.2
@@ -135,15 +132,10 @@ def model_of(learned: Learned, recording: Recording, system: str | None = None) 
 
 
 def _setting(recording: Recording, seed: int) -> Setting:
-    """All of a recording, to be learned from."""
-    if recording.input_matrix is None:
-        raise InvalidOptionError(f"recording {recording.name!r} must say by input_matrix what its inputs push")
+    """All of a recording, which has velocities."""
     if any(run.velocities is None for run in recording.runs):
         raise InvalidOptionError(f"recording {recording.name!r} must have velocities beside its positions")
-    watched = watch(recording)
-    spans = tuple((number, float(run.times[0]), float(run.times[-1])) for number, run in enumerate(recording.runs))
-    spec = describe_system(watched, recording.input_matrix)
-    return Setting(watched, spec, Shares(spans, (), ()), 1.0, seed, Kept(None, ""))
+    return setting_of_all(recording, 1.0, seed)
 
 
 def _size(fit: FewSeconds) -> float:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from hnn_envs.drawing.colors import BASELINE, GUIDE, HNN, OTHER, SPARE, TEXT
+from hnn_envs.evaluation.metrics import upper_median
 
 STYLES: dict[str, tuple[str, str, str]] = {
     "trigonometric": (HNN, "o", "HNN, planned in"),
@@ -79,7 +80,7 @@ def _panel(axes: Axes, found: Sequence[SecondsUntilSolved], agents: Sequence[str
         axes.plot(
             np.full((~solved).sum(), never), heights[~solved], marker, color=colour, markersize=5, fillstyle="none"
         )
-        median = values[len(values) // 2]
+        median = upper_median(values)
         middle = median if math.isfinite(median) else never
         axes.plot([middle, middle], [place - 0.38, place + 0.38], color=colour, linewidth=2.2)
         if each.target is not None:

@@ -54,12 +54,8 @@ def fit_family(
     """
     if family not in (*FITS, PAIRWISE):
         raise UnknownNameError.of("family", family, (*FITS, PAIRWISE))
-    watched = watch(recording)
-    spans = tuple((number, float(run.times[0]), float(run.times[-1])) for number, run in enumerate(recording.runs))
-    spec = describe_system(watched, recording.input_matrix)
     with torch_threads(1):
-        kept = Kept(None, "", lambda _: None)
-        setting = Setting(watched, spec, Shares(spans, (), ()), minutes / MINUTES, seed, kept)
+        setting = setting_of_all(recording, minutes / MINUTES, seed)
         if family == PAIRWISE:
             setting = replace(setting, spec=_of_bodies(setting))
         fitted = _fit_pairwise(setting, told) if family == PAIRWISE else FITS[family](setting, told)
@@ -67,6 +63,18 @@ def fit_family(
     method = suited_integrator(field, learned=True)
     substeps = default_substeps(setting.spec, dt, method, learned=True)
     return Dynamics(family, setting.spec, None, field, method, dt, substeps, None)
+
+
+def setting_of_all(recording: Recording, effort: float, seed: int) -> Setting:
+    """All of a recording, to be learned from: nothing is held out, and nothing kept on disk.
+
+    Raises:
+        InvalidOptionError: the recording does not say what its inputs push.
+    """
+    watched = watch(recording)
+    spans = tuple((number, float(run.times[0]), float(run.times[-1])) for number, run in enumerate(recording.runs))
+    spec = describe_system(watched, recording.input_matrix)
+    return Setting(watched, spec, Shares(spans, (), ()), effort, seed, Kept(None, ""))
 
 
 def _of_bodies(setting: Setting) -> SystemSpec:

@@ -15,10 +15,10 @@ from hnn_envs.arrays import Array
 from hnn_envs.benchmarks.learning.models import fit_model
 from hnn_envs.benchmarks.learning.rivals import Step
 from hnn_envs.benchmarks.learning.watching import Unseen, record_system, unseen_runs
-from hnn_envs.errors import DataError, InvalidOptionError, ResultsError, TrainingError
+from hnn_envs.errors import DataError, ResultsError, TrainingError
 from hnn_envs.evaluation.metrics import never_missing, state_difference, valid_prediction_time
-from hnn_envs.evaluation.records import read_kept, write_kept
-from hnn_envs.parsing import Extended, parse
+from hnn_envs.evaluation.records import read_kept_as, write_kept
+from hnn_envs.parsing import Extended
 from hnn_envs.storage import digest_of
 from hnn_envs.systems import get_spec, get_system
 from hnn_envs.version import __version__
@@ -130,10 +130,7 @@ def load_result(path: Path) -> Result:
     Raises:
         ResultsError: the file is damaged.
     """
-    try:
-        return parse(Result, read_kept(path), "a kept cell", whole=True)
-    except (InvalidOptionError, ResultsError) as error:
-        raise ResultsError(f"{path} cannot be read ({error}); delete it to measure that cell again") from error
+    return read_kept_as(Result, path, "cell")
 
 
 def _plain(result: Result) -> dict[str, object]:

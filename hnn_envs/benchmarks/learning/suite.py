@@ -15,6 +15,7 @@ from hnn_envs.benchmarks.learning.models import MODELS, RECIPES, check_model, is
 from hnn_envs.benchmarks.learning.rivals import is_installed
 from hnn_envs.benchmarks.learning.watching import UNSEEN_SCALES, UNSEEN_STEPS, unseen_runs
 from hnn_envs.errors import InvalidOptionError
+from hnn_envs.evaluation.metrics import upper_median
 from hnn_envs.evaluation.records import Row
 from hnn_envs.figures.learning import LearningCurve
 from hnn_envs.progress import Progress, silent
@@ -172,14 +173,9 @@ def _rows(cell: Cell, result: Result) -> list[Row]:
         Row(SUITE, cell.system, name, "valid_prediction_time", median, unit=unit, reference=asked),
         Row(SUITE, cell.system, name, "valid_prediction_time_low", low, unit=unit),
         Row(SUITE, cell.system, name, "valid_prediction_time_high", high, unit=unit),
-        Row(SUITE, cell.system, name, "prediction_error", _median(result.error)),
+        Row(SUITE, cell.system, name, "prediction_error", upper_median(result.error)),
         Row(SUITE, cell.system, name, "fitting_time", result.fitting_time, unit="s"),
     ]
-
-
-def _median(values: Sequence[float]) -> float:
-    """The median of numbers that may be infinite; of an even number of them the larger of the two in the middle."""
-    return float(np.sort(np.asarray(values, dtype=np.float64))[len(values) // 2])
 
 
 def curves_of(rows: Sequence[Row]) -> list[LearningCurve]:

@@ -14,13 +14,13 @@ from hnn_envs.benchmarks.seconds.gymnasium_training import seconds_until_sac_sol
 from hnn_envs.benchmarks.seconds.model_free import BUDGETS, seconds_until_solved
 from hnn_envs.benchmarks.seconds.policies import solved_trials, train_policy
 from hnn_envs.benchmarks.seconds.rivals import rival
-from hnn_envs.errors import DataError, InvalidOptionError, ResultsError, TrainingError, UnknownNameError
-from hnn_envs.evaluation.records import read_kept, write_kept
+from hnn_envs.errors import DataError, TrainingError, UnknownNameError
+from hnn_envs.evaluation.records import read_kept_as, write_kept
 from hnn_envs.exploration.explorer import Explorer
 from hnn_envs.exploration.learners import Learned, Learner
 from hnn_envs.exploration.machine_learner import MachineLearner
 from hnn_envs.fitting.pipeline import torch_threads
-from hnn_envs.parsing import Extended, parse
+from hnn_envs.parsing import Extended
 from hnn_envs.storage import digest_of
 from hnn_envs.systems import spec_of
 from hnn_envs.tasks import get_task
@@ -115,10 +115,7 @@ def run_cell(cell: Cell, folder: Path) -> Result:
     """
     path = cell.path(folder)
     if path.is_file():
-        try:
-            return parse(Result, read_kept(path), "a kept cell", whole=True)
-        except (InvalidOptionError, ResultsError) as error:
-            raise ResultsError(f"{path} cannot be read ({error}); delete it to measure that cell again") from error
+        return read_kept_as(Result, path, "cell")
     began = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # rivals' libraries warn of bounds that a kernel reached, and the like

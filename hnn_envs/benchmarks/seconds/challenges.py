@@ -15,7 +15,7 @@ from hnn_envs.errors import UnknownNameError
 from hnn_envs.exploration.goal import Goal
 from hnn_envs.exploration.planning import Planning
 from hnn_envs.ids import environment_of
-from hnn_envs.recordings.adapters import State, make_env
+from hnn_envs.recordings.adapters import State, adapter_of, make_env
 from hnn_envs.systems import spec_of
 from hnn_envs.tasks import get_task
 from hnn_envs.tasks.optional import second_of, upright
@@ -39,7 +39,6 @@ class Challenge:
         held: seconds at its end in which the goal is held.
         noise: standard deviation of what is measured of each component.
         planning: how trials are planned.
-        dt: seconds of a step of an environment of Gymnasium.
         target: seconds of experience within which 18 of 20 seeds are to solve it; None where nothing was promised.
     """
 
@@ -53,7 +52,6 @@ class Challenge:
     held: float = HELD_SECONDS
     noise: float = NOISE
     planning: Planning | None = None
-    dt: float = 0.05
     target: float | None = None
 
 
@@ -84,6 +82,15 @@ GYMNASIUM: dict[str, Callable[[], Challenge]] = {
 
 TARGETS = {"pendulum": 2.0, "cart-pole": 4.0, "acrobot": 15.0, "pendubot": 15.0}
 FIRST_SECONDS = 2.0
+
+
+def step_of(asked: Challenge) -> float:
+    """Seconds of a step of the environment."""
+    env = asked.make()
+    try:
+        return adapter_of(env).step_of(env.unwrapped) / asked.second
+    finally:
+        env.close()
 
 
 def challenge_of(name: str) -> Challenge:

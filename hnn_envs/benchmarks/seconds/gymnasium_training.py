@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import gymnasium
-import numpy as np
-
 from hnn_envs.arrays import Array
 from hnn_envs.benchmarks.seconds.challenges import Challenge
 from hnn_envs.benchmarks.seconds.model_free import SAC_SETTINGS, learn
-from hnn_envs.exploration.trials import Rules
+from hnn_envs.exploration.actions import ActionSpace
+from hnn_envs.exploration.trials import Rules, TrialEnv
 from hnn_envs.fitting.pipeline import torch_threads
 from hnn_envs.recordings.adapters import adapter_of
 
@@ -40,8 +38,9 @@ def seconds_until_sac_solves(challenge: Challenge, seed: int, *, budget: int = B
     from stable_baselines3 import SAC
     from stable_baselines3.common.callbacks import BaseCallback
 
-    env, judged = challenge.make(), challenge.make()
-    dt = adapter_of(env).step_of(env.unwrapped)
+    env, tried = challenge.make(), challenge.make()
+    trial_env = TrialEnv(tried, adapter_of(tried), ActionSpace.of(tried.action_space), challenge.noise)
+    dt = trial_env.dt
     assert challenge.goal is not None  # noqa: S101 - environments of Gymnasium say no goal themselves
     rules = Rules(round(challenge.trial / dt), round(challenge.held / dt), challenge.goal.reached)
 
@@ -49,7 +48,7 @@ def seconds_until_sac_solves(challenge: Challenge, seed: int, *, budget: int = B
         solved_after: int | None = None
 
         def _on_step(self) -> bool:
-            if self.num_timesteps % every == 0 and solves(self.model, judged, rules, seed + self.num_timesteps):
+            if self.num_timesteps % every == 0 and solves(self.model, trial_env, rules, seed + self.num_timesteps):
                 self.solved_after = self.num_timesteps
             return self.solved_after is None
 
@@ -60,23 +59,16 @@ def seconds_until_sac_solves(challenge: Challenge, seed: int, *, budget: int = B
             learn(agent, budget, search, f"sac {challenge.name}")
     finally:
         env.close()
-        judged.close()
+        tried.close()
     return math.inf if search.solved_after is None else search.solved_after * dt
 
 
-def solves(agent: Any, env: gymnasium.Env[Any, Any], rules: Rules, seed: int) -> bool:
+def solves(agent: Any, trial_env: TrialEnv, rules: Rules, seed: int) -> bool:
     """Whether an agent's deterministic policy solves a trial from where the environment resets to."""
-    adapter = adapter_of(env)
-    seen, _ = env.reset(seed=seed)
-    states = [_state(adapter, env)]
-    for step in range(1, rules.steps + 1):
-        seen, _, terminated, truncated, _ = env.step(agent.predict(seen, deterministic=True)[0])
-        states.append(_state(adapter, env))
-        ended = terminated or (truncated and step < rules.steps)
-        if ended or rules.missed(step, states[-1]):
-            return False
-    return rules.solved(np.stack(states))
+    observe, space = trial_env.adapter.observe, trial_env.space
+    assert observe is not None  # noqa: S101 - the adapters of Gymnasium's environments say what is seen
 
+    def acting(step: int, measured: Array) -> Array:
+        return space.to_shares(agent.predict(observe(trial_env.env.unwrapped), deterministic=True)[0])
 
-def _state(adapter: Any, env: gymnasium.Env[Any, Any]) -> Array:
-    return np.concatenate(adapter.state(env.unwrapped)).astype(np.float64)
+    return trial_env.play(trial_env.reset(seed), acting, rules.steps, rules).solved

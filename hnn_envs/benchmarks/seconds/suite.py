@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,8 +11,9 @@ import numpy as np
 from hnn_envs.benchmarks.jobs import processes, results_of
 from hnn_envs.benchmarks.learning.rivals import is_installed
 from hnn_envs.benchmarks.seconds.cells import OURS, Cell, Result, check_agent, run_cell, suits
-from hnn_envs.benchmarks.seconds.challenges import GYMNASIUM, OWN, challenge_of
+from hnn_envs.benchmarks.seconds.challenges import GYMNASIUM, OWN, challenge_of, step_of
 from hnn_envs.errors import InvalidOptionError
+from hnn_envs.evaluation.metrics import upper_median
 from hnn_envs.evaluation.records import Row
 from hnn_envs.figures.seconds import SecondsUntilSolved
 from hnn_envs.progress import Progress, silent
@@ -101,7 +101,8 @@ def _rows(task: str, agent: str, results: dict[Cell, Result]) -> list[Row]:
         Row(SUITE, task, cell.label, "seconds_until_solved", result.seconds, unit="s", reference=target)
         for cell, result in found.items()
     ]
-    rows.append(Row(SUITE, task, agent, "median_seconds_until_solved", median(seconds), unit="s", reference=target))
+    middle = upper_median(seconds)
+    rows.append(Row(SUITE, task, agent, "median_seconds_until_solved", middle, unit="s", reference=target))
     rows.append(Row(SUITE, task, agent, "solved_share", float(np.isfinite(seconds).mean())))
     if target is not None:
         rows.append(Row(SUITE, task, agent, "share_within_target", float((seconds <= target).mean()), reference=SHARE))
@@ -109,14 +110,9 @@ def _rows(task: str, agent: str, results: dict[Cell, Result]) -> list[Row]:
     if shares:
         rows.append(Row(SUITE, task, agent, "policy_solved_share", float(np.mean(shares))))
     if task in GYMNASIUM:
-        rows.append(Row(SUITE, task, agent, "median_transitions_until_solved", median(seconds) / asked.dt))
+        rows.append(Row(SUITE, task, agent, "median_transitions_until_solved", middle / step_of(asked)))
     work = float(np.median([each.work for each in found.values()]))
     return [*rows, Row(SUITE, task, agent, "median_work", work, unit="s")]
-
-
-def median(values: Sequence[float] | np.ndarray) -> float:
-    """The median of numbers that may be infinite; of an even number of them the larger of the two in the middle."""
-    return float(np.sort(np.asarray(values, dtype=np.float64))[len(values) // 2]) if len(values) else math.nan
 
 
 def seconds_of(rows: Sequence[Row], task: str, agent: str) -> list[float]:

@@ -16,10 +16,10 @@ from hnn_envs.dynamics import Dynamics
 from hnn_envs.errors import InvalidOptionError, NoTruthError, ResultsError, UnknownNameError
 from hnn_envs.evaluation.comparison import step_costs
 from hnn_envs.evaluation.metrics import never_missing, reversal_error, symplecticity_defect
-from hnn_envs.evaluation.records import read_kept, write_kept
+from hnn_envs.evaluation.records import read_kept_as, write_kept
 from hnn_envs.evaluation.subjects import Subject, domain_of
 from hnn_envs.integrators import INTEGRATORS, fits
-from hnn_envs.parsing import Extended, parse
+from hnn_envs.parsing import Extended
 from hnn_envs.systems import SYSTEMS
 
 REVERSAL_STEPS = 10_000
@@ -168,10 +168,7 @@ def load_checks(path: Path) -> Checks:
     Raises:
         ResultsError: it is not there, or damaged.
     """
-    try:
-        return parse(Checks, read_kept(path), "what was measured beside", whole=True)
-    except (InvalidOptionError, ResultsError) as error:
-        raise ResultsError(f"{path} cannot be read ({error}); delete it to measure that part again") from error
+    return read_kept_as(Checks, path, "part")
 
 
 def make_cells(

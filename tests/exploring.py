@@ -8,8 +8,10 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+import hnn_envs
 from hnn_envs.dynamics import make_dynamics
 from hnn_envs.errors import TrainingError
+from hnn_envs.exploration.explorer import Explorer
 from hnn_envs.exploration.learners import Learned
 from hnn_envs.recordings.adapters import Adapter
 from hnn_envs.recordings.recording import Recording
@@ -126,3 +128,16 @@ SLIDER = Adapter(
     input=lambda env, action: np.asarray(action),
     input_matrix=((1.0,),),
 )
+
+
+def explorer(env: Any = CART_POLE, **options: Any) -> Explorer:
+    chosen = {"learner": TrueLearner(), "noise": NOISE, "start": REST, "first_seconds": 0.5, **options}
+    return Explorer(env, **chosen)
+
+
+def same(one: Any, other: Any) -> bool:
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("states", "measured", "inputs"))
+
+
+def get_upright(states: np.ndarray) -> np.ndarray:
+    return hnn_envs.get_task("cart-pole").angle_from_upright(states)  # type: ignore[attr-defined]

@@ -18,15 +18,15 @@ def seconds(
     tasks: Annotated[
         str,
         typer.Option(
-            help="Tasks, separated by commas: pendulum,cart-pole,acrobot,pendubot (the default), Pendulum-v1, "
+            help="Tasks, separated by commas: pendulum, cart-pole, acrobot, pendubot (the default), Pendulum-v1 and "
             "InvertedDoublePendulum-v5."
         ),
     ] = "",
     agents: Annotated[
         str,
         typer.Option(
-            help="Agents, of trigonometric,pets,gaussian-process,sindy, which plan in what they learn, "
-            "trigonometric+ppo, a policy trained in that, and sac,ppo; by default trigonometric; all for all."
+            help="Agents, separated by commas: trigonometric, pets, gaussian-process and sindy, which plan in what "
+            "they learn, trigonometric+ppo, a policy trained in that, sac and ppo; by default trigonometric; or all."
         ),
     ] = "",
     seeds: Annotated[int, typer.Option(min=1, help="How often each agent is tried.")] = 20,

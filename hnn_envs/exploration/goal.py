@@ -150,7 +150,7 @@ def goal_of(env: Env) -> Goal:
     """
     task: Any = getattr(env, "task", None)
     if not all(hasattr(task, name) for name in ("goal", "goal_cost", "input_cost")):
-        raise InvalidOptionError(f"nothing says what {env} is to reach: pass goal=hnn_envs.Goal.at(...)")
+        raise InvalidOptionError(f"nothing says what {env} is to reach: give a goal, such as hnn_envs.Goal.at(...)")
     return _of_task(env, task)
 
 
